@@ -1,0 +1,168 @@
+#include "base/files.h"
+
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+#include "base/check.h"
+
+namespace r1 {
+
+namespace fs = std::filesystem;
+
+bool exists(const std::string& path) {
+    std::error_code ignored;
+    return fs::exists(path, ignored);
+}
+
+void make_folder(const std::string& path) {
+    std::error_code error;
+    fs::create_directories(path, error);
+    if (error) fail("cannot make the folder", path, error.message() + "; choose another place");
+}
+
+std::string read_file(const std::string& path) {
+    std::error_code error;
+    if (fs::is_directory(path, error)) fail("a folder where a file is expected", path, "name a file in it");
+    std::FILE* file = std::fopen(path.c_str(), "rb");
+    if (!file) fail("cannot open the file", path, std::string(std::strerror(errno)) + "; check the path");
+    std::string content;
+    char buffer[1 << 16];
+    size_t n;
+    while ((n = std::fread(buffer, 1, sizeof buffer, file)) > 0) content.append(buffer, n);
+    const bool bad = std::ferror(file);
+    std::fclose(file);
+    if (bad) fail("cannot read the file", path, "check the disk");
+    return content;
+}
+
+json read_json(const std::string& path) {
+    const std::string text = read_file(path);
+    json value = json::parse(text, nullptr, false);
+    if (value.is_discarded()) fail("not JSON", path, "repair the file or write it anew");
+    return value;
+}
+
+static void fsync_folder(const std::string& path) {
+    const std::string folder = fs::path(path).parent_path().string();
+    const int descriptor = open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY);
+    if (descriptor < 0) return;
+    fsync(descriptor);
+    close(descriptor);
+}
+
+void write_file_atomically(const std::string& path, std::string_view content) {
+    const std::string temporary = path + ".tmp";
+    const auto give_up = [&](const char* what) {
+        const std::string reason = std::strerror(errno);
+        unlink(temporary.c_str());
+        fail(what, path, reason + "; free some space or choose another place (the old file, if any, is untouched)");
+    };
+    const int descriptor = open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    if (descriptor < 0) give_up("cannot create the file");
+    size_t done = 0;
+    while (done < content.size()) {
+        const ssize_t n = ::write(descriptor, content.data() + done, content.size() - done);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) {
+            const int reason = errno;
+            close(descriptor);
+            errno = reason;
+            give_up("cannot write the file");
+        }
+        done += size_t(n);
+    }
+    if (fsync(descriptor) != 0) {
+        const int reason = errno;
+        close(descriptor);
+        errno = reason;
+        give_up("cannot write the file to the disk");
+    }
+    if (close(descriptor) != 0) give_up("cannot close the file");
+    if (std::rename(temporary.c_str(), path.c_str()) != 0) give_up("cannot put the file in its place");
+    fsync_folder(path);
+}
+
+void read_json_lines(const std::string& path, const std::function<void(const json&, int64_t)>& line) {
+    const std::string content = read_file(path);
+    size_t begin = 0;
+    for (int64_t number = 1; begin < content.size(); ++number) {
+        size_t end = content.find('\n', begin);
+        if (end == std::string::npos) end = content.size();
+        const std::string_view text = std::string_view(content).substr(begin, end - begin);
+        begin = end + 1;
+        if (text.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+        const std::string where = path + " line " + std::to_string(number);
+        if (!valid_utf8(text)) fail("a line that is not UTF-8", where, "convert the file to UTF-8 or remove the line");
+        const json object = json::parse(text, nullptr, false);
+        if (object.is_discarded()) fail("a line that is not JSON", where, "repair or remove the line");
+        if (!object.is_object()) fail("a line that is not a JSON object", where, "write it as {\"key\": value, ...}");
+        line(object, number);
+    }
+}
+
+LineWriter::LineWriter(const std::string& path, bool keep) : path_(path), file_(std::fopen(path.c_str(), keep ? "ab" : "wb")) {
+    if (!file_) fail("cannot create the file", path, std::string(std::strerror(errno)) + "; choose another place");
+}
+
+LineWriter::~LineWriter() {
+    if (file_) std::fclose(file_);
+}
+
+void LineWriter::write_text(std::string_view text) {
+    if (std::fwrite(text.data(), 1, text.size(), file_) != text.size())
+        fail("cannot write the file", path_, std::string(std::strerror(errno)) + "; free some space");
+}
+
+void LineWriter::write(const json& object) { write_text(object.dump(-1, ' ', false, json::error_handler_t::replace) + "\n"); }
+
+void LineWriter::flush() {
+    if (std::fflush(file_) != 0)
+        fail("cannot write the file", path_, std::string(std::strerror(errno)) + "; free some space");
+}
+
+std::string sha256(std::string_view bytes) {
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned length = 0;
+    ENSURE(EVP_Digest(bytes.data(), bytes.size(), digest, &length, EVP_sha256(), nullptr) == 1, "libcrypto failed");
+    std::string text;
+    char two[3];
+    for (unsigned i = 0; i < length; ++i) std::snprintf(two, sizeof two, "%02x", digest[i]), text += two;
+    return text;
+}
+
+std::string sha256_of_file(const std::string& path) { return sha256(read_file(path)); }
+
+double rounded(double value, int digits) {
+    char text[64];
+    std::snprintf(text, sizeof text, "%.*g", digits, value);
+    return std::strtod(text, nullptr);
+}
+
+// The Unicode standard's table 3-7: well-formed UTF-8 byte sequences.
+bool valid_utf8(std::string_view s) {
+    const auto byte = [&](size_t i) { return i < s.size() ? static_cast<unsigned char>(s[i]) : 0u; };
+    for (size_t i = 0; i < s.size();) {
+        const unsigned b = byte(i), next = byte(i + 1);
+        size_t length;
+        if (b < 0x80) { ++i; continue; }
+        if (b >= 0xC2 && b <= 0xDF) length = 2;
+        else if (b >= 0xE0 && b <= 0xEF) length = 3;
+        else if (b >= 0xF0 && b <= 0xF4) length = 4;
+        else return false;
+        if ((b == 0xE0 && next < 0xA0) || (b == 0xED && next > 0x9F) || (b == 0xF0 && next < 0x90) ||
+            (b == 0xF4 && next > 0x8F))
+            return false;
+        for (size_t k = 1; k < length; ++k)
+            if ((byte(i + k) & 0xC0) != 0x80) return false;
+        i += length;
+    }
+    return true;
+}
+
+}  // namespace r1

@@ -1,0 +1,51 @@
+// Files: read whole, written atomically; JSON lines; SHA-256.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace r1 {
+
+using json = nlohmann::ordered_json;
+
+bool exists(const std::string& path);
+void make_folder(const std::string& path);                     // with its parents
+std::string read_file(const std::string& path);
+json read_json(const std::string& path);
+
+// Writes path + ".tmp", fsync, rename, fsync of the folder: after a crash the file is the old one or the new one.
+void write_file_atomically(const std::string& path, std::string_view content);
+
+// Calls line(object, number) for each line of a JSON lines file; numbers start at 1; empty lines are skipped.
+// A line that is not UTF-8, not JSON or not an object is an error that names file and line.
+void read_json_lines(const std::string& path, const std::function<void(const json&, int64_t)>& line);
+
+// Lines are appended to a file that is written as they come; close() or the destructor flushes. A write that fails
+// (full disk) is an error. Opened with keep = true it goes on after what the file holds.
+class LineWriter {
+public:
+    explicit LineWriter(const std::string& path, bool keep = false);
+    ~LineWriter();
+    LineWriter(const LineWriter&) = delete;
+    LineWriter& operator=(const LineWriter&) = delete;
+    void write(const json& object);
+    void write_text(std::string_view text);
+    void flush();
+
+private:
+    std::string path_;
+    std::FILE* file_ = nullptr;
+};
+
+std::string sha256(std::string_view bytes);                    // 64 hexadecimal digits
+std::string sha256_of_file(const std::string& path);
+
+// A number rounded to `digits` significant digits, as it stands in metrics: the same text on every machine.
+double rounded(double value, int digits = 6);
+
+bool valid_utf8(std::string_view text);
+
+}  // namespace r1

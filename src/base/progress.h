@@ -1,0 +1,37 @@
+// Long work: shows how far it is, and stops in good order when asked to.
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+namespace r1 {
+
+double seconds_now();                     // of a clock that only goes forward; never enters a result
+
+// A line that is redrawn on a terminal, or a plain line now and then where output goes to a file:
+//   pretrain  [########............]  41 %  1640/4000  0:38 left  loss 0.612  61k tokens/s
+class Progress {
+public:
+    Progress(std::string label, int64_t total);
+    ~Progress();
+    void update(int64_t done, const std::string& text);
+    void note(const std::string& text);   // a line of its own, above the bar
+    void finish(const std::string& text); // the last line, which stays
+
+private:
+    void draw(int64_t done, const std::string& text, bool last);
+    std::string label_;
+    int64_t total_;
+    double begin_, drawn_ = -1e9;
+    bool terminal_, on_line_ = false;
+};
+
+std::string short_count(double n);        // 61 k, 1.3 M
+std::string short_time(double seconds);   // 0:38, 12:05
+
+// After the first Ctrl-C or SIGTERM stop_requested() is true: a stage finishes its step, saves and says how to go on.
+// A second one ends the program at once.
+void catch_signals();
+bool stop_requested();
+
+}  // namespace r1

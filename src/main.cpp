@@ -1,0 +1,126 @@
+// r1 <command>: options, and nothing else. Each command is a stage; its defaults stand in the stage's header.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <functional>
+
+#include "base/check.h"
+#include "stages/countdown.h"
+#include "stages/pretrain.h"
+#include "stages/run.h"
+#include "stages/train_tokenizer.h"
+
+using namespace r1;
+
+namespace {
+
+struct Commands {
+    CLI::App app{"r1: DeepSeek-R1's training system, from the tokenizer to R1-Zero, with one seed and one hash", "r1"};
+    Device device;
+    std::function<void()> run;
+
+    CLI::App* command(const char* name, const char* help, std::function<void()> action) {
+        CLI::App* c = app.add_subcommand(name, help);
+        c->add_option("--threads", device.threads, "threads; 0: all cores. Never changes a result")->capture_default_str();
+        c->add_option("--isa", device.isa, "avx512, avx2 or generic; default: the widest there is. Never changes a result");
+        c->callback([this, action = std::move(action)] { run = action; });
+        return c;
+    }
+};
+
+template <class T>
+void option(CLI::App* c, const char* name, T& value, const char* help) {
+    c->add_option(name, value, help)->capture_default_str();
+}
+void needed(CLI::App* c, const char* name, std::string& value, const char* help) {
+    c->add_option(name, value, help)->required();
+}
+void flag(CLI::App* c, const char* name, bool& value, const char* help) { c->add_flag(name, value, help); }
+
+void add_countdown(Commands& commands) {
+    static CorpusConfig config;
+    static uint32_t seed = 1;
+    static int64_t documents = 200000;
+    static std::string output;
+    CLI::App* c = commands.command("countdown", "make the Countdown problems and the base corpus", [] {
+        make_folder(output);
+        generate_countdown(config, seed, documents, output);
+    });
+    needed(c, "--output", output, "folder for problems.train.jsonl, problems.test.jsonl, corpus.jsonl");
+    option(c, "--documents", documents, "documents of the corpus");
+    option(c, "--seed", seed, "seed");
+    option(c, "--p-guess", config.p_guess, "share of documents that guess");
+    option(c, "--p-canonical", config.p_canonical, "share of searches in canonical order");
+    option(c, "--p-check", config.p_check, "share of searchers that check");
+    option(c, "--p-sloppy", config.p_sloppy, "share of searches that answer something else");
+    option(c, "--p-wait", config.p_wait, "`wait` before another try");
+    option(c, "--p-fault", config.p_fault, "share of documents that break the format");
+}
+
+void add_tokenizer(Commands& commands) {
+    static TokenizerOptions o;
+    CLI::App* c = commands.command("tokenizer", "train a byte-level BPE tokenizer", [] { train_tokenizer_stage(o); });
+    needed(c, "--corpus", o.corpus, "JSON lines {\"text\": ...}");
+    needed(c, "--output", o.output, "tokenizer.json to write");
+    option(c, "--vocab-size", o.vocab_size, "most tokens; training ends earlier when no pair is left");
+    option(c, "--documents", o.documents, "documents of the corpus to learn from; 0: all");
+}
+
+void add_pretrain(Commands& commands) {
+    static PretrainOptions o;
+    CLI::App* c = commands.command("pretrain", "train a base model from scratch on plain text",
+                                   [&commands] { pretrain(o, commands.device); });
+    needed(c, "--corpus", o.corpus, "JSON lines {\"text\": ...}");
+    needed(c, "--tokenizer", o.tokenizer, "tokenizer.json");
+    needed(c, "--output", o.output, "folder for the model and its metrics");
+    option(c, "--config", o.config, "config.json with the model's shape; default: the demo's");
+    option(c, "--tokens", o.tokens, "tokens to learn from");
+    option(c, "--batch-tokens", o.batch_tokens, "tokens per update");
+    option(c, "--lr", o.lr, "peak learning rate");
+    option(c, "--final-lr-share", o.final_lr_share, "the cosine schedule ends at this share of the peak");
+    option(c, "--warmup", o.warmup, "updates of linear warm-up");
+    option(c, "--decay", o.decay, "weight decay of matrices");
+    option(c, "--clip", o.clip, "largest norm of the gradient; 0: any");
+    option(c, "--beta1", o.beta1, "AdamW");
+    option(c, "--beta2", o.beta2, "AdamW");
+    option(c, "--balance-alpha", o.balance_alpha, "weight of the sequence balance loss");
+    option(c, "--bias-speed", o.bias_speed, "step of the routers' balancing bias");
+    option(c, "--shards", o.shards, "virtual shards of the batch: part of the arithmetic");
+    option(c, "--micro-rows", o.micro_rows, "tokens computed at a time: memory, not arithmetic");
+    option(c, "--seed", o.seed, "seed");
+    option(c, "--save-every", o.save_every, "updates between saved states");
+    flag(c, "--resume", o.resume, "go on from the saved state in --output");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    Commands commands;
+    commands.app.require_subcommand(1);
+    add_countdown(commands);
+    add_tokenizer(commands);
+    add_pretrain(commands);
+    try {
+        commands.app.parse(argc, argv);
+    } catch (const CLI::CallForHelp& e) {
+        return commands.app.exit(e);
+    } catch (const CLI::CallForAllHelp& e) {
+        return commands.app.exit(e);
+    } catch (const CLI::ParseError& e) {
+        std::fprintf(stderr, "r1: error: %s, on the command line, see r1 --help or r1 <command> --help\n", e.what());
+        return 2;
+    }
+    try {
+        catch_signals();
+        commands.run();
+        return stop_requested() ? 130 : 0;
+    } catch (const UsageError& e) {
+        std::fprintf(stderr, "r1: error: %s\n", e.what());
+        return 2;
+    } catch (const Error& e) {
+        std::fprintf(stderr, "r1: error: %s\n", e.what());
+        return 1;
+    } catch (const std::bad_alloc&) {
+        std::fprintf(stderr, "r1: error: out of memory, in this command, use a smaller model, batch or --slots\n");
+        return 1;
+    }
+}

@@ -1,0 +1,80 @@
+// The gradient of a batch, and the optimizer's step.
+//
+// A batch's gradient is a sum over tokens, and the order of that sum is fixed here, once: the batch is cut into V
+// virtual shards; within a shard the sum is one chain over its tokens in order; shards are joined by a binary tree.
+// V belongs to the configuration. Threads take shards, later ranks do, and neither can be seen in the result. How many
+// sequences go through the model at a time (the micro-batch) only cuts the chain, which goes on where it stopped.
+#pragma once
+#include <functional>
+#include <vector>
+
+#include "model/transformer.h"
+
+namespace r1 {
+
+// A sequence to learn from or to score: row t predicts tokens[t + 1], for t in [0, length - 1).
+struct Example {
+    const int* tokens;
+    int length;
+    int rows() const { return length - 1; }
+};
+
+// The loss of one sequence: from logp and entropy of its rows, set dlogp = d loss / d logp. Called once for each
+// sequence, on any thread; what it writes must belong to that sequence.
+using SequenceLoss = std::function<void(int index, const float* logp, const float* entropy, float* dlogp)>;
+
+struct TrainOptions {
+    int shards = 2;                      // V
+    int micro_rows = 512;                // rows that go through the model at a time: memory and speed, not results
+    float beta1 = 0.9f, beta2 = 0.95f, epsilon = 1e-8f, decay = 0.0f;
+    float clip = 1.0f;                   // of the gradient's norm; 0: none
+    float bias_speed = 0.0f;             // gamma of the routers' biases [V3 section 2.1.2]
+    Balance balance;                     // alpha; the weight is set by the batch
+    float inverse_temperature = 1.0f;    // of the policy whose log-probabilities are computed
+};
+
+// What one shard or worker needs to run rows through the model.
+struct Lane {
+    Activations activations;
+    Cache cache;
+    Arena memory;
+    Rows rows;
+    int* target;
+    float *logp, *entropy, *dlogp, *stats, *logits;
+    std::vector<int> members;            // the sequences of the micro-batch
+};
+
+struct Trainer {
+    Model* model;
+    TrainOptions options;
+    std::vector<Lane> lanes;             // min(threads, V)
+    std::vector<Weights> gradient;       // one for each shard
+    Weights m, v;                        // Adam's moments
+    std::vector<std::vector<int64_t>> load;  // per shard: tokens that went to each expert, layer by layer
+    std::vector<float> balance;          // per shard: balance loss
+    std::vector<float> partial;          // of the gradient's norm
+    int64_t step = 0;                    // updates done
+};
+
+struct Update {
+    float gradient_norm = 0;             // before clipping
+    float balance_loss = 0;              // mean over sequences
+    float load_max = 0;                  // the busiest expert's share of its layer's mean load
+};
+
+Trainer make_trainer(Model& model, const TrainOptions& options);
+
+// Adds the gradient of the batch's loss, one call per update.
+void accumulate(Trainer& trainer, const std::vector<Example>& batch, const SequenceLoss& loss);
+// Joins the shards, clips, updates weights and router biases, and clears the gradients.
+Update apply(Trainer& trainer, float lr, size_t batch_size);
+
+// logp (and entropy) of every row of every sequence under the model, no gradients: into(index, logp, entropy).
+void score(Trainer& trainer, const Model& model, const std::vector<Example>& batch,
+           const std::function<void(int, const float*, const float*)>& into);
+
+// Linear warm-up to peak over `warmup` updates, then from peak to final_share * peak over the rest of `total`.
+enum class Decay { constant, linear, cosine };
+float learning_rate(int64_t step, int64_t total, int64_t warmup, float peak, float final_share, Decay decay);
+
+}  // namespace r1

@@ -1,0 +1,81 @@
+// The transformer of DeepSeek-V3: forward, and the backward pass by hand.
+//
+//   x = embedding[token]
+//   per layer:  x += o_proj(attention(rmsnorm(x)))               multi-head latent attention  [V3 section 2.1.1]
+//               x += feed_forward(rmsnorm(x))                     dense in the first layers, then
+//                                                                 shared + routed experts      [V3 section 2.1.2]
+//   h = rmsnorm(x);  logits = h head
+//
+// One forward serves training, prefill and decoding. It works on rows: tokens of any sequences, in any number. A row
+// never sees how many rows are beside it, so its result cannot depend on the batch.
+#pragma once
+#include <cstdint>
+
+#include "base/arena.h"
+#include "model/weights.h"
+#include "ops/ops.h"
+
+namespace r1 {
+
+// N tokens. Row n is token position[n] of the sequence whose cache begins at block[n]. For the backward pass the rows
+// are whole sequences: sequence b is rows offsets[b] .. offsets[b + 1].
+struct Rows {
+    int N = 0, B = 0;
+    int *token = nullptr, *position = nullptr, *block = nullptr, *offsets = nullptr;
+};
+
+// Keys and values of past tokens, for every layer or, in training, for the layer at hand (layer_blocks = 0).
+struct Cache {
+    float *k = nullptr, *v = nullptr;
+    int64_t blocks = 0, layer_blocks = 0;
+};
+
+// What one layer's forward leaves for its backward. Names are those of the equations above and in [V3].
+struct LayerActivations {
+    float *x, *rstd, *h;                      // (N, C) the layer's input; (N); (N, C) normalised
+    float* down;                              // (N, down_width): [c_q | c_kv | k^R] before their norms, k^R rotated
+    float *c_q, *rstd_q, *c_kv, *rstd_kv;     // normalised latents
+    float *q, *kv;                            // (N, H, [nope | rope]), (N, H, [nope | D_v])
+    float *o, *stats;                         // (N, H, D_v), (N, H, 2)
+    float *x_mid, *rstd_mid, *h_mid;          // after attention
+    float *gate_up, *hidden;                  // (N, 2F), (N, F) of the dense network or the shared expert
+    float *score, *gate;                      // (N, E), (N, K)
+    int *expert, *source, *place, *offsets;   // (N, K), (N K), (N K), (E + 1)
+    float *xs, *expert_gate_up, *expert_hidden, *ys;  // rows sorted by expert: (N K, C), (N K, 2F), (N K, F), (N K, C)
+};
+
+struct Activations {
+    int capacity = 0;                         // rows
+    bool training = false;                    // every layer keeps its own, and there are gradients
+    std::vector<LayerActivations> layer;
+    float *x, *rstd, *h;                      // after the last layer; h is what the head reads
+    // gradients, in training
+    float *dx, *dh, *ddown, *dc_q, *dc_kv, *dq, *dkv, *do_, *dgate_up, *dhidden;
+    float *dgate, *dscore, *dlogits, *dxs, *dexpert_gate_up, *dexpert_hidden, *dys, *balance;
+    Arena arena;
+};
+
+// The model on a device.
+struct Model {
+    Config config;
+    const Ops* ops = nullptr;
+    Weights weights;
+    std::vector<float> angles;                // (positions, rope / 2, {cos, sin})
+};
+
+Model make_model(const Config& config, const Ops& ops);
+Activations make_activations(const Config& config, int rows, bool training);
+Cache make_cache(const Config& config, int64_t blocks, bool every_layer, Arena& arena);
+
+// Runs the rows through the model; a.h holds their final states.
+void forward(const Model& model, Activations& a, const Rows& rows, const Cache& cache);
+
+struct Balance {                              // the sequence-wise balance loss [V3 eq 17]: alpha, and the weight of a
+    float alpha = 0, weight = 0;              // sequence in the batch's loss
+};
+
+// From a.dh, the gradient of the final states: adds the gradients of all weights to `gradient`, returns the balance
+// loss of each layer's sequences summed in order.
+float backward(const Model& model, Activations& a, const Rows& rows, Weights& gradient, Balance balance);
+
+}  // namespace r1

@@ -1,0 +1,52 @@
+#include "model/weights.h"
+
+#include "base/philox.h"
+
+namespace r1 {
+
+Weights make_weights(const Config& config) {
+    Weights w{};
+    const auto no_tensor = [](const Tensor&) {};
+    Arena count;
+    visit(config, w, [&](float*& p, size_t n, TensorKind) { p = count.carve<float>(n); }, no_tensor);
+    w.arena = Arena(count.used());
+    visit(config, w, [&](float*& p, size_t n, TensorKind) { p = w.arena.carve<float>(n); }, no_tensor);
+    return w;
+}
+
+// Matrices: normal with the tensor's deviation; gains 1; biases 0. Element i of tensor t is a function of (seed, t, i).
+void initialise(const Config& config, Weights& weights, uint32_t seed) {
+    uint32_t index = 0;
+    visit(config, weights, [](float*, size_t, TensorKind) {}, [&](const Tensor& t) {
+        const uint32_t tensor = index++;
+        if (t.kind != TensorKind::matrix) {
+            for (int o = 0; o < t.out; ++o) t.data[o] = t.kind == TensorKind::gain ? 1.0f : 0.0f;
+            return;
+        }
+        for (int o = 0; o < t.out; ++o)
+            for (int i = 0; i < t.in; ++i) {
+                // Box and Muller 1958: one of the pair
+                const Philox4 bits = philox(seed, Purpose::weights, tensor, uint32_t(o), uint32_t(i), 0);
+                const double u = (double(bits.x[0]) + 0.5) * 0x1p-32, angle = double(bits.x[1]) * 0x1p-32 * 6.283185307179586;
+                double sine, cosine;
+                exact::sincos(angle, sine, cosine);
+                const float value = float(exact::sqrt(-2.0 * exact::log(u)) * cosine * t.std);
+                (t.ld ? t.data[int64_t(i) * t.ld + o] : t.data[int64_t(o) * t.in + i]) = value;
+            }
+    });
+}
+
+int64_t parameter_count(const Config& config, bool active) {
+    Weights w{};
+    int64_t total = 0;
+    visit(config, w, [](float*&, size_t, TensorKind) {}, [&](const Tensor& t) {
+        int64_t n = int64_t(t.out) * (t.in ? t.in : 1);
+        if (active && t.name == "model.embed_tokens.weight") n = 0;
+        if (active && t.name.find(".experts.") != std::string::npos)
+            n = t.name.find(".experts.0.") != std::string::npos ? n * config.num_experts_per_tok : 0;
+        total += n;
+    });
+    return total;
+}
+
+}  // namespace r1

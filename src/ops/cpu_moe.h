@@ -1,0 +1,205 @@
+// CPU: mixture of experts [V3 eq 12-20]: the router, the sorted list of choices, gather, combine, grouped products.
+// Scatter is gather: choices are sorted by expert, stable in the token, and every sum walks a list in that order.
+#pragma once
+#include "ops/gemm.h"
+#include "ops/ops.h"
+#include "ops/scalar.h"
+
+namespace r1 {
+namespace {
+
+// Marks the k best of n in `chosen` and lists them best first; among equals the lower index wins.
+void best_of(int* chosen, const float* value, int n, int k) {
+    for (int j = 0; j < k; ++j) {
+        int best = -1;
+        for (int i = 0; i < n; ++i) {
+            bool taken = false;
+            for (int l = 0; l < j; ++l) taken |= chosen[l] == i;
+            if (!taken && (best < 0 || value[i] > value[best])) best = i;
+        }
+        chosen[j] = best;
+    }
+}
+
+// The experts of one token: its groups are ranked by the sum of their two best s + bias, the best groups are kept, and
+// the K best experts inside them are chosen.
+void choose_experts(int* expert, const float* score, const float* bias, Routing r) {
+    constexpr int MOST = 1024;
+    ENSURE(r.E <= MOST, "more experts than a router handles");
+    float value[MOST], group_value[MOST];
+    for (int e = 0; e < r.E; ++e) value[e] = score[e] + bias[e];
+    if (r.groups > 1) {
+        const int size = r.E / r.groups;
+        int two[2] = {}, kept[MOST] = {};
+        for (int g = 0; g < r.groups; ++g) {
+            best_of(two, value + g * size, size, std::min(2, size));
+            group_value[g] = value[g * size + two[0]] + (size > 1 ? value[g * size + two[1]] : 0.0f);
+        }
+        best_of(kept, group_value, r.groups, r.groups_kept);
+        bool keep[MOST] = {};
+        for (int g = 0; g < r.groups_kept; ++g) keep[kept[g]] = true;
+        for (int e = 0; e < r.E; ++e)
+            if (!keep[e / size]) value[e] = -__builtin_inff();
+    }
+    best_of(expert, value, r.E, r.K);
+}
+
+// The K best by score alone: what the balance loss counts [V3 eq 18].
+void best_scores(int* expert, const float* score, Routing r) { best_of(expert, score, r.E, r.K); }
+
+void router_forward(float* score, int* expert, float* gate, const float* logits, const float* bias, int N,
+                    Routing r) {
+    for_ranges(N, 32, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin * r.E; i < end * r.E; ++i) score[i] = exact::sigmoid(logits[i]);
+        for (int64_t n = begin; n < end; ++n) {
+            const float* s = score + n * r.E;
+            int* chosen = expert + n * r.K;
+            choose_experts(chosen, s, bias, r);
+            float total = 0;
+            for (int j = 0; j < r.K; ++j) total += s[chosen[j]];
+            for (int j = 0; j < r.K; ++j)
+                gate[n * r.K + j] = (r.normalise ? s[chosen[j]] / total : s[chosen[j]]) * r.scaling;
+        }
+    });
+}
+
+// gate_j = scaling s_j / S, S = sum of the chosen s:  ds_j = (scaling dgate_j - sum_i dgate_i gate_i) / S
+void router_backward(float* dlogits, const float* dgate, const float* dscore, const float* score, const int* expert,
+                     int N, Routing r) {
+    for_ranges(N, 32, [&](int64_t begin, int64_t end) {
+        for (int64_t n = begin; n < end; ++n) {
+            const float *s = score + n * r.E, *dg = dgate + n * r.K;
+            const int* chosen = expert + n * r.K;
+            float* dl = dlogits + n * r.E;
+            for (int e = 0; e < r.E; ++e) dl[e] = dscore[n * r.E + e];
+            float total = 0, inner = 0;
+            for (int j = 0; j < r.K; ++j) total += s[chosen[j]];
+            for (int j = 0; j < r.K; ++j) inner = exact::fma(dg[j], s[chosen[j]] / total, inner);
+            for (int j = 0; j < r.K; ++j)
+                dl[chosen[j]] += r.normalise ? (dg[j] - inner) * r.scaling / total : dg[j] * r.scaling;
+            for (int e = 0; e < r.E; ++e) dl[e] *= s[e] * (1.0f - s[e]);
+        }
+    });
+}
+
+void balance_loss(float* loss, float* dscore, const float* score, const int* offsets, int B, float alpha, float weight,
+                  Routing r) {
+    parallel_for(B, [&](int64_t b) {
+        const int64_t first = offsets[b], end = offsets[b + 1];
+        const float T = float(end - first);
+        float *f = scratch(0, r.E), *P = scratch(1, r.E);
+        int* best = reinterpret_cast<int*>(scratch(2, r.K));
+        for (int e = 0; e < r.E; ++e) f[e] = P[e] = 0;
+        for (int64_t n = first; n < end; ++n) {
+            const float* s = score + n * r.E;
+            best_scores(best, s, r);
+            for (int j = 0; j < r.K; ++j) f[best[j]] += 1;
+            float total = 0;
+            for (int e = 0; e < r.E; ++e) total += s[e];
+            for (int e = 0; e < r.E; ++e) P[e] += s[e] / total;
+        }
+        float sum = 0;
+        for (int e = 0; e < r.E; ++e) f[e] *= float(r.E) / (float(r.K) * T), P[e] /= T;
+        for (int e = 0; e < r.E; ++e) sum = exact::fma(f[e], P[e], sum);
+        loss[b] = alpha * sum;
+        for (int64_t n = first; n < end; ++n) {
+            const float* s = score + n * r.E;
+            float total = 0, mean = 0;
+            for (int e = 0; e < r.E; ++e) total += s[e];
+            for (int e = 0; e < r.E; ++e) mean = exact::fma(f[e], s[e] / total, mean);
+            for (int e = 0; e < r.E; ++e)
+                dscore[n * r.E + e] = balance_slope(f[e], mean, total, weight * alpha / T);
+        }
+    });
+}
+
+void dispatch(int* source, int* place, int* offsets, const int* expert, int N, int E, int K) {
+    for (int e = 0; e <= E; ++e) offsets[e] = 0;
+    for (int i = 0; i < N * K; ++i) ++offsets[expert[i] + 1];
+    for (int e = 0; e < E; ++e) offsets[e + 1] += offsets[e];
+    for (int i = 0; i < N * K; ++i) {                // offsets[e] is where expert e's next choice goes ...
+        const int slot = offsets[expert[i]]++;
+        source[slot] = i, place[i] = slot;
+    }
+    for (int e = E; e > 0; --e) offsets[e] = offsets[e - 1];  // ... and has become the start of expert e + 1
+    offsets[0] = 0;
+}
+
+void gather_forward(float* xs, const float* x, const int* source, int N, int K, int C) {
+    for_ranges(int64_t(N) * K, 64, [&](int64_t begin, int64_t end) {
+        for (int64_t r = begin; r < end; ++r) memcpy(xs + r * C, x + int64_t(source[r] / K) * C, C * sizeof(float));
+    });
+}
+
+void gather_backward(float* dx, const float* dxs, const int* place, int N, int K, int C) {
+    for_ranges(N, 64, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin * K; i < end * K; ++i) {
+            float* to = dx + i / K * C;
+            const float* from = dxs + int64_t(place[i]) * C;
+            for (int c = 0; c < C; ++c) to[c] += from[c];
+        }
+    });
+}
+
+void combine_forward(float* y, const float* ys, const float* gate, const int* place, int N, int K, int C) {
+    for_ranges(N, 64, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin * K; i < end * K; ++i) {
+            float* to = y + i / K * C;
+            const float* from = ys + int64_t(place[i]) * C;
+            for (int c = 0; c < C; ++c) to[c] = exact::fma(gate[i], from[c], to[c]);
+        }
+    });
+}
+
+void combine_backward(float* dys, float* dgate, const float* dy, const float* ys, const float* gate, const int* place,
+                      int N, int K, int C) {
+    for_ranges(N, 64, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin * K; i < end * K; ++i) {
+            const float* from = dy + i / K * C;
+            float* to = dys + int64_t(place[i]) * C;
+            for (int c = 0; c < C; ++c) to[c] = gate[i] * from[c];
+            dgate[i] = dot(from, ys + int64_t(place[i]) * C, C);
+        }
+    });
+}
+
+// ---- Products ----
+
+void matmul_forward(float* y, int ldy, const float* base, int ldbase, const float* x, int ldx, const float* w, int N,
+                    int I, int O) {
+    gemm(y, ldy, base, ldbase, {x, ldx, 1}, {w, O, 1}, N, O, I);
+}
+
+void matmul_backward_x(float* dx, int lddx, const float* base, int ldbase, const float* dy, int lddy, const float* w,
+                       int N, int I, int O) {
+    gemm(dx, lddx, base, ldbase, {dy, lddy, 1}, {w, 1, O}, N, I, O);
+}
+
+void matmul_backward_w(float* dw, const float* x, int ldx, const float* dy, int lddy, int N, int I, int O) {
+    gemm(dw, O, dw, O, {x, 1, ldx}, {dy, lddy, 1}, I, O, N);
+}
+
+void grouped_forward(float* y, const float* x, const float* w, const int* offsets, int E, int I, int O) {
+    parallel_for(E, [&](int64_t e) {
+        const int64_t r = offsets[e];
+        gemm(y + r * O, O, nullptr, 0, {x + r * I, I, 1}, {w + e * I * O, O, 1}, offsets[e + 1] - int(r), O, I);
+    });
+}
+
+void grouped_backward_x(float* dx, const float* dy, const float* w, const int* offsets, int E, int I, int O) {
+    parallel_for(E, [&](int64_t e) {
+        const int64_t r = offsets[e];
+        gemm(dx + r * I, I, nullptr, 0, {dy + r * O, O, 1}, {w + e * I * O, 1, O}, offsets[e + 1] - int(r), I, O);
+    });
+}
+
+void grouped_backward_w(float* dw, const float* x, const float* dy, const int* offsets, int E, int I, int O) {
+    parallel_for(E, [&](int64_t e) {
+        const int64_t r = offsets[e];
+        float* dwe = dw + e * I * O;
+        gemm(dwe, O, dwe, O, {x + r * I, 1, I}, {dy + r * O, O, 1}, I, O, offsets[e + 1] - int(r));
+    });
+}
+
+}  // namespace
+}  // namespace r1

@@ -1,0 +1,146 @@
+// The operations: everything that the model, the optimizer and the sampler ask of a device.
+//
+// One table of plain functions on plain pointers. The CPU's table (ops_cpu.cpp) is the definition: another device is
+// right when it gives the same bits. Outputs come first, then inputs, then sizes. Forward stands beside backward.
+//
+//   B  sequences            C  channels of a row          E  routed experts
+//   T  positions            H  attention heads            K  experts chosen for a token
+//   N  rows = tokens        D  size of a head             F  hidden size of a feed-forward network
+//   V  vocabulary           O  output channels, I input channels of a product
+//
+// Rows are tokens of any number of sequences, packed without padding. `ld` is the distance between rows in floats.
+// Three orders of summation, and no others, decide every bit:
+//   chain     one fused multiply-add after another, k = 0, 1, 2, ..., from zero or from the value added to
+//   lanes     32 chains by index mod 32, joined by the tree 16, 8, 4, 2, 1 (Lanes in simd.h; a warp on a GPU)
+//   tokens    gradients of weights: a chain over the rows of a shard in order; shards are joined by the caller
+// Gradients of weights are added to. Gradients of activations are set, except where the comment says +=.
+#pragma once
+#include <cstdint>
+
+namespace r1 {
+
+// What attention needs to know of its heads. A head's query and key are [own | shared]: with MLA the key's own part is
+// k^C and its shared part k^R, one for all heads [V3 eq 1-4]; grouped-query attention has own parts only.
+struct Heads {
+    int H;               // query heads
+    int H_kv;            // key and value heads; query head h reads head h / (H / H_kv)
+    int own, shared;     // D_k = own + shared
+    int D_v;
+    float scale;         // of the scores, 1 / sqrt(D_k)
+    int D_k() const { return own + shared; }
+    int keys() const { return H_kv * own + shared; }  // floats of all keys of one token
+    int values() const { return H_kv * D_v; }
+    int kv() const { return H_kv * (own + D_v); }     // columns of a row of kv: per head [k^C | v]
+};
+
+// Keys and values of past tokens. A sequence owns whole blocks of KEY_BLOCK tokens; in a block keys stand transposed,
+// k[block][channel][token], so that the scores of neighbouring tokens are one vector; values stand v[token][channel].
+constexpr int KEY_BLOCK = 16;
+
+struct Routing {         // the shape of a router [V3 eq 12-16]
+    int E, K, groups, groups_kept;
+    bool normalise;      // gates divided by their sum
+    float scaling;       // gates multiplied by this afterwards
+};
+
+struct AdamW {           // one update of [Loshchilov and Hutter 2019, algorithm 2]
+    float lr, beta1, beta2, epsilon, decay;
+    float correction1, correction2;  // 1 - beta1^t, 1 - beta2^t
+    float gradient_scale;            // clipping by the global norm
+};
+
+struct Ops {
+    const char* name;
+
+    // y[n] = table[token[n]]                                dtable[token[n]] += dx[n], tokens
+    void (*embedding_forward)(float* y, const int* token, const float* table, int N, int C);
+    void (*embedding_backward)(float* dtable, const float* dy, const int* token, int N, int C);
+
+    // y = base + x w: (N, O) = (N, O) + (N, I) (I, O), chain over I; base may be y itself or null (zero).
+    void (*matmul_forward)(float* y, int ldy, const float* base, int ldbase, const float* x, int ldx, const float* w,
+                           int N, int I, int O);
+    // dx = base + dy w^T, chain over O.                     dw += x^T dy, tokens.
+    void (*matmul_backward_x)(float* dx, int lddx, const float* base, int ldbase, const float* dy, int lddy,
+                              const float* w, int N, int I, int O);
+    void (*matmul_backward_w)(float* dw, const float* x, int ldx, const float* dy, int lddy, int N, int I, int O);
+
+    // The same for E experts: rows offsets[e] .. offsets[e + 1] belong to expert e, whose weights are w + e I O.
+    void (*grouped_forward)(float* y, const float* x, const float* w, const int* offsets, int E, int I, int O);
+    void (*grouped_backward_x)(float* dx, const float* dy, const float* w, const int* offsets, int E, int I, int O);
+    void (*grouped_backward_w)(float* dw, const float* x, const float* dy, const int* offsets, int E, int I, int O);
+
+    // y = x rstd g,  rstd = 1 / sqrt(mean(x^2) + epsilon), lanes over C          [Zhang and Sennrich 2019, eq 4]
+    void (*rmsnorm_forward)(float* y, int ldy, float* rstd, const float* x, int ldx, const float* g, int N, int C,
+                            float epsilon);
+    // dx = base + rstd (g dy - x rstd^2 mean(g dy x)), lanes over C.  dg += dy x rstd, tokens.
+    void (*rmsnorm_backward)(float* dx, int lddx, const float* base, int ldbase, float* dg, const float* dy, int lddy,
+                             const float* x, int ldx, const float* rstd, const float* g, int N, int C);
+
+    // Rotates pairs (2i, 2i + 1) of `heads` slices of D channels, `stride` apart, by position x frequency i. In place.
+    // angles: (positions, D / 2, {cos, sin}).  Backward is the rotation of the gradient by the opposite angle.
+    void (*rope_forward)(float* x, int ldx, const int* position, const float* angles, int N, int heads, int stride,
+                         int D);
+    void (*rope_backward)(float* dx, int lddx, const int* position, const float* angles, int N, int heads, int stride,
+                          int D);
+
+    // Puts the keys and values of N rows into the cache: row n is token position[n] of the sequence whose first block
+    // is block[n].  kv (N, H_kv, [own | D_v]), k_shared (N, shared).
+    void (*cache_write)(float* k_cache, float* v_cache, const float* kv, const float* k_shared, int ld_shared,
+                        const int* block, const int* position, int N, Heads heads);
+    // o[n, h] = sum_t p_t v_t,  p = softmax over tokens 0 .. position[n] of scale q k_t [V3 eq 10].  Scores: chain over
+    // D_k; softmax: lanes over t; o: chain over t of e_t v_t, then / sum.  stats[n, h] = {max, sum}.
+    void (*attention_forward)(float* o, float* stats, const float* q, const float* k_cache, const float* v_cache,
+                              const int* block, const int* position, int N, Heads heads);
+    // Sequences are rows offsets[b] .. offsets[b + 1], whole. dk_shared is a sum over heads, then tokens.
+    void (*attention_backward)(float* dq, float* dkv, float* dk_shared, int ldd_shared, const float* do_, const float* o,
+                               const float* stats, const float* q, const float* kv, const float* k_shared,
+                               int ld_shared, const int* offsets, int B, Heads heads);
+
+    // a = silu(g) u,  gu = [g | u]: (N, 2F)                                       [Shazeer 2020, eq 6]
+    void (*swiglu_forward)(float* a, const float* gu, int N, int F);
+    void (*swiglu_backward)(float* dgu, const float* da, const float* gu, int N, int F);
+
+    // s = sigmoid(logits); the K best of s + bias, inside the groups_kept best groups; gates from s  [V3 eq 12-16]
+    void (*router_forward)(float* score, int* expert, float* gate, const float* logits, const float* bias, int N,
+                           Routing routing);
+    // dlogits from dgate and from dscore, the balance loss's part.
+    void (*router_backward)(float* dlogits, const float* dgate, const float* dscore, const float* score,
+                            const int* expert, int N, Routing routing);
+    // loss[b] = alpha sum_i f_i P_i of each sequence; dscore = its gradient times weight     [V3 eq 17-20]
+    void (*balance_loss)(float* loss, float* dscore, const float* score, const int* offsets, int B, float alpha,
+                         float weight, Routing routing);
+    // Sorts the N K choices by expert, stable in the token: slot r of the sorted list is choice source[r] = n K + j,
+    // choice i went to slot place[i], expert e has slots offsets[e] .. offsets[e + 1].
+    void (*dispatch)(int* source, int* place, int* offsets, const int* expert, int N, int E, int K);
+    // xs[r] = x[source[r] / K]                              dx[n] += sum_j dxs[place[n K + j]], j = 0, 1, ...
+    void (*gather_forward)(float* xs, const float* x, const int* source, int N, int K, int C);
+    void (*gather_backward)(float* dx, const float* dxs, const int* place, int N, int K, int C);
+    // y[n] += sum_j gate[n, j] ys[place[n K + j]], chain    dys = gate dy, dgate[n, j] = dy[n] . ys, lanes
+    void (*combine_forward)(float* y, const float* ys, const float* gate, const int* place, int N, int K, int C);
+    void (*combine_backward)(float* dys, float* dgate, const float* dy, const float* ys, const float* gate,
+                             const int* place, int N, int K, int C);
+
+    // logp[n] = log softmax(logits[n] / temperature)[target[n]], entropy of that softmax, stats[n] = {max, sum}
+    void (*logprob_forward)(float* logp, float* entropy, float* stats, const float* logits, const int* target, int N,
+                            int V, float inverse_temperature);
+    // logits become dlogits = dlogp (1[v = target] - p_v) / temperature. In place.
+    void (*logprob_backward)(float* logits, const float* dlogp, const float* stats, const int* target, int N, int V,
+                             float inverse_temperature);
+    // token[n] drawn from softmax(logits / temperature), cut to its nucleus of mass top_p, by inversion at uniform[n]
+    // in [0, 1); temperature 0 (inverse 0) takes the best.  logp as in logprob_forward, of the uncut softmax.
+    void (*sample)(int* token, float* logp, const float* logits, const float* uniform, int N, int V,
+                   float inverse_temperature, float top_p);
+
+    // y += x, element by element: the tree that joins shards.
+    void (*add)(float* y, const float* x, int64_t n);
+    // partial[i] = sum of squares of elements i BLOCK .. (i + 1) BLOCK of x, lanes
+    void (*squares)(float* partial, const float* x, int64_t n);
+    void (*adamw)(float* w, float* m, float* v, const float* g, int64_t n, AdamW update);
+};
+
+constexpr int64_t SQUARES_BLOCK = 8192;
+
+// The table for this machine: the widest vectors that it has, or those named by isa: "avx512", "avx2", "generic".
+const Ops& cpu_ops(const char* isa = nullptr);
+
+}  // namespace r1

@@ -1,0 +1,32 @@
+// Scalar formulas, each once: the CPU's loops and the CUDA kernels both call these, and an auditor reads them here.
+#pragma once
+#include "base/exact.h"
+
+namespace r1 {
+
+// silu(x) = x sigmoid(x);  d silu / dx = sigmoid(x) (1 + x (1 - sigmoid(x)))
+DEVICE static inline float silu(float x) { return x * exact::sigmoid(x); }
+DEVICE static inline float silu_slope(float x) {
+    const float s = exact::sigmoid(x);
+    return s * exact::fma(x, 1.0f - s, 1.0f);
+}
+
+// One weight's update [Loshchilov and Hutter 2019, algorithm 2], g already scaled by the clip:
+//   m = beta1 m + (1 - beta1) g        v = beta2 v + (1 - beta2) g^2
+//   w = w - lr (m / correction1 / (sqrt(v / correction2) + epsilon) + decay w)
+template <class Update>
+DEVICE static inline void adamw_update(float& w, float& m, float& v, float g, const Update& u) {
+    g *= u.gradient_scale;
+    m = exact::fma(u.beta1, m, (1.0f - u.beta1) * g);
+    v = exact::fma(u.beta2, v, (1.0f - u.beta2) * (g * g));
+    const float step = (m / u.correction1) / (exact::sqrt(v / u.correction2) + u.epsilon);
+    w = exact::fma(-u.lr, exact::fma(u.decay, w, step), w);
+}
+
+// The routed experts' probability that the balance loss works on: s'_i = s_i / sum_j s_j, and its slope.
+//   L = alpha sum_i f_i P_i,  P_i = mean_t s'_{i,t}   =>   dL/ds_j = alpha / T (f_j - sum_i f_i s'_i) / sum_j s_j
+DEVICE static inline float balance_slope(float f_j, float mean_f, float score_sum, float alpha_over_T) {
+    return alpha_over_T * (f_j - mean_f) / score_sum;
+}
+
+}  // namespace r1

@@ -1,0 +1,42 @@
+// What a response says: its answer, whether it keeps the format, and how often it reflects. Time linear in the text;
+// tags are matched byte by byte, so <Think> is not a tag.
+#pragma once
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace r1 {
+
+// Without the white space (blank, tab, carriage return, line feed) at both ends.
+std::string_view trimmed(std::string_view text);
+
+// The answer: in the text after the LAST </think>, what stands between the last </answer> and the last <answer>
+// before it, trimmed. What was written while thinking is never an answer. The view points into `response`.
+//
+//   <think> 3 + 8 </think><answer> 11 * 3 </answer>              "11 * 3"
+//   <think> <answer>1</answer> </think> <answer>2</answer>       "2"      the one inside <think> does not count
+//   </think> <answer>1</answer> hm <answer>2</answer>            "2"      the last one counts
+//   </think> <answer>1</answer> hm <answer>2                     "1"      the second one never ends
+//   </think> <answer>1</answer> <answer> </answer>               ""       no falling back to an earlier one
+//   <think> 1 <answer>1</answer>                                 none     never stopped thinking
+//   </think> <answer>1</answer> </think> 2                       none     nothing after the last </think>
+std::optional<std::string_view> extract_answer(std::string_view response);
+
+// The format: <think> ... </think> <answer> ... </answer>, each of the four tags exactly once, in this order, white
+// space alone before, between the two blocks and after, and an answer that is not empty. With think_opened the
+// prompt has ended in <think> already, so the response must go on from there and not open it again.
+// If the format is not kept and reason is not null, *reason says why.
+//
+//   <think> 3 </think> <answer> 3 </answer>        kept
+//   <think></think><answer>3</answer>              kept        there is no duty to think
+//   3 </think> <answer> 3 </answer>                "<think> is missing"; kept with think_opened
+//   <think> 3 </think> so <answer> 3 </answer>     "text between </think> and <answer>"
+//   <think> 3 </think> <answer> 3 </answer> ok     "text after </answer>"
+//   <think> <answer> 3 </think> </answer>          "the tags are not in order"
+bool format_ok(std::string_view response, std::string* reason = nullptr, bool think_opened = false);
+
+// How often the words wait, mistake, however, but, retry, error, verify, wrong, evaluate, check stand in the text
+// [R1v2 C.2], in any case, as whole words: "Wait, check it: wait." has 3, "waiting, unchecked" none.
+int reflective_words(std::string_view text);
+
+}  // namespace r1

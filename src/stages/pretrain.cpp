@@ -1,0 +1,155 @@
+// Pretraining: next-token prediction on a corpus of documents, from random weights.
+//
+//   loss = -1/N sum_n log p(token_{n+1} | tokens before it) + balance loss         cross-entropy; [V3 eq 17-20]
+//
+// over all N tokens of a batch of whole documents, each between the begin and end tokens. AdamW, linear warm-up, then
+// cosine decay. V3's recipe at our size [V3 section 4.2], with these choices of ours:
+//   1  Whole documents in a batch, cut at a number of tokens; no packing of several documents into one sequence, so
+//      no document sees another (V3 packs without a mask).
+//   2  Peak rate 3e-3 and weight decay 0.05 (V3: 2.2e-4 and 0.1, at 5 million times the computation).
+#include "stages/pretrain.h"
+
+#include <algorithm>
+
+#include "base/philox.h"
+#include "base/threads.h"
+
+namespace r1 {
+
+// All documents' tokens, one after the other; document i is tokens[begin[i]] .. tokens[begin[i + 1]].
+struct Documents {
+    std::vector<int> tokens;
+    std::vector<int64_t> begin = {0};
+    int64_t size() const { return int64_t(begin.size()) - 1; }
+    Example example(int64_t i) const { return {tokens.data() + begin[i], int(begin[i + 1] - begin[i])}; }
+};
+
+static Documents read_documents(const std::string& path, const Tokenizer& tokenizer, int longest) {
+    std::vector<std::string> texts;
+    read_json_lines(path, [&](const json& line, int64_t number) {
+        const auto text = line.find("text");
+        if (text == line.end() || !text->is_string())
+            fail("a line without \"text\"", path + " line " + std::to_string(number), "write it as {\"text\": \"...\"}");
+        texts.push_back(text->get<std::string>());
+    });
+    if (texts.empty()) fail("a corpus without documents", path, "give JSON lines {\"text\": \"...\"}");
+    std::vector<std::vector<int>> ids(texts.size());
+    constexpr int64_t BLOCK = 256;
+    parallel_for((int64_t(texts.size()) + BLOCK - 1) / BLOCK, [&](int64_t b) {
+        for (int64_t i = b * BLOCK; i < std::min<int64_t>(texts.size(), (b + 1) * BLOCK); ++i)
+            ids[i] = tokenizer.encode(texts[i], Tags::parse);
+    });
+    Documents documents;
+    for (const std::vector<int>& document : ids) {
+        documents.tokens.push_back(tokenizer.bos);
+        documents.tokens.insert(documents.tokens.end(), document.begin(),
+                                document.begin() + std::min<int64_t>(document.size(), longest - 1));
+        documents.tokens.push_back(tokenizer.eos);
+        documents.begin.push_back(int64_t(documents.tokens.size()));
+    }
+    return documents;
+}
+
+// The order of the documents in epoch e: a shuffle that depends on (seed, e) alone.
+static std::vector<uint32_t> epoch_order(const Documents& documents, uint32_t seed, uint32_t epoch) {
+    std::vector<uint32_t> order(documents.size());
+    for (uint32_t i = 0; i < order.size(); ++i) order[i] = i;
+    Stream random(seed, Purpose::shuffle, epoch);
+    shuffle(order.data(), uint32_t(order.size()), random);
+    return order;
+}
+
+// Batch after batch, epoch after epoch.
+struct BatchReader {
+    const Documents& documents;
+    uint32_t seed, epoch = 0;
+    std::vector<uint32_t> order = epoch_order(documents, seed, 0);
+    size_t next = 0;
+
+    std::vector<Example> read(int batch_tokens) {
+        std::vector<Example> batch;
+        for (int tokens = 0; tokens < batch_tokens;) {
+            if (next == order.size()) order = epoch_order(documents, seed, ++epoch), next = 0;
+            batch.push_back(documents.example(order[next++]));
+            tokens += batch.back().rows();
+        }
+        return batch;
+    }
+};
+
+static Config demo_config(const PretrainOptions& o, const Tokenizer& tokenizer) {
+    Config c = o.config.empty() ? Config() : config_from_json(read_json(o.config), o.config);
+    c.vocab_size = (tokenizer.size() + 31) / 32 * 32;
+    c.bos_token_id = tokenizer.bos, c.eos_token_id = tokenizer.eos;
+    check_config(c, o.config.empty() ? "the model's shape" : o.config);
+    return c;
+}
+
+void pretrain(const PretrainOptions& o, const Device& device) {
+    const Ops& ops = open_device(device);
+    const Tokenizer tokenizer = Tokenizer::load(o.tokenizer);
+    const Config config = demo_config(o, tokenizer);
+    const Documents documents = read_documents(o.corpus, tokenizer, config.max_position_embeddings);
+    make_folder(o.output);
+
+    Model model = make_model(config, ops);
+    initialise(config, model.weights, o.seed);
+    TrainOptions train;
+    train.shards = o.shards, train.micro_rows = o.micro_rows, train.decay = o.decay, train.clip = o.clip;
+    train.beta1 = o.beta1, train.beta2 = o.beta2, train.bias_speed = o.bias_speed, train.balance.alpha = o.balance_alpha;
+    Trainer trainer = make_trainer(model, train);
+
+    const int64_t steps = (o.tokens + o.batch_tokens - 1) / o.batch_tokens;
+    const std::string state = o.output + "/training.safetensors", metrics_path = o.output + "/metrics.jsonl";
+    if (o.resume) load_training(state, trainer);
+    keep_lines(metrics_path, trainer.step);
+    LineWriter metrics(metrics_path, true), timings(o.output + "/timings.jsonl", o.resume);
+    BatchReader reader{documents, o.seed};
+    for (int64_t i = 0; i < trainer.step; ++i) reader.read(o.batch_tokens);  // the batches already learned from
+
+    std::printf("pretrain: %s parameters (%s used by a token), %lld documents, %s tokens, %d threads, %s\n",
+                short_count(double(parameter_count(config, false))).c_str(),
+                short_count(double(parameter_count(config, true))).c_str(), static_cast<long long>(documents.size()),
+                short_count(double(documents.tokens.size())).c_str(), thread_count(), ops.name);
+    Progress progress("pretrain", steps);
+    const double begin = seconds_now();
+    int64_t tokens_here = 0;
+    while (trainer.step < steps && !stop_requested()) {
+        const std::vector<Example> batch = reader.read(o.batch_tokens);
+        int64_t rows = 0;
+        for (const Example& e : batch) rows += e.rows();
+        const float slope = -1.0f / float(rows);
+        std::vector<double> sums(batch.size());
+        accumulate(trainer, batch, [&](int i, const float* logp, const float*, float* dlogp) {
+            for (int t = 0; t < batch[i].rows(); ++t) sums[i] -= logp[t], dlogp[t] = slope;
+        });
+        double loss = 0;
+        for (double sum : sums) loss += sum;
+        loss /= double(rows);
+        if (!(loss < 1e4)) fail("the loss is " + std::to_string(loss), "step " + std::to_string(trainer.step + 1),
+                                "lower --lr; the last saved state is in " + o.output);
+        const float lr = learning_rate(trainer.step, steps, o.warmup, o.lr, o.final_lr_share, Decay::cosine);
+        const Update update = apply(trainer, lr, batch.size());
+        metrics.write({{"step", trainer.step}, {"tokens", rows}, {"loss", rounded(loss)}, {"learning_rate", rounded(lr)},
+                       {"gradient_norm", rounded(update.gradient_norm)}, {"balance_loss", rounded(update.balance_loss)},
+                       {"load_max", rounded(update.load_max)}});
+        tokens_here += rows;
+        char text[96];
+        std::snprintf(text, sizeof text, "loss %.3f  %s tokens/s", loss,
+                      short_count(double(tokens_here) / (seconds_now() - begin)).c_str());
+        if (trainer.step < steps) progress.update(trainer.step, text);
+        else progress.finish(text);
+        if (o.save_every > 0 && trainer.step % o.save_every == 0 && trainer.step < steps)
+            metrics.flush(), save_training(state, trainer, json::object());
+    }
+    metrics.flush();
+    save_training(state, trainer, json::object());
+    timings.write({{"seconds", rounded(seconds_now() - begin)}, {"tokens", tokens_here}, {"threads", thread_count()}});
+    if (trainer.step < steps) {
+        progress.note(how_to_resume("pretrain", o.output, trainer.step));
+        return;
+    }
+    save_model(o.output, config, model.weights, o.tokenizer);
+}
+
+}  // namespace r1
