@@ -5,6 +5,8 @@
 
 #include "base/check.h"
 #include "stages/countdown.h"
+#include "stages/evaluate.h"
+#include "stages/grpo.h"
 #include "stages/pretrain.h"
 #include "stages/run.h"
 #include "stages/train_tokenizer.h"
@@ -91,6 +93,84 @@ void add_pretrain(Commands& commands) {
     flag(c, "--resume", o.resume, "go on from the saved state in --output");
 }
 
+const std::map<std::string, PromptTemplate> templates = {{"plain", PromptTemplate::plain}, {"r1-zero", PromptTemplate::r1_zero}};
+const std::map<std::string, Spread> spreads = {{"sample", Spread::sample}, {"population", Spread::population}, {"none", Spread::none}};
+const std::map<std::string, Aggregation> aggregations = {{"sequence-mean", Aggregation::sequence_mean},
+                                                         {"token-mean", Aggregation::token_mean},
+                                                         {"constant", Aggregation::constant}};
+const std::map<std::string, Decay> schedules = {{"constant", Decay::constant}, {"linear", Decay::linear}, {"cosine", Decay::cosine}};
+
+template <class T>
+void choice(CLI::App* c, const char* name, T& value, const std::map<std::string, T>& names, const char* help) {
+    c->add_option(name, value, help)->transform(CLI::CheckedTransformer(names, CLI::ignore_case).description(""));
+}
+
+void add_task(CLI::App* c, Task& task) {
+    choice(c, "--template", task.prompt_template, templates, "plain or r1-zero, the paper's");
+    flag(c, "--empty-think", task.empty_think, "control: the prompt ends in <think></think>, which leaves guessing");
+    option(c, "--accuracy-weight", task.weights.accuracy_weight, "reward of a right answer");
+    option(c, "--format-weight", task.weights.format_weight, "reward of the format");
+}
+
+void add_evaluate(Commands& commands) {
+    static EvaluateOptions o;
+    CLI::App* c = commands.command("evaluate", "pass@1, majority vote, length and format on held-out problems",
+                                   [&commands] { evaluate_command(o, commands.device); });
+    needed(c, "--model", o.model, "folder of the model");
+    needed(c, "--problems", o.problems, "JSON lines {\"numbers\": [3, 7, 12], \"target\": 33}");
+    c->add_option("--output", o.output, "JSON file for the result");
+    option(c, "--count", o.count, "problems, from the top of the file");
+    option(c, "--k", o.k, "answers to each");
+    option(c, "--temperature", o.temperature, "of sampling; 0: the best token");
+    option(c, "--top-p", o.top_p, "mass of the nucleus");
+    option(c, "--max-tokens", o.max_tokens, "longest answer");
+    option(c, "--slots", o.slots, "answers sampled side by side, per thread: speed and memory only");
+    option(c, "--seed", o.seed, "seed");
+    add_task(c, o.task);
+}
+
+void add_grpo(Commands& commands) {
+    static GrpoOptions o;
+    CLI::App* c = commands.command("grpo", "reinforcement learning with group baselines: R1-Zero, from a base model",
+                                   [&commands] { grpo(o, commands.device); });
+    needed(c, "--model", o.model, "folder of the model to start from, which is also the first reference");
+    needed(c, "--problems", o.problems, "problems to learn from");
+    needed(c, "--output", o.output, "folder for the model, metrics and rollouts");
+    c->add_option("--held-out", o.held_out, "problems for evaluations on the way");
+    option(c, "--steps", o.steps, "rollouts");
+    option(c, "--prompts", o.prompts, "questions a rollout");
+    option(c, "--group", o.group, "answers to each question, G");
+    option(c, "--updates", o.updates, "optimizer steps a rollout");
+    option(c, "--lr", o.lr, "peak learning rate");
+    choice(c, "--schedule", o.schedule, schedules, "constant, linear (default) or cosine");
+    option(c, "--final-lr-share", o.final_lr_share, "the schedule ends at this share of the peak");
+    option(c, "--warmup", o.warmup, "updates of linear warm-up");
+    option(c, "--decay", o.decay, "weight decay of matrices");
+    option(c, "--clip", o.clip, "largest norm of the gradient; 0: any");
+    option(c, "--epsilon-low", o.math.epsilon_low, "the ratio is clipped below 1 - this");
+    option(c, "--epsilon-high", o.math.epsilon_high, "the ratio is clipped above 1 + this");
+    option(c, "--beta", o.math.beta, "weight of KL to the reference");
+    choice(c, "--spread", o.math.spread, spreads, "advantage / deviation of the sample (default), population, or none");
+    option(c, "--spread-epsilon", o.math.spread_epsilon, "added to the deviation");
+    choice(c, "--aggregation", o.math.aggregation, aggregations, "sequence-mean (default), token-mean or constant");
+    option(c, "--budget", o.math.budget, "tokens, for --aggregation constant");
+    option(c, "--reference-every", o.reference_every, "updates between refreshes of the reference; 0: never");
+    option(c, "--temperature", o.temperature, "of sampling and of the policy that is trained");
+    option(c, "--max-tokens", o.max_tokens, "longest answer");
+    option(c, "--slots", o.slots, "answers sampled side by side, per thread: speed and memory only");
+    option(c, "--shards", o.shards, "virtual shards of the batch: part of the arithmetic");
+    option(c, "--micro-rows", o.micro_rows, "tokens computed at a time: memory, not arithmetic");
+    option(c, "--seed", o.seed, "seed");
+    option(c, "--evaluate-every", o.evaluate_every, "steps between evaluations on --held-out; 0: none");
+    option(c, "--evaluate-count", o.evaluate_count, "problems of such an evaluation");
+    option(c, "--evaluate-k", o.evaluate_k, "answers to each");
+    option(c, "--record-every", o.record_every, "steps between rollouts kept for the report");
+    option(c, "--record-groups", o.record_groups, "groups kept of such a rollout");
+    option(c, "--save-every", o.save_every, "steps between saved states");
+    flag(c, "--resume", o.resume, "go on from the saved state in --output");
+    add_task(c, o.task);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -99,6 +179,8 @@ int main(int argc, char** argv) {
     add_countdown(commands);
     add_tokenizer(commands);
     add_pretrain(commands);
+    add_evaluate(commands);
+    add_grpo(commands);
     try {
         commands.app.parse(argc, argv);
     } catch (const CLI::CallForHelp& e) {

@@ -272,6 +272,9 @@ TEST_CASE("tokenizer.json: what is saved is loaded") {
     const json file = json::parse(bytes);
     const Tokenizer again = loaded(file);
     CHECK_EQ(saved_bytes(again), bytes);
+    const json& vocab = file["model"]["vocab"];  // GPT-2's byte alphabet
+    CHECK(Ids{vocab["Ā"], vocab["Ċ"], vocab["Ġ"], vocab["!"], vocab["ġ"]} == Ids{7, 17, 39, 40, 7 + 127});
+    CHECK(Ids{vocab["ł"], vocab["¡"], vocab["Ń"], vocab["®"], vocab["ÿ"]} == Ids{167, 168, 180, 181, 262});
     CHECK(Ids{again.bos, again.eos, again.pad} == Ids{0, 1, 2});
     json pairs = file;
     for (json& merge : pairs["model"]["merges"]) {

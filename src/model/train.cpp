@@ -27,13 +27,19 @@ static Lane make_lane(const Config& config, int rows) {
 }
 
 Trainer make_trainer(Model& model, const TrainOptions& options) {
-    Trainer t{&model, options, {}, {}, make_weights(model.config), make_weights(model.config), {}, {}, {}, 0};
+    Trainer t{&model, options, {}, {}, make_weights(model.config), make_weights(model.config), {}, {}, {}, {}, 0};
     const int rows = std::max(options.micro_rows, model.config.max_position_embeddings);
     for (int i = 0; i < std::min(thread_count(), options.shards); ++i) t.lanes.push_back(make_lane(model.config, rows));
     for (int s = 0; s < options.shards; ++s) t.gradient.push_back(make_weights(model.config));
     t.load.assign(options.shards, std::vector<int64_t>(model.config.num_hidden_layers * model.config.n_routed_experts));
     t.balance.assign(options.shards, 0);
     t.partial.resize(float_count(t.m) / SQUARES_BLOCK + 1);
+    const float* base = reinterpret_cast<float*>(model.weights.arena.base());
+    visit(model.config, model.weights, [&](float* w, size_t size, TensorKind kind) {
+        constexpr int64_t MOST = 1 << 15;
+        for (int64_t at = 0; kind != TensorKind::bias && at < int64_t(size); at += MOST)
+            t.pieces.push_back({w - base + at, std::min<int64_t>(MOST, int64_t(size) - at), kind == TensorKind::matrix});
+    }, [](const Tensor&) {});
     return t;
 }
 
@@ -165,12 +171,13 @@ Update apply(Trainer& t, float lr, size_t batch_size) {
     for (int64_t i = 0; i < t.step && (power1 > 1e-9 || power2 > 1e-9); ++i) power1 *= o.beta1, power2 *= o.beta2;
     adamw.correction1 = float(1 - power1), adamw.correction2 = float(1 - power2);
     if (o.clip > 0 && update.gradient_norm > o.clip) adamw.gradient_scale = o.clip / update.gradient_norm;
-    visit(model.config, model.weights, [&](float* w, size_t size, TensorKind kind) {
-        if (kind == TensorKind::bias) return;
-        adamw.decay = kind == TensorKind::matrix ? o.decay : 0.0f;
-        const int64_t at = w - base(model.weights);
-        op.adamw(w, base(t.m) + at, base(t.v) + at, base(t.gradient[0]) + at, int64_t(size), adamw);
-    }, [](const Tensor&) {});
+    parallel_for(int64_t(t.pieces.size()), [&](int64_t i) {
+        const Piece& p = t.pieces[i];
+        AdamW mine = adamw;
+        mine.decay = p.decays ? o.decay : 0.0f;
+        op.adamw(base(model.weights) + p.begin, base(t.m) + p.begin, base(t.v) + p.begin,
+                 base(t.gradient[0]) + p.begin, p.size, mine);
+    });
 
     // b_i -= gamma where expert i's load is above the mean, += gamma where below  [V3 section 2.1.2]
     const int E = model.config.n_routed_experts;

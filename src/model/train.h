@@ -44,6 +44,11 @@ struct Lane {
     std::vector<int> members;            // the sequences of the micro-batch
 };
 
+struct Piece {                           // a range of the arena of weights
+    int64_t begin, size;
+    bool decays;
+};
+
 struct Trainer {
     Model* model;
     TrainOptions options;
@@ -53,6 +58,7 @@ struct Trainer {
     std::vector<std::vector<int64_t>> load;  // per shard: tokens that went to each expert, layer by layer
     std::vector<float> balance;          // per shard: balance loss
     std::vector<float> partial;          // of the gradient's norm
+    std::vector<Piece> pieces;           // of the arena, that the optimizer updates
     int64_t step = 0;                    // updates done
 };
 

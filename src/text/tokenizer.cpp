@@ -314,10 +314,9 @@ Tokenizer train_tokenizer(const PreTokenCounts& counts, int vocab_size, const Pr
             continue;
         }
         const std::string bytes = tokenizer.tokens[left].bytes + tokenizer.tokens[right].bytes;
-        int product = tokenizer.id_of(bytes);
-        if (product >= 0 && tokenizer.tokens[product].kind != Kind::bytes) continue;  // a tag is never merged from text
-        if (product < 0) product = tokenizer.add_token(bytes, Kind::bytes);
-        tokenizer.add_merge(left, right, product);  // a pair that comes up again keeps its first rank
+        if (tokenizer.id_of(bytes) >= 0) continue;  // text never merges into a tag
+        const int product = tokenizer.add_token(bytes, Kind::bytes);
+        tokenizer.add_merge(left, right, product);
         trainer.merge(left, right, product);
     }
     return tokenizer;

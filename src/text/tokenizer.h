@@ -75,7 +75,7 @@ struct Tokenizer {
     int size() const { return int(tokens.size()); }
     int id_of(std::string_view token) const;  // of a tag, a control token or exact bytes; -1 if there is none
 
-    // O(n log n) for any text. steps, where given, grows by the number of pieces that were looked at.
+    // O(n log n) under the two patterns above. steps, where given, grows by the number of pieces that were looked at.
     std::vector<int> encode(std::string_view text, Tags tags, int64_t* steps = nullptr) const;
     // An id that no token has (models round their vocabulary up) decodes to nothing.
     std::string decode(std::span<const int> ids, Control control = Control::hide) const;
@@ -106,8 +106,8 @@ void count_pre_tokens(const PreTokenizer& pre_tokenizer, std::string_view docume
 
 // Byte-pair training: merge the most frequent pair of neighbours (overlapping pairs count: "aaa" holds "aa" twice),
 // of equals the one of the lowest left id, then right id; until there are vocab_size tokens or no pair occurs twice.
-// Ids: control tokens 0 to 2 (bos, eos, pad), TAGS 3 to 6, byte b at 7 + b, then the products in order of appearance.
-// Two pairs may have one product ("a" + "bc", "ab" + "c"): two ranks, one id.
+// Ids: control tokens 0 to 2 (bos, eos, pad), TAGS 3 to 6, byte b at 7 + b, then the product of rank r at 263 + r.
+// (No product comes up twice: within equal bounds equal bytes are merged alike, whatever stands around them.)
 Tokenizer train_tokenizer(const PreTokenCounts& counts, int vocab_size,
                           const PreTokenizer& pre_tokenizer = PreTokenizer());
 Tokenizer train_tokenizer(const std::vector<std::string>& documents, int vocab_size,

@@ -1,0 +1,114 @@
+// Evaluation on held-out problems, as the paper does it [R1v1 section 3; R1v2 D.1]: sampling, not greedy decoding, k
+// answers to a problem, pass@1 as the mean over them, and the majority vote (cons@k) beside it.
+#include "stages/evaluate.h"
+
+#include <algorithm>
+#include <map>
+
+#include "reward/countdown.h"
+#include "reward/extract.h"
+
+namespace r1 {
+
+// The vote of most answers is right if its first answer is; answers that cannot be read do not vote.
+static bool majority_is_right(const std::vector<Graded>& graded, const std::vector<Completion>& completions) {
+    struct Count {
+        int votes = 0, first = 0;
+    };
+    std::map<uint64_t, Count> counts;
+    for (int i = 0; i < int(graded.size()); ++i) {
+        if (!completions[i].finished) continue;
+        const auto answer = extract_answer(graded[i].text);
+        const auto vote = answer ? countdown_vote(*answer) : std::nullopt;
+        if (!vote) continue;
+        Count& count = counts.try_emplace(*vote, Count{0, i}).first->second;
+        ++count.votes;
+    }
+    const Count* best = nullptr;
+    for (const auto& [vote, count] : counts)
+        if (!best || count.votes > best->votes || (count.votes == best->votes && count.first < best->first)) best = &count;
+    return best && graded[best->first].reward.accuracy > 0;
+}
+
+Evaluation evaluate(Sampler& sampler, const Model& model, const Tokenizer& tokenizer,
+                    const std::vector<Problem>& problems, const EvaluateOptions& o,
+                    const std::function<void(int64_t)>& progress) {
+    std::vector<Request> requests;
+    const int n = std::min<int>(o.count, int(problems.size()));
+    for (int i = 0; i < n; ++i) requests.push_back({prompt_tokens(o.task, problems[i], tokenizer), o.k, uint32_t(i)});
+    SampleOptions sampling;
+    sampling.temperature = o.temperature, sampling.top_p = o.top_p, sampling.max_tokens = o.max_tokens;
+    sampling.slots = o.slots, sampling.seed = o.seed, sampling.purpose = Purpose::evaluation, sampling.stop = {tokenizer.eos};
+    const auto completions = sample(sampler, model, requests, sampling, progress);
+
+    Evaluation e;
+    e.problems = n, e.k = o.k;
+    double squares = 0, finished = 0;
+    for (int i = 0; i < n; ++i) {
+        std::vector<Graded> graded;
+        double right = 0;
+        for (const Completion& c : completions[i]) {
+            const Graded g = grade(o.task, problems[i], c, tokenizer);
+            right += g.reward.accuracy;
+            e.mean_length += double(c.tokens.size());
+            e.format += g.reward.format;
+            e.reflective_share += g.reflective > 0;
+            e.reflective_words += g.reflective;
+            e.truncated += !c.finished;
+            finished += c.finished;
+            if (c.finished) e.finished_length += double(c.tokens.size());
+            graded.push_back(g);
+        }
+        e.pass_at_1 += right / o.k;
+        squares += right / o.k * (right / o.k);
+        e.pass_at_k += right > 0;
+        e.majority += majority_is_right(graded, completions[i]);
+    }
+    const double answers = double(n) * o.k;
+    e.pass_at_1 /= n, e.pass_at_k /= n, e.majority /= n;
+    const double variance = std::max(0.0, squares / n - e.pass_at_1 * e.pass_at_1) / std::max(1, n - 1);
+    const double half = 1.96 * exact::sqrt(variance);
+    e.low = std::max(0.0, e.pass_at_1 - half), e.high = std::min(1.0, e.pass_at_1 + half);
+    for (double* share : {&e.mean_length, &e.format, &e.reflective_share, &e.reflective_words, &e.truncated}) *share /= answers;
+    e.finished_length /= std::max(1.0, finished);
+    return e;
+}
+
+json evaluation_to_json(const Evaluation& e) {
+    return {{"problems", e.problems},
+            {"answers_each", e.k},
+            {"pass_at_1", rounded(e.pass_at_1)},
+            {"pass_at_1_interval", {rounded(e.low), rounded(e.high)}},
+            {"majority_at_" + std::to_string(e.k), rounded(e.majority)},
+            {"pass_at_" + std::to_string(e.k), rounded(e.pass_at_k)},
+            {"mean_length", rounded(e.mean_length)},
+            {"finished_length", rounded(e.finished_length)},
+            {"format", rounded(e.format)},
+            {"reflective_share", rounded(e.reflective_share)},
+            {"reflective_words", rounded(e.reflective_words)},
+            {"truncated", rounded(e.truncated)}};
+}
+
+void evaluate_command(const EvaluateOptions& o, const Device& device) {
+    if (o.count < 1 || o.k < 1) throw UsageError("nothing to evaluate, --count and --k, give 1 or more");
+    const Loaded loaded = load(o.model, open_device(device));
+    const std::vector<Problem> problems = read_problems(o.problems);
+    Sampler sampler = make_sampler(loaded.model, o.slots);
+    const double begin = seconds_now();
+    const int64_t expected = int64_t(std::min<int>(o.count, int(problems.size()))) * o.k;
+    int64_t tokens = 0;
+    std::printf("evaluate %s: %lld answers\n", o.model.c_str(), static_cast<long long>(expected));
+    const Evaluation e = evaluate(sampler, loaded.model, loaded.tokenizer, problems, o, [&](int64_t n) { tokens += n; });
+    const double seconds = seconds_now() - begin;
+    std::printf(
+        "  pass@1 %.1f %% (95 %% interval %.1f to %.1f)   majority of %d %.1f %%   pass@%d %.1f %%\n"
+        "  length %.1f tokens   format %.1f %%   reflective %.1f %%   truncated %.1f %%   %.1f s, %s tokens/s\n",
+        100 * e.pass_at_1, 100 * e.low, 100 * e.high, e.k, 100 * e.majority, e.k, 100 * e.pass_at_k, e.mean_length,
+        100 * e.format, 100 * e.reflective_share, 100 * e.truncated, seconds, short_count(double(tokens) / seconds).c_str());
+    if (!o.output.empty()) {
+        write_file_atomically(o.output, evaluation_to_json(e).dump(2) + "\n");
+        write_file_atomically(o.output + ".seconds", json({{"seconds", rounded(seconds)}}).dump() + "\n");
+    }
+}
+
+}  // namespace r1

@@ -1,0 +1,35 @@
+// Evaluation: k answers to each of many held-out problems.
+#pragma once
+#include "stages/run.h"
+#include "stages/task.h"
+
+namespace r1 {
+
+struct EvaluateOptions {
+    std::string model, problems, output;      // the model's folder; JSON lines; a JSON file with the result ("": none)
+    int count = 200, k = 16;                  // problems, from the top of the file; answers to each
+    float temperature = 1.0f, top_p = 1.0f;
+    int max_tokens = 256, slots = 96;
+    uint32_t seed = 1;
+    Task task;
+};
+
+// Shares are between 0 and 1. pass_at_1 = 1/k sum_i p_i [R1v1 section 3], over problems; its interval is 1.96 standard
+// errors over problems. The majority is over answers that are equal as algebra; ties go to the answer seen first.
+struct Evaluation {
+    int problems = 0, k = 0;
+    double pass_at_1 = 0, low = 0, high = 0, majority = 0, pass_at_k = 0;
+    double mean_length = 0;                   // tokens of an answer, its end token included
+    double finished_length = 0;               // of those that ended by themselves
+    double format = 0, reflective_share = 0, reflective_words = 0, truncated = 0;
+};
+
+Evaluation evaluate(Sampler& sampler, const Model& model, const Tokenizer& tokenizer,
+                    const std::vector<Problem>& problems, const EvaluateOptions& options,
+                    const std::function<void(int64_t)>& progress = {});
+json evaluation_to_json(const Evaluation& evaluation);
+
+// r1 evaluate
+void evaluate_command(const EvaluateOptions& options, const Device& device);
+
+}  // namespace r1
