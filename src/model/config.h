@@ -16,7 +16,7 @@ struct Config {
     int intermediate_size = 256;         // its hidden size
     int num_attention_heads = 4;
     int q_lora_rank = 64;                // 0: queries without a low-rank step (null in the file)
-    int kv_lora_rank = 32;
+    int kv_lora_rank = 48;
     int qk_nope_head_dim = 16;
     int qk_rope_head_dim = 16;
     int v_head_dim = 32;

@@ -46,6 +46,14 @@ void scores(float* score, const float* q, const float* k_own, const float* k_sha
         for (int p = 0; p < P; ++p) store(score + b * KEY_BLOCK + p * W, s[b][p] * splat(heads.scale));
 }
 
+// The same for a number of blocks known only at run time.
+template <int BLOCKS = 8>
+void scores_of(int blocks, float* score, const float* q, const float* k_own, const float* k_shared, Heads heads) {
+    if constexpr (BLOCKS > 1)
+        if (blocks < BLOCKS) return scores_of<BLOCKS - 1>(blocks, score, q, k_own, k_shared, heads);
+    scores<BLOCKS>(score, q, k_own, k_shared, heads);
+}
+
 // VECTORS * W columns of o, from column `first`: for each, the chain over t of e_t v_t, divided by the head's sum.
 template <int VECTORS>
 void mix(float* o, const float* e, int lde, const float* stats, const float* v, int first, int T, Heads heads) {
@@ -74,13 +82,8 @@ void attend(float* o, float* stats, const float* q, const float* k, const float*
         const float* qh = q + h * heads.D_k();
         const float* own = k + h / (heads.H / heads.H_kv) * heads.own * KEY_BLOCK;
         const float* shared = k + heads.H_kv * heads.own * KEY_BLOCK;
-        int b = 0;
-        for (; b + 8 <= blocks; b += 8)
-            scores<8>(eh + b * KEY_BLOCK, qh, own + b * block_size, shared + b * block_size, heads);
-        for (; b + 2 <= blocks; b += 2)
-            scores<2>(eh + b * KEY_BLOCK, qh, own + b * block_size, shared + b * block_size, heads);
-        for (; b < blocks; ++b)
-            scores<1>(eh + b * KEY_BLOCK, qh, own + b * block_size, shared + b * block_size, heads);
+        for (int b = 0; b < blocks; b += 8)
+            scores_of(std::min(8, blocks - b), eh + b * KEY_BLOCK, qh, own + b * block_size, shared + b * block_size, heads);
         const float max = maximum(eh, T);
         for (int t = 0; t < T; ++t) eh[t] = exact::exp(eh[t] - max);
         stats[2 * h] = max, stats[2 * h + 1] = sum(eh, T);

@@ -142,7 +142,8 @@ void logprob_forward(float* logp, float* entropy, float* stats, const float* log
         for (int64_t n = begin; n < end; ++n) {
             const float* l = logits + n * V;
             const Softmax s = softmax(e, l, V, inverse_temperature);
-            for (int v = 0; v < V; ++v) z[v] = l[v] * inverse_temperature - s.max;
+            const float inverse = inverse_temperature, max = s.max;
+            for (int v = 0; v < V; ++v) z[v] = l[v] * inverse - max;
             logp[n] = log_probability(l[target[n]], inverse_temperature, s);
             entropy[n] = exact::log(s.sum) - dot(e, z, V) / s.sum;
             stats[2 * n] = s.max, stats[2 * n + 1] = s.sum;
@@ -155,8 +156,9 @@ void logprob_backward(float* logits, const float* dlogp, const float* stats, con
     for_ranges(N, 4, [&](int64_t begin, int64_t end) {
         for (int64_t n = begin; n < end; ++n) {
             float* l = logits + n * V;
-            const float max = stats[2 * n], d = dlogp[n] * inverse_temperature, factor = -d / stats[2 * n + 1];
-            for (int v = 0; v < V; ++v) l[v] = factor * exact::exp(l[v] * inverse_temperature - max);
+            const float inverse = inverse_temperature, max = stats[2 * n], d = dlogp[n] * inverse;
+            const float factor = -d / stats[2 * n + 1];
+            for (int v = 0; v < V; ++v) l[v] = factor * exact::exp(l[v] * inverse - max);
             l[target[n]] += d;
         }
     });

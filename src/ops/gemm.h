@@ -14,7 +14,8 @@
 //   v   +----+----+----+
 //
 // B is read in place where its rows are contiguous (the weights are stored [in, out] for that) and packed into a
-// panel where it is transposed or narrower than a vector.
+// panel where it is transposed, narrower than a vector, or its rows are so far apart that a few sets of the cache
+// would have to hold them all.
 #pragma once
 #include <algorithm>
 
@@ -25,6 +26,7 @@ namespace r1 {
 namespace {
 
 constexpr int K_BLOCK = 256;      // K_BLOCK x 2 vectors of B: 32 KiB, a first-level cache
+constexpr int FAR_ROWS = 512;     // floats between rows of B from which packing pays
 
 // A matrix seen through strides: element (i, j) is p[i * row + j * column].
 struct View {
@@ -68,6 +70,9 @@ inline void pack(float* panel, int width, View b, int K, int columns) {
         for (; k + W <= K; k += W)
             for (int n = 0; n < width; n += W)
                 transpose_block(panel + k * width + n, width, b.p + k + int64_t(n) * b.column, b.column);
+    if (b.column == 1 && columns == width)
+        for (; k < K; ++k)
+            for (int n = 0; n < width; n += W) store(panel + k * width + n, load(b.p + int64_t(k) * b.row + n));
     for (; k < K; ++k)
         for (int n = 0; n < width; ++n)
             panel[k * width + n] = n < columns ? b.p[int64_t(k) * b.row + int64_t(n) * b.column] : 0.0f;
@@ -86,7 +91,7 @@ inline void gemm_serial(float* c, int ldc, const float* base, int ldbase, View a
             const int columns = std::min(N - n0, N - n0 >= 2 * W ? 2 * W : W), width = columns > W ? 2 * W : W;
             const float* bp = b.p + int64_t(k0) * b.row + int64_t(n0) * b.column;
             int ldb = b.row;
-            if (b.column != 1 || columns < width) {
+            if (b.column != 1 || columns < width || b.row >= FAR_ROWS) {
                 pack(panel, width, b.at(k0, n0), depth, columns);
                 bp = panel, ldb = width;
             }

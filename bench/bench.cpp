@@ -1,0 +1,156 @@
+// make bench: how far from the machine's limit. Every figure is a ratio to a limit measured in the same run, because
+// machines are shared and their speed drifts: each round measures the limit, then the work, and the best of many
+// rounds is compared with the best limit. Nothing here decides a test.
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <vector>
+
+#include "base/philox.h"
+#include "base/progress.h"
+#include "base/threads.h"
+#include "model/sampler.h"
+#include "model/train.h"
+#include "ops/ops.h"
+
+namespace r1 {
+double fma_flops(int64_t rounds);  // fma_peak.cpp: runs that many rounds, returns the operations done
+}
+using namespace r1;
+
+static double best_seconds(int rounds, const std::function<void()>& work) {
+    double best = 1e30;
+    for (int i = 0; i < rounds; ++i) {
+        const double begin = seconds_now();
+        work();
+        best = std::min(best, seconds_now() - begin);
+    }
+    return best;
+}
+
+static double peak(int threads) {  // FLOP/s of fused multiply-adds
+    thread_count() = threads;
+    double flops = 0;
+    const double seconds = best_seconds(5, [&] {
+        std::vector<double> done(threads);
+        parallel_for(threads, [&](int64_t i) { done[i] = fma_flops(400000); });
+        flops = 0;
+        for (double d : done) flops += d;
+    });
+    return flops / seconds;
+}
+
+static void products(const Ops& ops) {
+    struct Shape {
+        const char* what;
+        char kind;  // f: forward, x: backward to the input, w: backward to the weights
+        int N, I, O;
+    };
+    const Shape shapes[] = {{"512 cubed", 'f', 512, 512, 512},       {"attention down", 'f', 512, 128, 128},
+                            {"key-value up", 'f', 512, 48, 192},     {"gate and up", 'f', 512, 128, 512},
+                            {"one expert, up", 'f', 128, 128, 128},  {"one expert, down", 'f', 128, 64, 128},
+                            {"head", 'f', 192, 128, 448},            {"decode, 96 rows", 'f', 96, 128, 128},
+                            {"attention down, dx", 'x', 512, 128, 128}, {"one expert, dx", 'x', 128, 128, 128},
+                            {"attention down, dw", 'w', 512, 128, 128}, {"gate and up, dw", 'w', 512, 128, 512},
+                            {"one expert, dw", 'w', 128, 128, 128},  {"head, dw", 'w', 192, 128, 448}};
+    std::printf("\nmatrix product, one thread           GFLOP/s   of FMA peak\n");
+    for (const Shape& s : shapes) {
+        std::vector<float> x(size_t(s.N) * s.I, 0.5f), w(size_t(s.I) * s.O, 0.25f), y(size_t(s.N) * s.O, 0.125f);
+        const double flops = 2.0 * s.N * s.I * s.O;
+        const int times = std::max(1, int(4e7 / flops));
+        double limit = 0, speed = 0;
+        for (int round = 0; round < 12; ++round) {
+            limit = std::max(limit, peak(1));
+            speed = std::max(speed, times * flops / best_seconds(8, [&] {
+                for (int i = 0; i < times; ++i) {
+                    if (s.kind == 'f') ops.matmul_forward(y.data(), s.O, nullptr, 0, x.data(), s.I, w.data(), s.N, s.I, s.O);
+                    if (s.kind == 'x') ops.matmul_backward_x(x.data(), s.I, nullptr, 0, y.data(), s.O, w.data(), s.N, s.I, s.O);
+                    if (s.kind == 'w') ops.matmul_backward_w(w.data(), x.data(), s.I, y.data(), s.O, s.N, s.I, s.O);
+                }
+            }));
+        }
+        std::printf("  %-22s %4d %4d %4d  %7.0f      %5.1f %%\n", s.what, s.N, s.I, s.O, speed / 1e9, 100 * speed / limit);
+    }
+}
+
+struct Batch {
+    std::vector<std::vector<int>> tokens;
+    std::vector<Example> examples;
+    int64_t rows = 0;
+};
+
+static Batch make_batch(int sequences, int shortest, int longest, int vocab) {
+    Batch b;
+    Stream random(7, Purpose::corpus, 0);
+    for (int i = 0; i < sequences; ++i) {
+        std::vector<int> t(shortest + int(random.below(uint32_t(longest - shortest + 1))));
+        for (int& id : t) id = int(random.below(uint32_t(vocab)));
+        b.tokens.push_back(std::move(t));
+    }
+    for (const auto& t : b.tokens) b.examples.push_back({t.data(), int(t.size())}), b.rows += b.examples.back().rows();
+    return b;
+}
+
+// Multiply-adds of the products alone: 6 per active parameter and token (attention's own are not counted).
+static double train_flops(const Config& c, const Batch& b) { return 6.0 * double(parameter_count(c, true)) * double(b.rows); }
+
+static double training(const Ops& ops, const Config& c, const Batch& b, int threads, int rounds) {
+    thread_count() = threads;
+    Model model = make_model(c, ops);
+    initialise(c, model.weights, 1);
+    Trainer trainer = make_trainer(model, TrainOptions());
+    return best_seconds(rounds, [&] {
+        accumulate(trainer, b.examples, [&](int i, const float*, const float*, float* dlogp) {
+            for (int t = 0; t < b.examples[i].rows(); ++t) dlogp[t] = -1.0f / float(b.rows);
+        });
+        apply(trainer, 1e-3f, b.examples.size());
+    });
+}
+
+static double sampling(const Model& model, int threads, int64_t& tokens) {
+    thread_count() = threads;
+    Sampler sampler = make_sampler(model, 96);
+    std::vector<Request> requests;
+    for (uint32_t i = 0; i < 24; ++i) requests.push_back({{0, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14}, 16, i});
+    SampleOptions options;
+    options.max_tokens = 100, options.stop = {};
+    return best_seconds(3, [&] {
+        tokens = 0;
+        for (const auto& group : sample(sampler, model, requests, options))
+            for (const Completion& each : group) tokens += int64_t(each.tokens.size());
+    });
+}
+
+int main() {
+    const Ops& ops = cpu_ops(std::getenv("R1_ISA"));
+    const int cores = thread_count();
+    Config c;
+    c.vocab_size = 448;
+    std::printf("%s, %d threads at most\nFMA peak: one thread %.0f GFLOP/s, %d threads %.0f GFLOP/s\n", ops.name, cores,
+                peak(1) / 1e9, cores, peak(cores) / 1e9);
+    products(ops);
+
+    const Batch pretraining = make_batch(48, 20, 66, 440), reasoning = make_batch(192, 40, 190, 440);
+    std::printf("\ntraining step (%s active parameters)   tokens/s   GFLOP/s   of FMA peak   1 to %d threads\n",
+                short_count(double(parameter_count(c, true))).c_str(), cores);
+    for (const auto& [what, batch] : {std::pair<const char*, const Batch&>{"pretraining, 43 tokens each", pretraining},
+                                      {"GRPO update, 115 tokens each", reasoning}}) {
+        double one = 1e30, all = 1e30, limit = 0;
+        for (int round = 0; round < 6; ++round) {
+            limit = std::max(limit, peak(cores));
+            one = std::min(one, training(ops, c, batch, 1, 3));
+            all = std::min(all, training(ops, c, batch, cores, 5));
+        }
+        std::printf("  %-34s %10s   %7.0f      %5.1f %%            %.2f\n", what, short_count(double(batch.rows) / all).c_str(),
+                    train_flops(c, batch) / all / 1e9, 100 * train_flops(c, batch) / all / limit, one / all);
+    }
+
+    Model model = make_model(c, ops);
+    initialise(c, model.weights, 1);
+    double one = 1e30, all = 1e30;
+    int64_t tokens = 0;
+    for (int round = 0; round < 4; ++round) one = std::min(one, sampling(model, 1, tokens)), all = std::min(all, sampling(model, cores, tokens));
+    std::printf("\nsampling, 384 answers of 100 tokens   %s tokens/s, 1 to %d threads %.2f\n",
+                short_count(double(tokens) / all).c_str(), cores, one / all);
+}
