@@ -122,15 +122,7 @@ static double sampling(const Model& model, int threads, int64_t& tokens) {
     });
 }
 
-int main() {
-    const Ops& ops = cpu_ops(std::getenv("R1_ISA"));
-    const int cores = thread_count();
-    Config c;
-    c.vocab_size = 448;
-    std::printf("%s, %d threads at most\nFMA peak: one thread %.0f GFLOP/s, %d threads %.0f GFLOP/s\n", ops.name, cores,
-                peak(1) / 1e9, cores, peak(cores) / 1e9);
-    products(ops);
-
+static void trainings(const Ops& ops, const Config& c, int cores) {
     const Batch pretraining = make_batch(48, 20, 66, 440), reasoning = make_batch(192, 40, 190, 440);
     std::printf("\ntraining step (%s active parameters)   tokens/s   GFLOP/s   of FMA peak   1 to %d threads\n",
                 short_count(double(parameter_count(c, true))).c_str(), cores);
@@ -145,12 +137,35 @@ int main() {
         std::printf("  %-34s %10s   %7.0f      %5.1f %%            %.2f\n", what, short_count(double(batch.rows) / all).c_str(),
                     train_flops(c, batch) / all / 1e9, 100 * train_flops(c, batch) / all / limit, one / all);
     }
+}
 
+static void samplings(const Ops& ops, const Config& c, int cores) {
     Model model = make_model(c, ops);
     initialise(c, model.weights, 1);
     double one = 1e30, all = 1e30;
     int64_t tokens = 0;
-    for (int round = 0; round < 4; ++round) one = std::min(one, sampling(model, 1, tokens)), all = std::min(all, sampling(model, cores, tokens));
+    for (int round = 0; round < 4; ++round) {
+        one = std::min(one, sampling(model, 1, tokens));
+        all = std::min(all, sampling(model, cores, tokens));
+    }
     std::printf("\nsampling, 384 answers of 100 tokens   %s tokens/s, 1 to %d threads %.2f\n",
                 short_count(double(tokens) / all).c_str(), cores, one / all);
+}
+
+// r1_bench [products] [training] [sampling]: those named, or all.
+int main(int argc, char** argv) {
+    const auto wanted = [&](const std::string& name) {
+        for (int i = 1; i < argc; ++i)
+            if (name == argv[i]) return true;
+        return argc == 1;
+    };
+    const Ops& ops = cpu_ops(std::getenv("R1_ISA"));
+    const int cores = thread_count();
+    Config c;
+    c.vocab_size = 448;
+    std::printf("%s, %d threads at most\nFMA peak: one thread %.0f GFLOP/s, %d threads %.0f GFLOP/s\n", ops.name, cores,
+                peak(1) / 1e9, cores, peak(cores) / 1e9);
+    if (wanted("products")) products(ops);
+    if (wanted("training")) trainings(ops, c, cores);
+    if (wanted("sampling")) samplings(ops, c, cores);
 }

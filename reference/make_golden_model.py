@@ -100,8 +100,8 @@ def rope(x, theta):
     """x (T, heads, D): adjacent channels are a complex number, turned by position theta^(-2i/D) [RoFormer eq 15]."""
     T, _, D = x.shape
     angle = torch.outer(torch.arange(T).double(), theta ** (-torch.arange(0, D, 2).double() / D))
-    turned = torch.view_as_complex(x.reshape(T, -1, D // 2, 2).contiguous()) * torch.polar(torch.ones(()), angle)[:, None]
-    return torch.view_as_real(turned).flatten(-2)
+    pairs = torch.view_as_complex(x.reshape(T, -1, D // 2, 2).contiguous())
+    return torch.view_as_real(pairs * torch.polar(torch.ones(()), angle)[:, None]).flatten(-2)
 
 
 def attention(h, get, c):

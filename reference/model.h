@@ -62,22 +62,24 @@ Row<T> rotate(const Row<T>& x, int position, double theta) {
     return y;
 }
 
+// p_i = exp(factor z_i) / sum_j exp(factor z_j)
 template <class T>
-Row<T> softmax(Row<T> z) {
-    double max = std::real(z[0]);
-    for (const T& each : z) max = std::max(max, std::real(each));
-    T sum = 0;
-    for (T& each : z) sum += each = std::exp(each - max);
-    for (T& each : z) each /= sum;
-    return z;
+Row<T> softmax(const Row<T>& z, double factor) {
+    double max = -INFINITY;
+    for (const T& each : z) max = std::max(max, factor * std::real(each));
+    Row<T> p;
+    for (const T& each : z) p.push_back(std::exp(factor * each - max));
+    const T sum = std::accumulate(p.begin(), p.end(), T(0));
+    for (T& each : p) each /= sum;
+    return p;
 }
 
 // One head of token t: o_t = sum_{j <= t} softmax_j(q_t . k_j / sqrt(D_k)) v_j     [V3 eq 10]
 template <class T>
 Row<T> attend(const Row<T>& q, const Rows<T>& k, const Rows<T>& v, int t) {
     Row<T> score;
-    for (int j = 0; j <= t; ++j) score.push_back(dot(q, k[j]) / std::sqrt(double(q.size())));
-    const Row<T> p = softmax(score);
+    for (int j = 0; j <= t; ++j) score.push_back(dot(q, k[j]));
+    const Row<T> p = softmax(score, 1 / std::sqrt(double(q.size())));
     Row<T> o(v[0].size(), T(0));
     for (int j = 0; j <= t; ++j)
         for (size_t d = 0; d < o.size(); ++d) o[d] += p[j] * v[j][d];
@@ -159,16 +161,14 @@ T balance(const Rows<T>& score, const Config& c) {
 
 // log softmax(logits / temperature)[target], and the entropy of that softmax. Cross-entropy is -log_probability.
 template <class T>
-T log_probability(Row<T> logits, int target, double inverse_temperature) {
-    for (T& each : logits) each *= inverse_temperature;
-    return std::log(softmax(logits)[target]);
+T log_probability(const Row<T>& logits, int target, double inverse_temperature) {
+    return std::log(softmax(logits, inverse_temperature)[target]);
 }
 
 template <class T>
-T entropy(Row<T> logits, double inverse_temperature) {
-    for (T& each : logits) each *= inverse_temperature;
+T entropy(const Row<T>& logits, double inverse_temperature) {
     T sum = 0;
-    for (const T& p : softmax(logits)) sum -= p * std::log(p);
+    for (const T& p : softmax(logits, inverse_temperature)) sum -= p * std::log(p);
     return sum;
 }
 
@@ -303,25 +303,6 @@ Sequence<T> evaluate(const Model<T>& m, const std::vector<int>& tokens, double i
         result.entropy.push_back(entropy(logits, inverse_temperature));
     }
     return result;
-}
-
-// ---- GRPO and AdamW ----
-
-// min[ r A, clip(r, 1 - low, 1 + high) A ] - beta (e^d - d - 1),  d = log pi_ref - log pi     [DSM eq 3, 4]
-template <class T>
-T grpo_objective(const T& logp, double logp_old, double logp_ref, double A, double low, double high, double beta) {
-    const T r = std::exp(logp - logp_old), d = logp_ref - logp;
-    const T clipped = std::real(r) < 1 - low ? T(1 - low) : std::real(r) > 1 + high ? T(1 + high) : r;
-    return (std::real(r * A) <= std::real(clipped * A) ? r * A : clipped * A) - beta * (std::exp(d) - d - 1.0);
-}
-
-// Update t = 1, 2, ... of one weight                                      [Loshchilov and Hutter 2019, algorithm 2]
-template <class T>
-void adamw(T& w, T& m, T& v, T g, int t, T lr, T beta1, T beta2, T epsilon, T decay) {
-    m = beta1 * m + (1 - beta1) * g;
-    v = beta2 * v + (1 - beta2) * g * g;
-    const T m_hat = m / (1 - std::pow(beta1, t)), v_hat = v / (1 - std::pow(beta2, t));
-    w -= lr * (m_hat / (std::sqrt(v_hat) + epsilon) + decay * w);
 }
 
 }  // namespace r1::reference

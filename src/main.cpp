@@ -8,6 +8,7 @@
 #include "stages/evaluate.h"
 #include "stages/grpo.h"
 #include "stages/pretrain.h"
+#include "stages/report.h"
 #include "stages/run.h"
 #include "stages/train_tokenizer.h"
 
@@ -171,6 +172,13 @@ void add_grpo(Commands& commands) {
     add_task(c, o.task);
 }
 
+void add_report(Commands& commands) {
+    static ReportOptions o;
+    CLI::App* c = commands.command("report", "draw a run as one HTML page, with summary.json", [] { report(o); });
+    needed(c, "--run", o.run, "the run's folder, with zero/metrics.jsonl in it");
+    c->add_option("--golden", o.golden, "JSON with the hashes to expect: {\"weights\": ..., \"metrics\": ...}");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -181,6 +189,7 @@ int main(int argc, char** argv) {
     add_pretrain(commands);
     add_evaluate(commands);
     add_grpo(commands);
+    add_report(commands);
     try {
         commands.app.parse(argc, argv);
     } catch (const CLI::CallForHelp& e) {
@@ -200,6 +209,9 @@ int main(int argc, char** argv) {
         return 2;
     } catch (const Error& e) {
         std::fprintf(stderr, "r1: error: %s\n", e.what());
+        return 1;
+    } catch (const nlohmann::json::exception& e) {
+        std::fprintf(stderr, "r1: error: a JSON value of the wrong type (%s), in an input file, compare it with --help\n", e.what());
         return 1;
     } catch (const std::bad_alloc&) {
         std::fprintf(stderr, "r1: error: out of memory, in this command, use a smaller model, batch or --slots\n");

@@ -83,7 +83,8 @@ json sum_of(const std::string& path, std::initializer_list<const char*> keys) {
 
 json seconds_of_evaluation(const Run& run, const std::string& name) {
     const std::string path = run.folder + "/evaluation/" + name + ".json.seconds";
-    return exists(path) ? read_json(path).value("seconds", json()) : json();
+    const double seconds = exists(path) ? number(read_json(path), "seconds") : std::nan("");
+    return seconds == seconds ? json(rounded(seconds)) : json();
 }
 
 json add(const json& a, const json& b) {
@@ -137,7 +138,7 @@ void read_hashes(Run& run, const std::string& golden) {
     const std::string weights = run.folder + "/zero/model.safetensors", base = run.folder + "/base/metrics.jsonl";
     run.sha256["weights"] = nullptr;
     if (exists(weights)) run.sha256["weights"] = sha256_of_file(weights);
-    else run.notes.push_back("There is no zero/model.safetensors: the run has not ended, and its weights have no hash.");
+    else run.notes.push_back("There is no zero/model.safetensors: the run has not ended; there is no hash of weights.");
     run.sha256["metrics"] =
         sha256((exists(base) ? read_file(base) : "") + read_file(run.folder + "/zero/metrics.jsonl"));
     if (golden.empty() || !exists(golden)) return;
@@ -167,8 +168,10 @@ Run read_run(const ReportOptions& o) {
     run.rollouts = read_part(run, "zero/rollouts.jsonl", "there are no answers to look into.");
     thin_rollouts(run);
     read_seconds(run);
-    if (run.seconds["pretrain"].is_null()) run.notes.push_back("There is no base/timings.jsonl: its time is not known.");
-    if (run.seconds["grpo"].is_null()) run.notes.push_back("There is no zero/timings.jsonl: its time is not known.");
+    if (run.seconds["pretrain"].is_null())
+        run.notes.push_back("There is no base/timings.jsonl: how long pretraining took is not known.");
+    if (run.seconds["grpo"].is_null())
+        run.notes.push_back("There is no zero/timings.jsonl: how long GRPO took is not known.");
     read_hashes(run, o.golden);
     return run;
 }
@@ -242,7 +245,8 @@ std::string table_of(const Run& run) {
     };
     std::string votes = "k";
     for (const json& evaluation : run.evaluation)
-        if (const std::string key = key_that_starts_with(evaluation, "majority_at_"); !key.empty()) votes = key.substr(12);
+        if (const std::string key = key_that_starts_with(evaluation, "majority_at_"); !key.empty())
+            votes = key.substr(12);
     const auto title = [](const std::string& column) {
         return std::string(column == "base" ? "base" : column == "zero" ? "R1-Zero" : "empty think");
     };
@@ -262,8 +266,8 @@ std::string text_of(const Run& run, const std::string& page) {
         seconds += (seconds.empty() ? "" : ", ") + stage + " " +
                    with_digits("%.1f", value.is_number() ? value.get<double>() : std::nan(""));
     return table_of(run) + "\nSHA-256\n  weights  " + text(run.sha256["weights"]) + "\n  metrics  " +
-           text(run.sha256["metrics"]) + "\n  " + golden_in_words(run) + "\nseconds   " + seconds + "\nreport    " + page +
-           "\n";
+           text(run.sha256["metrics"]) + "\n  " + golden_in_words(run) + "\nseconds    " + seconds +
+           "\nreport     " + page + "\n";
 }
 
 // ---- the page ----
@@ -300,7 +304,7 @@ void report(const ReportOptions& o) {
     const Run run = read_run(o);
     const std::string page = o.run + "/report.html";
     write_file_atomically(page, page_of(run));
-    write_file_atomically(o.run + "/summary.json", summary_of(run).dump(2, ' ', false, json::error_handler_t::replace) + "\n");
+    write_file_atomically(o.run + "/summary.json", summary_of(run).dump(2) + "\n");
     std::fputs(text_of(run, page).c_str(), stdout);
     std::fflush(stdout);
 }
