@@ -328,7 +328,9 @@ TEST_CASE("AdamW agrees with PyTorch") {
     }
     const auto product_w = read(c.config, model.weights), product_m = read(c.config, trainer.m);
     const auto product_v = read(c.config, trainer.v);
-    for (const auto& [name, want] : o["tensor"].items()) {
+    for (const auto& item : o["tensor"].items()) {
+        const std::string name = item.key();
+        const json& want = item.value();
         CAPTURE(name);
         const std::vector<size_t> elements = kept(w.slice.at(name));
         const auto pick = [&](const Doubles& all) {
