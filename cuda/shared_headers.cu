@@ -1,0 +1,19 @@
+// The headers that the CPU and CUDA share, compiled as device code: exact functions, random numbers, scalar formulas
+// and the GRPO token term must stay legal there. The kernels themselves come with the CUDA device.
+#include "base/exact.h"
+#include "base/philox.h"
+#include "ops/scalar.h"
+#include "stages/grpo_math.h"
+
+namespace {
+
+__global__ void use_shared_headers(float* out, const float* x, r1::GrpoMath math) {
+    const int i = blockIdx.x * blockDim.x + threadIdx.x;
+    const float u = r1::uniform(r1::philox(1u, r1::Purpose::sampling, 2, 3, 4, uint32_t(i)).x[0]);
+    const r1::TokenTerm<float> term = r1::token_term(x[i], u, u, 1.0f, math);
+    out[i] = r1::exact::exp(x[i]) + r1::exact::log(u) + r1::silu(x[i]) * r1::silu_slope(x[i]) + term.slope;
+}
+
+}  // namespace
+
+void launch_use_shared_headers(float* out, const float* x) { use_shared_headers<<<1, 32>>>(out, x, r1::GrpoMath()); }

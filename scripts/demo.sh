@@ -1,0 +1,52 @@
+#!/bin/sh
+# R1-Zero from nothing. The whole pipeline is these commands; each also runs alone (build/r1 <command> --help).
+#
+#   scripts/demo.sh [folder]             default: runs/demo
+#   DEMO=short scripts/demo.sh folder    a minute's worth, for checking hashes, not for learning
+#   SEED=2 scripts/demo.sh folder        another seed
+#   OPTIONS="--threads 1 --isa avx2"     options for every command that computes; none of them changes a bit
+set -eu
+
+R1=${R1:-build/r1}
+RUN=${1:-runs/demo}
+SEED=${SEED:-1}
+OPTIONS=${OPTIONS:-}
+if [ "${DEMO:-full}" = short ]; then
+    documents=6000 tokens=160000 steps=3 count=10 control=2 every=0 golden=reference/golden/demo-short.json
+else
+    documents=200000 tokens=6000000 steps=50 count=200 control=20 every=10 golden=reference/golden/demo.json
+fi
+[ "$SEED" = 1 ] || golden=none
+[ -x "$R1" ] || { echo "r1: error: no program at $R1, in this folder, run make r1 first" >&2; exit 1; }
+
+rm -rf "$RUN/data" "$RUN/base" "$RUN/zero" "$RUN/control" "$RUN/evaluation"
+mkdir -p "$RUN/evaluation"
+
+echo "1  Problems, and the texts that a base model reads: people of different patience solving them"
+$R1 countdown --documents $documents --seed "$SEED" --output "$RUN/data"
+
+echo "2  A tokenizer, trained on them"
+$R1 tokenizer --corpus "$RUN/data/corpus.jsonl" --output "$RUN/data/tokenizer.json"
+
+echo "3  The base model: a DeepSeek-V3-shaped mixture of experts, from random weights"
+$R1 pretrain --corpus "$RUN/data/corpus.jsonl" --tokenizer "$RUN/data/tokenizer.json" --output "$RUN/base" \
+    --tokens $tokens --seed "$SEED" --save-every 0 $OPTIONS
+
+echo "4  R1-Zero: reinforcement learning by rule rewards alone, without one example of how to think"
+$R1 grpo --model "$RUN/base" --problems "$RUN/data/problems.train.jsonl" --held-out "$RUN/data/problems.test.jsonl" \
+    --output "$RUN/zero" --steps $steps --evaluate-every $every --seed "$SEED" $OPTIONS
+
+echo "5  The control: the same training where thinking is forbidden, which can only learn to guess"
+$R1 grpo --model "$RUN/base" --problems "$RUN/data/problems.train.jsonl" --output "$RUN/control" --empty-think \
+    --steps $control --max-tokens 24 --seed "$SEED" $OPTIONS
+
+echo "6  All three on held-out problems, whose numbers none of them has seen together"
+$R1 evaluate --model "$RUN/base" --problems "$RUN/data/problems.test.jsonl" --count $count \
+    --output "$RUN/evaluation/base.json" $OPTIONS
+$R1 evaluate --model "$RUN/zero" --problems "$RUN/data/problems.test.jsonl" --count $count \
+    --output "$RUN/evaluation/zero.json" $OPTIONS
+$R1 evaluate --model "$RUN/control" --problems "$RUN/data/problems.test.jsonl" --count $count --empty-think \
+    --max-tokens 24 --output "$RUN/evaluation/control.json" $OPTIONS
+
+echo "7  The report"
+if [ -f "$golden" ]; then $R1 report --run "$RUN" --golden "$golden"; else $R1 report --run "$RUN"; fi

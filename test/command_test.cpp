@@ -1,0 +1,202 @@
+// The program as a person meets it: bad input is one line that says what, where and what to do, with exit status 1
+// (2 for usage), and nothing is lost. A run that is stopped goes on as if it had not been.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "base/files.h"
+#include "promises.h"
+#include "stages/run.h"
+
+#include <doctest/doctest.h>
+
+using namespace r1;
+
+namespace {
+
+struct Result {
+    int status;
+    std::string text;                     // standard output and standard error
+};
+
+Result shell(const std::string& command) {
+    std::FILE* pipe = popen(("{ " + command + "; } 2>&1").c_str(), "r");
+    Result result{0, {}};
+    char buffer[4096];
+    size_t n;
+    while ((n = std::fread(buffer, 1, sizeof buffer, pipe)) > 0) result.text.append(buffer, n);
+    const int status = pclose(pipe);
+    result.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    return result;
+}
+
+const std::string binary = R1_BINARY;
+
+struct Folder {
+    std::string path;
+    Folder() {
+        char name[] = "/tmp/r1-test-XXXXXX";
+        path = mkdtemp(name);
+    }
+    ~Folder() { [[maybe_unused]] const int ignored = std::system(("rm -rf " + path).c_str()); }
+    void write(const std::string& name, const std::string& text) const { write_file_atomically(path + "/" + name, text); }
+    std::string operator/(const std::string& name) const { return path + "/" + name; }
+};
+
+// A corpus, a tokenizer and a tiny model, made once.
+struct Prepared : Folder {
+    Prepared() {
+        REQUIRE(shell(binary + " countdown --documents 3000 --output " + path).status == 0);
+        REQUIRE(shell(binary + " tokenizer --corpus " + *this / "corpus.jsonl" + " --output " + *this / "tokenizer.json").status == 0);
+        Config c = tiny_config();
+        c.vocab_size = 448, c.max_position_embeddings = 320;
+        write("tiny.json", config_to_json(c).dump());
+        REQUIRE(shell(pretrain("base", 12)).status == 0);
+    }
+    std::string pretrain(const std::string& output, int steps, const std::string& more = "") const {
+        return binary + " pretrain --config " + *this / "tiny.json" + " --corpus " + *this / "corpus.jsonl" + " --tokenizer " +
+               *this / "tokenizer.json" + " --batch-tokens 400 --warmup 4 --save-every 3 --tokens " + std::to_string(400 * steps) +
+               " --output " + *this / output + " " + more;
+    }
+    std::string grpo(const std::string& output, const std::string& more) const {
+        return binary + " grpo --model " + *this / "base" + " --problems " + *this / "problems.train.jsonl" +
+               " --prompts 3 --group 4 --max-tokens 40 --slots 8 --save-every 2 --output " + *this / output + " " + more;
+    }
+};
+const Prepared& prepared() {
+    static const Prepared p;
+    return p;
+}
+
+void refuses(const std::string& command, int status, const std::string& what, const std::string& where) {
+    const Result r = shell(command);
+    INFO(command << "\n" << r.text);
+    CHECK(r.status == status);
+    CHECK(r.text.find("r1: error: ") != std::string::npos);
+    CHECK(r.text.find(what) != std::string::npos);
+    CHECK(r.text.find(where) != std::string::npos);
+    const size_t line = r.text.find("r1: error: ");
+    CHECK(r.text.find('\n', line) == r.text.size() - 1);  // one line, the last
+}
+
+}  // namespace
+
+TEST_CASE("help and usage") {
+    for (const char* command : {"", "countdown", "tokenizer", "pretrain", "grpo", "evaluate", "report"}) {
+        const Result r = shell(binary + " " + command + " --help");
+        CHECK(r.status == 0);
+        CHECK(r.text.find("--help") != std::string::npos);
+    }
+    refuses(binary, 2, "subcommand", "command line");
+    refuses(binary + " nonsense", 2, "", "command line");
+    refuses(binary + " pretrain --no-such-option 3", 2, "required", "command line");
+    refuses(binary + " evaluate --model a --problems b --no-such-option", 2, "no-such-option", "command line");
+    refuses(binary + " evaluate --model a --problems b --k many", 2, "--k", "command line");
+    refuses(binary + " evaluate --model a --problems b --isa neon", 2, "neon", "--isa");
+    refuses(binary + " evaluate --model a --problems b --threads -2", 2, "threads", "--threads");
+}
+
+TEST_CASE("input that is missing or broken") {
+    const Prepared& p = prepared();
+    refuses(binary + " evaluate --model /nowhere --problems x", 1, "no model here", "/nowhere");
+    refuses(binary + " tokenizer --corpus /nowhere.jsonl --output " + p / "t.json", 1, "cannot open", "/nowhere.jsonl");
+    p.write("latin1.jsonl", "{\"text\": \"fine\"}\n{\"text\": \"caf\xe9\"}\n");
+    refuses(binary + " tokenizer --corpus " + p / "latin1.jsonl" + " --output " + p / "t.json", 1, "not UTF-8", "latin1.jsonl line 2");
+    p.write("broken.jsonl", "{\"numbers\": [3, 7, 12], \"target\": 33}\n{\"numbers\": [3, 7\n");
+    refuses(binary + " evaluate --model " + p / "base" + " --problems " + p / "broken.jsonl", 1, "not JSON", "broken.jsonl line 2");
+    p.write("other.jsonl", "{\"numbers\": [3, 7, \"x\"], \"target\": 33}\n");
+    refuses(binary + " evaluate --model " + p / "base" + " --problems " + p / "other.jsonl", 1, "", "other.jsonl line 1");
+    p.write("empty.jsonl", "\n");
+    refuses(binary + " tokenizer --corpus " + p / "empty.jsonl" + " --output " + p / "t.json", 1, "without documents", "empty.jsonl");
+    p.write("nottext.jsonl", "{\"words\": 3}\n");
+    refuses(p.pretrain("x", 2, "--corpus " + p / "nottext.jsonl"), 2, "", "");
+    refuses(binary + " report --run /nowhere", 1, "", "/nowhere");
+}
+
+TEST_CASE("a model folder that does not fit together") {
+    const Prepared& p = prepared();
+    const std::string evaluate = binary + " evaluate --count 2 --k 2 --problems " + p / "problems.test.jsonl" + " --model " + p / "copy";
+    const auto fresh = [&] { REQUIRE(shell("rm -rf " + p / "copy" + " && cp -r " + p / "base " + p / "copy").status == 0); };
+    fresh();
+    CHECK(shell(evaluate).status == 0);
+    json config = read_json(p / "base/config.json");
+    config["hidden_size"] = 48;
+    p.write("copy/config.json", config.dump());
+    refuses(evaluate, 1, "shape", "model.safetensors tensor model.embed_tokens.weight");
+    config["hidden_size"] = 40, config["n_group"] = 4;
+    p.write("copy/config.json", config.dump());
+    refuses(evaluate, 1, "n_group", "config.json");
+    config.erase("n_group");
+    p.write("copy/config.json", config.dump());
+    refuses(evaluate, 1, "n_group", "config.json");
+    fresh();
+    const std::string weights = read_file(p / "base/model.safetensors");
+    for (const size_t keep : {size_t(0), size_t(5), size_t(100), weights.size() / 2, weights.size() - 1}) {
+        p.write("copy/model.safetensors", weights.substr(0, keep));
+        refuses(evaluate, 1, "", "model.safetensors");
+    }
+    p.write("copy/model.safetensors", weights + "x");
+    refuses(evaluate, 1, "belong to no tensor", "model.safetensors");
+}
+
+TEST_CASE("a disk that is full loses nothing") {
+    const Prepared& p = prepared();
+    REQUIRE(shell("cp -r " + p / "base " + p / "full").status == 0);
+    const std::string before = sha256_of_file(p / "full/training.safetensors");
+    // A limit on the size of files stands for the disk: a write beyond it fails in the same way.
+    const Result r = shell("trap '' XFSZ; ulimit -f 40; " + p.pretrain("full", 18, "--resume"));
+    CHECK(r.status == 1);
+    CHECK(r.text.find("r1: error: cannot write") != std::string::npos);
+    CHECK(sha256_of_file(p / "full/training.safetensors") == before);
+    CHECK(shell(p.pretrain("full", 18, "--resume")).status == 0);
+}
+
+TEST_CASE("pretraining: stopped and resumed, the bytes are the same") {
+    const Prepared& p = prepared();
+    // The schedule belongs to all 12 steps, so the stop comes from a signal.
+    const Result r = shell("timeout -s INT 0.7 " + p.pretrain("stopped", 3000, "--save-every 0"));
+    INFO(r.text);
+    CHECK(r.status == 124);
+    CHECK(r.text.find("--resume") != std::string::npos);
+    CHECK(exists(p / "stopped/training.safetensors"));
+    // A copy that goes on by another number of threads, stopped again, against one that was never stopped.
+    REQUIRE(shell(p.pretrain("whole", 40)).status == 0);
+    REQUIRE(shell("timeout -s INT 0.25 " + p.pretrain("parts", 40, "--threads 1") + "; true").status == 0);
+    for (int i = 0; i < 3; ++i) (void)shell("timeout -s TERM 0.3 " + p.pretrain("parts", 40, "--resume --threads 2"));
+    REQUIRE(shell(p.pretrain("parts", 40, "--resume --threads 3")).status == 0);
+    for (const char* file : {"/model.safetensors", "/metrics.jsonl", "/training.safetensors"})
+        CHECK(sha256_of_file(p / (std::string("whole") + file)) == sha256_of_file(p / (std::string("parts") + file)));
+}
+
+TEST_CASE("GRPO: stopped and resumed, the bytes are the same") {
+    const Prepared& p = prepared();
+    REQUIRE(shell(p.grpo("whole-rl", "--steps 8 --reference-every 5")).status == 0);
+    REQUIRE(shell("timeout -s INT 0.4 " + p.grpo("parts-rl", "--steps 8 --reference-every 5") + "; true").status == 0);
+    REQUIRE(shell(p.grpo("parts-rl", "--steps 8 --reference-every 5 --resume --threads 1")).status == 0);
+    for (const char* file : {"/model.safetensors", "/metrics.jsonl", "/rollouts.jsonl"})
+        CHECK(sha256_of_file(p / (std::string("whole-rl") + file)) == sha256_of_file(p / (std::string("parts-rl") + file)));
+}
+
+TEST_CASE("GRPO: on policy the first update is exact") {
+    const Prepared& p = prepared();
+    REQUIRE(shell(p.grpo("first", "--steps 2 --updates 1")).status == 0);
+    int steps = 0;
+    read_json_lines(p / "first/metrics.jsonl", [&](const json& m, int64_t) {
+        CHECK(m["first_update_mismatch"].get<double>() == 0);
+        CHECK(m["ratio"].get<double>() == 1);
+        CHECK(m["clip_low"].get<double>() == 0);
+        CHECK(m["clip_high"].get<double>() == 0);
+        if (++steps == 1) CHECK(m["kl"].get<double>() == 0);
+    });
+    CHECK(steps == 2);
+}
+
+TEST_CASE("what a command needs is checked before it works") {
+    const Prepared& p = prepared();
+    refuses(p.grpo("x", "--group 1"), 2, "no baseline", "--group");
+    refuses(p.grpo("x", "--temperature 0"), 2, "chance", "--temperature");
+    refuses(p.grpo("x", "--updates 1000"), 2, "updates", "--updates");
+    refuses(p.grpo("x", "--aggregation sum"), 2, "--aggregation", "command line");
+}

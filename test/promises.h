@@ -1,0 +1,52 @@
+// What several tests share: the tables of this machine, a tiny model, a batch, hashes.
+#pragma once
+#include <vector>
+
+#include "base/files.h"
+#include "base/philox.h"
+#include "base/threads.h"
+#include "model/sampler.h"
+#include "model/train.h"
+
+namespace r1 {
+
+inline std::vector<const Ops*> all_cpu_ops() {
+    std::vector<const Ops*> all;
+    for (const char* isa : {"generic", "avx2", "avx512"}) {
+        try {
+            all.push_back(&cpu_ops(isa));
+        } catch (const UsageError&) {
+        }
+    }
+    return all;
+}
+
+inline Config tiny_config() {
+    Config c;
+    c.vocab_size = 50, c.hidden_size = 40, c.num_hidden_layers = 3, c.intermediate_size = 48;
+    c.q_lora_rank = 24, c.kv_lora_rank = 16, c.qk_nope_head_dim = 8, c.qk_rope_head_dim = 4, c.v_head_dim = 16;
+    c.n_routed_experts = 6, c.n_group = 3, c.topk_group = 2, c.num_experts_per_tok = 2, c.moe_intermediate_size = 20;
+    c.max_position_embeddings = 160;
+    return c;
+}
+
+inline std::vector<std::vector<int>> tiny_sequences(int count, int longest, uint32_t seed) {
+    Stream random(seed, Purpose::corpus, 9);
+    std::vector<std::vector<int>> sequences;
+    for (int i = 0; i < count; ++i) {
+        std::vector<int> tokens(2 + random.below(uint32_t(longest - 1)));
+        for (int& t : tokens) t = int(random.below(50));
+        sequences.push_back(std::move(tokens));
+    }
+    return sequences;
+}
+
+struct ThreadsForNow {                    // sets the number of threads, and puts it back
+    int before = thread_count();
+    explicit ThreadsForNow(int n) { thread_count() = n; }
+    ~ThreadsForNow() { thread_count() = before; }
+};
+
+inline std::string hash_of(const Arena& arena) { return sha256({arena.base(), arena.used()}); }
+
+}  // namespace r1

@@ -1,0 +1,232 @@
+// The promises of exact mode, D1 to D5 and D8: bits that depend on configuration, data and seed alone.
+//
+// Every promise is tested twice: the product must keep it, and a product with a planted reordering, an operation that
+// sums in another order in just the circumstance that the promise is about, must be caught.
+#include <atomic>
+#include <cstring>
+#include <thread>
+
+#include "promises.h"
+
+#include <doctest/doctest.h>
+
+using namespace r1;
+
+namespace {
+
+const Ops* real_ops = &cpu_ops();
+
+// ---- Planted reorderings: right to within rounding, and wrong to the bit ----
+
+// The chain over I runs backwards; the caller says when.
+void matmul_backwards(float* y, int ldy, const float* base, int ldbase, const float* x, int ldx, const float* w, int N,
+                      int I, int O) {
+    for (int n = 0; n < N; ++n)
+        for (int o = 0; o < O; ++o) {
+            float s = 0;
+            for (int i = I; i-- > 0;) s = __builtin_fmaf(x[n * ldx + i], w[i * O + o], s);
+            y[n * ldy + o] = base ? base[n * ldbase + o] + s : s;
+        }
+}
+std::atomic<int> calls{0};
+void order_by_call(float* y, int ldy, const float* base, int ldbase, const float* x, int ldx, const float* w, int N, int I, int O) {
+    (calls++ % 7 ? real_ops->matmul_forward : matmul_backwards)(y, ldy, base, ldbase, x, ldx, w, N, I, O);
+}
+void order_by_threads(float* y, int ldy, const float* base, int ldbase, const float* x, int ldx, const float* w, int N, int I, int O) {
+    (thread_count() < 3 ? real_ops->matmul_forward : matmul_backwards)(y, ldy, base, ldbase, x, ldx, w, N, I, O);
+}
+void order_by_rows(float* y, int ldy, const float* base, int ldbase, const float* x, int ldx, const float* w, int N, int I, int O) {
+    (N >= 16 ? real_ops->matmul_forward : matmul_backwards)(y, ldy, base, ldbase, x, ldx, w, N, I, O);
+}
+// A weight's gradient of each call is summed by itself and then added: the chain ends where the micro-batch does.
+void sum_then_add(float* dw, const float* x, int ldx, const float* dy, int lddy, int N, int I, int O) {
+    std::vector<float> sum(size_t(I) * O);
+    real_ops->matmul_backward_w(sum.data(), x, ldx, dy, lddy, N, I, O);
+    for (size_t i = 0; i < sum.size(); ++i) dw[i] += sum[i];
+}
+// A multiplication and an addition where one fused operation belongs: what a compiler's contraction would decide.
+void not_fused(float* y, int ldy, const float* base, int ldbase, const float* x, int ldx, const float* w, int N, int I, int O) {
+    for (int n = 0; n < N; ++n)
+        for (int o = 0; o < O; ++o) {
+            float s = base ? base[n * ldbase + o] : 0.0f;
+            for (int i = 0; i < I; ++i) {
+                const volatile float product = x[n * ldx + i] * w[i * O + o];
+                s += product;
+            }
+            y[n * ldy + o] = s;
+        }
+}
+
+Ops with_forward(decltype(Ops::matmul_forward) planted) {
+    Ops ops = *real_ops;
+    ops.matmul_forward = planted;
+    return ops;
+}
+
+// ---- What is compared ----
+
+// Four updates of a tiny model: one hash over weights, moments and everything that a log line would hold.
+std::string training_hash(const Ops& ops, int threads, int micro_rows) {
+    ThreadsForNow now(threads);
+    Model model = make_model(tiny_config(), ops);
+    initialise(model.config, model.weights, 11);
+    TrainOptions options;
+    options.shards = 4, options.micro_rows = micro_rows, options.decay = 0.1f;
+    options.bias_speed = 0.01f, options.balance.alpha = 0.01f;
+    Trainer trainer = make_trainer(model, options);
+    const auto sequences = tiny_sequences(16, 40, 5);
+    std::vector<Example> batch;
+    for (const auto& s : sequences) batch.push_back({s.data(), int(s.size())});
+    std::string log;
+    for (int step = 0; step < 4; ++step) {
+        std::vector<double> loss(batch.size());
+        accumulate(trainer, batch, [&](int i, const float* logp, const float* entropy, float* dlogp) {
+            for (int t = 0; t < batch[i].rows(); ++t) loss[i] += logp[t] + entropy[t], dlogp[t] = -0.01f;
+        });
+        const Update u = apply(trainer, 1e-2f, batch.size());
+        log.append(reinterpret_cast<const char*>(&u), sizeof u);
+        log.append(reinterpret_cast<const char*>(loss.data()), loss.size() * sizeof(double));
+    }
+    return sha256(log + hash_of(model.weights.arena) + hash_of(trainer.m.arena) + hash_of(trainer.v.arena));
+}
+
+Model sharp_model(const Ops& ops) {       // its answers are of many lengths
+    Model model = make_model(tiny_config(), ops);
+    initialise(model.config, model.weights, 12);
+    for (int64_t i = 0; i < model.config.hidden_size * model.config.vocab_size; ++i) model.weights.head[i] *= 6;
+    return model;
+}
+
+std::vector<Request> tiny_requests(int count, int samples) {
+    std::vector<Request> requests;
+    const auto prompts = tiny_sequences(count, 20, 6);
+    for (int i = 0; i < count; ++i) requests.push_back({prompts[i], samples, uint32_t(i)});
+    return requests;
+}
+
+bool same(const Completion& a, const Completion& b) {
+    return a.tokens == b.tokens && a.finished == b.finished && a.logp.size() == b.logp.size() &&
+           std::memcmp(a.logp.data(), b.logp.data(), a.logp.size() * sizeof(float)) == 0;
+}
+
+// Answers of 100 prompts sampled together, against each prompt alone: how many differ.
+int differing_answers(const Ops& ops) {
+    const Model model = sharp_model(ops);
+    SampleOptions options;
+    options.max_tokens = 128, options.stop = {};
+    std::vector<Request> requests = tiny_requests(100, 1);
+    int different = 0;
+    Sampler wide = make_sampler(model, 37), narrow = make_sampler(model, 1);
+    const auto together = sample(wide, model, requests, options);
+    for (size_t i = 0; i < requests.size(); ++i)
+        different += !same(together[i][0], sample(narrow, model, {requests[i]}, options)[0][0]);
+    return different;
+}
+
+// Rollouts with stops, groups and refilled slots, then scored as training scores them: how many log-probabilities
+// differ between sampler and trainer.
+int differing_logp(const Ops& ops, float temperature) {
+    Model model = sharp_model(ops);
+    SampleOptions options;
+    options.max_tokens = 100, options.temperature = temperature, options.stop = {1, 2, 3};
+    Sampler sampler = make_sampler(model, 19);
+    const std::vector<Request> requests = tiny_requests(24, 4);
+    const auto completions = sample(sampler, model, requests, options);
+    std::vector<std::vector<int>> tokens;
+    std::vector<Example> batch;
+    std::vector<const Completion*> sampled;
+    for (size_t i = 0; i < requests.size(); ++i)
+        for (const Completion& c : completions[i]) {
+            tokens.push_back(requests[i].prompt);
+            tokens.back().insert(tokens.back().end(), c.tokens.begin(), c.tokens.end());
+            sampled.push_back(&c);
+        }
+    for (const auto& t : tokens) batch.push_back({t.data(), int(t.size())});
+    TrainOptions train;
+    train.inverse_temperature = 1.0f / temperature, train.micro_rows = 200;
+    Trainer trainer = make_trainer(model, train);
+    std::vector<int> different(batch.size());
+    const auto compare = [&](int i, const float* logp, const float*) {
+        const size_t prompt = tokens[i].size() - sampled[i]->tokens.size();
+        for (size_t t = 0; t < sampled[i]->tokens.size(); ++t)
+            different[i] += std::memcmp(&logp[prompt - 1 + t], &sampled[i]->logp[t], sizeof(float)) != 0;
+    };
+    score(trainer, model, batch, compare);
+    accumulate(trainer, batch, [&](int i, const float* logp, const float* entropy, float* dlogp) {
+        compare(i, logp, entropy);
+        std::fill(dlogp, dlogp + batch[i].rows(), 0.0f);
+    });
+    int total = 0;
+    for (int d : different) total += d;
+    return total;
+}
+
+}  // namespace
+
+TEST_CASE("D1: three runs beside a busy process have one hash") {
+    std::atomic<bool> stop{false};
+    std::vector<std::thread> busy;
+    for (int i = 0; i < 3; ++i) busy.emplace_back([&] { while (!stop) {} });
+    const std::string first = training_hash(*real_ops, 2, 64);
+    CHECK(training_hash(*real_ops, 2, 64) == first);
+    CHECK(training_hash(*real_ops, 2, 64) == first);
+    stop = true;
+    for (std::thread& t : busy) t.join();
+    const Ops planted = with_forward(order_by_call);
+    const std::string one = training_hash(planted, 1, 64);
+    CHECK(training_hash(planted, 1, 64) != one);
+}
+
+TEST_CASE("D2: the number of threads changes no bit") {
+    const std::string one = training_hash(*real_ops, 1, 64);
+    for (int threads : {2, 3, 5, 8}) CHECK(training_hash(*real_ops, threads, 64) == one);
+    const Ops planted = with_forward(order_by_threads);
+    CHECK(training_hash(planted, 1, 64) != training_hash(planted, 3, 64));
+}
+
+TEST_CASE("D3: an answer does not know its batch: 100 prompts x 128 tokens") {
+    CHECK(differing_answers(*real_ops) == 0);
+    const Ops planted = with_forward(order_by_rows);
+    CHECK(differing_answers(planted) > 0);
+}
+
+TEST_CASE("D3: slots, neighbours and threads change no answer") {
+    const Model model = sharp_model(*real_ops);
+    SampleOptions options;
+    options.max_tokens = 60, options.stop = {1, 2, 3}, options.top_p = 0.9f;
+    const std::vector<Request> requests = tiny_requests(12, 5);
+    std::vector<Request> reversed(requests.rbegin(), requests.rend());
+    Sampler one = make_sampler(model, 3);
+    const auto want = sample(one, model, requests, options);
+    ThreadsForNow now(5);
+    Sampler other = make_sampler(model, 16);
+    const auto got = sample(other, model, reversed, options);
+    for (size_t i = 0; i < requests.size(); ++i)
+        for (int j = 0; j < 5; ++j) CHECK(same(want[i][j], got[requests.size() - 1 - i][j]));
+}
+
+TEST_CASE("D4: the micro-batch split changes no bit") {
+    // 4 shards of about 80 rows: whole shards, a few sequences, one sequence at a time.
+    const std::string whole = training_hash(*real_ops, 1, 1000);
+    CHECK(training_hash(*real_ops, 1, 80) == whole);
+    CHECK(training_hash(*real_ops, 1, 1) == whole);
+    Ops planted = *real_ops;
+    planted.matmul_backward_w = sum_then_add;
+    CHECK(training_hash(planted, 1, 1000) != training_hash(planted, 1, 1));
+}
+
+TEST_CASE("D5: the sampler's log-probabilities are the trainer's") {
+    for (float temperature : {1.0f, 0.7f}) CHECK(differing_logp(*real_ops, temperature) == 0);
+    const Ops planted = with_forward(order_by_rows);
+    CHECK(differing_logp(planted, 1.0f) > 0);
+}
+
+TEST_CASE("D8: AVX-512, AVX2 and plain code have one hash") {
+    const std::string want = training_hash(*real_ops, 2, 64);
+    for (const Ops* ops : all_cpu_ops()) CHECK(training_hash(*ops, 2, 64) == want);
+    const Ops planted = with_forward(not_fused);
+    CHECK(training_hash(planted, 2, 64) != want);
+    // The committed hash ties compilers and optimisation levels together: every build runs this test.
+    const json golden = read_json(std::string(R1_SOURCE) + "/reference/golden/promises.json");
+    CHECK(golden["training"].get<std::string>() == want);
+}
