@@ -11,7 +11,7 @@ __global__ void use_shared_headers(float* out, const float* x, r1::GrpoMath math
     const int i = blockIdx.x * blockDim.x + threadIdx.x;
     const float u = r1::uniform(r1::philox(1u, r1::Purpose::sampling, 2, 3, 4, uint32_t(i)).x[0]);
     const r1::TokenTerm<float> term = r1::token_term(x[i], u, u, 1.0f, math);
-    out[i] = r1::exact::exp(x[i]) + r1::exact::log(u) + r1::silu(x[i]) * r1::silu_slope(x[i]) + term.slope;
+    out[i] = r1::exact::exp(x[i]) + r1::exact::log(u) + r1::silu(x[i], u) * r1::silu_slope(x[i], u) + term.slope;
 }
 
 }  // namespace

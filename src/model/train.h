@@ -25,7 +25,7 @@ using SequenceLoss = std::function<void(int index, const float* logp, const floa
 
 struct TrainOptions {
     int shards = 2;                      // V
-    int micro_rows = 512;                // rows that go through the model at a time: memory and speed, not results
+    int micro_rows = 256;                // rows that go through the model at a time: memory and speed, not results
     float beta1 = 0.9f, beta2 = 0.95f, epsilon = 1e-8f, decay = 0.0f;
     float clip = 1.0f;                   // of the gradient's norm; 0: none
     float bias_speed = 0.0f;             // gamma of the routers' biases [V3 section 2.1.2]

@@ -98,7 +98,7 @@ void swiglu_forward(float* a, const float* gu, int N, int F) {
         for (int64_t n = begin; n < end; ++n) {
             const float *g = gu + n * 2 * F, *u = g + F;
             float* an = a + n * F;
-            for (int f = 0; f < F; ++f) an[f] = silu(g[f]) * u[f];
+            for (int f = 0; f < F; ++f) an[f] = silu(g[f], exact::sigmoid(g[f])) * u[f];
         }
     });
 }
@@ -110,8 +110,9 @@ void swiglu_backward(float* dgu, const float* da, const float* gu, int N, int F)
             const float *g = gu + n * 2 * F, *u = g + F, *dan = da + n * F;
             float *dg = dgu + n * 2 * F, *du = dg + F;
             for (int f = 0; f < F; ++f) {
-                dg[f] = dan[f] * u[f] * silu_slope(g[f]);
-                du[f] = dan[f] * silu(g[f]);
+                const float s = exact::sigmoid(g[f]);
+                dg[f] = dan[f] * u[f] * silu_slope(g[f], s);
+                du[f] = dan[f] * silu(g[f], s);
             }
         }
     });

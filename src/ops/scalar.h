@@ -4,12 +4,9 @@
 
 namespace r1 {
 
-// silu(x) = x sigmoid(x);  d silu / dx = sigmoid(x) (1 + x (1 - sigmoid(x)))
-DEVICE static inline float silu(float x) { return x * exact::sigmoid(x); }
-DEVICE static inline float silu_slope(float x) {
-    const float s = exact::sigmoid(x);
-    return s * exact::fma(x, 1.0f - s, 1.0f);
-}
+// silu(x) = x sigmoid(x);  d silu / dx = sigmoid(x) (1 + x (1 - sigmoid(x)));  s = sigmoid(x)
+DEVICE static inline float silu(float x, float s) { return x * s; }
+DEVICE static inline float silu_slope(float x, float s) { return s * exact::fma(x, 1.0f - s, 1.0f); }
 
 // One weight's update [Loshchilov and Hutter 2019, algorithm 2], g already scaled by the clip:
 //   m = beta1 m + (1 - beta1) g        v = beta2 v + (1 - beta2) g^2
