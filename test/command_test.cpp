@@ -111,7 +111,7 @@ TEST_CASE("input that is missing or broken") {
     p.write("empty.jsonl", "\n");
     refuses(binary + " tokenizer --corpus " + p / "empty.jsonl" + " --output " + p / "t.json", 1, "without documents", "empty.jsonl");
     p.write("nottext.jsonl", "{\"words\": 3}\n");
-    refuses(p.pretrain("x", 2, "--corpus " + p / "nottext.jsonl"), 2, "", "");
+    refuses(p.pretrain("x", 2, "--corpus " + p / "nottext.jsonl"), 1, "without \"text\"", "nottext.jsonl line 1");
     refuses(binary + " report --run /nowhere", 1, "", "/nowhere");
 }
 

@@ -146,7 +146,8 @@ Computed compute(const Case& c, const Ops& ops) {
     ops.add(sum, reinterpret_cast<float*>(trainer.gradient[1].arena.base()), n);
     r.arena.assign(sum, sum + n);
     r.gradient = reference::read(c.config, trainer.gradient[0]);
-    r.balance = trainer.balance[0] + trainer.balance[1];
+    for (const auto& shard : trainer.balance)
+        for (float loss : shard) r.balance += loss;
     return r;
 }
 

@@ -32,7 +32,7 @@ Trainer make_trainer(Model& model, const TrainOptions& options) {
     for (int i = 0; i < std::min(thread_count(), options.shards); ++i) t.lanes.push_back(make_lane(model.config, rows));
     for (int s = 0; s < options.shards; ++s) t.gradient.push_back(make_weights(model.config));
     t.load.assign(options.shards, std::vector<int64_t>(model.config.num_hidden_layers * model.config.n_routed_experts));
-    t.balance.assign(options.shards, 0);
+    t.balance.assign(options.shards, std::vector<float>(model.config.num_hidden_layers));
     t.partial.resize(float_count(t.m) / SQUARES_BLOCK + 1);
     const float* base = reinterpret_cast<float*>(model.weights.arena.base());
     visit(model.config, model.weights, [&](float* w, size_t size, TensorKind kind) {
@@ -115,7 +115,7 @@ static void run_shard(Trainer& t, int shard, const std::vector<Example>& batch, 
             op.matmul_backward_x(lane.activations.dh + first * C, C, nullptr, 0, lane.logits, V, model.weights.head,
                                  rows, C, V);
         });
-        t.balance[shard] += backward(model, lane.activations, lane.rows, g, {t.options.balance.alpha, weight});
+        backward(model, lane.activations, lane.rows, g, {t.options.balance.alpha, weight}, t.balance[shard].data());
     }
 }
 
@@ -195,8 +195,7 @@ Update apply(Trainer& t, float lr, size_t batch_size) {
         }
     }
     for (int s = 0; s < o.shards; ++s) {
-        update.balance_loss += t.balance[s] / float(batch_size);
-        t.balance[s] = 0;
+        for (float& loss : t.balance[s]) update.balance_loss += loss / float(batch_size), loss = 0;
         std::fill(t.load[s].begin(), t.load[s].end(), 0);
     }
     parallel_for(o.shards, [&](int64_t s) { std::memset(base(t.gradient[s]), 0, size_t(n) * sizeof(float)); });

@@ -56,7 +56,7 @@ struct Trainer {
     std::vector<Weights> gradient;       // one for each shard
     Weights m, v;                        // Adam's moments
     std::vector<std::vector<int64_t>> load;  // per shard: tokens that went to each expert, layer by layer
-    std::vector<float> balance;          // per shard: balance loss
+    std::vector<std::vector<float>> balance; // per shard and layer: balance loss, a chain over sequences
     std::vector<float> partial;          // of the gradient's norm
     std::vector<Piece> pieces;           // of the arena, that the optimizer updates
     int64_t step = 0;                    // updates done

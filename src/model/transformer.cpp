@@ -177,13 +177,12 @@ static void feed_forward_forward(const Model& m, const LayerWeights& w, LayerAct
     op.combine_forward(x, a.ys, a.gate, a.place, N, K, C);
 }
 
-// a.dx is the gradient of x on entry, of x_mid on return. Returns the balance loss.
-static float feed_forward_backward(const Model& m, const LayerWeights& w, LayerWeights& g, LayerActivations& l,
-                                   Activations& a, const Rows& r, bool dense, Balance balance) {
+// a.dx is the gradient of x on entry, of x_mid on return. Sequences' balance losses are added to *balance_loss.
+static void feed_forward_backward(const Model& m, const LayerWeights& w, LayerWeights& g, LayerActivations& l,
+                                   Activations& a, const Rows& r, bool dense, Balance balance, float* balance_loss) {
     const Config& c = m.config;
     const Ops& op = *m.ops;
     const int N = r.N, C = c.hidden_size, F = dense ? c.intermediate_size : c.shared_size();
-    float loss = 0;
     // x = x_mid + swiglu(h w_gate_up) w_down
     op.matmul_backward_x(a.dhidden, F, nullptr, 0, a.dx, C, w.ffn_down, N, F, C);
     op.matmul_backward_w(g.ffn_down, l.hidden, F, a.dx, C, N, F, C);
@@ -203,14 +202,13 @@ static float feed_forward_backward(const Model& m, const LayerWeights& w, LayerW
         op.gather_backward(a.dh, a.dxs, l.place, N, K, C);
         // gate = router(sigmoid(h w_router))
         op.balance_loss(a.balance, a.dscore, l.score, r.offsets, r.B, balance.alpha, balance.weight, routing);
-        for (int b = 0; b < r.B; ++b) loss += a.balance[b];
+        for (int b = 0; b < r.B; ++b) *balance_loss += a.balance[b];
         op.router_backward(a.dlogits, a.dgate, a.dscore, l.score, l.expert, N, routing);
         op.matmul_backward_x(a.dh, C, a.dh, C, a.dlogits, E, w.router, N, C, E);
         op.matmul_backward_w(g.router, l.h_mid, C, a.dlogits, E, N, C, E);
     }
     op.rmsnorm_backward(a.dx, C, a.dx, C, g.post_attention_norm, a.dh, C, l.x_mid, C, l.rstd_mid,
                         w.post_attention_norm, N, C);
-    return loss;
 }
 
 // ---- The whole ----
@@ -228,19 +226,17 @@ void forward(const Model& m, Activations& a, const Rows& r, const Cache& cache) 
     m.ops->rmsnorm_forward(a.h, C, a.rstd, a.x, C, m.weights.norm, r.N, C, c.rms_norm_eps);
 }
 
-float backward(const Model& m, Activations& a, const Rows& r, Weights& gradient, Balance balance) {
+void backward(const Model& m, Activations& a, const Rows& r, Weights& gradient, Balance balance, float* balance_loss) {
     const Config& c = m.config;
     const int C = c.hidden_size;
-    float loss = 0;
     m.ops->rmsnorm_backward(a.dx, C, nullptr, 0, gradient.norm, a.dh, C, a.x, C, a.rstd, m.weights.norm, r.N, C);
     for (int l = c.num_hidden_layers - 1; l >= 0; --l) {
         const LayerWeights& w = m.weights.layer[l];
         LayerWeights& g = gradient.layer[l];
-        loss += feed_forward_backward(m, w, g, a.layer[l], a, r, c.is_dense(l), balance);
+        feed_forward_backward(m, w, g, a.layer[l], a, r, c.is_dense(l), balance, balance_loss + l);
         attention_block_backward(m, w, g, a.layer[l], a, r);
     }
     m.ops->embedding_backward(gradient.embedding, a.dx, r.token, r.N, C);
-    return loss;
 }
 
 }  // namespace r1

@@ -74,8 +74,9 @@ struct Balance {                              // the sequence-wise balance loss 
     float alpha = 0, weight = 0;              // sequence in the batch's loss
 };
 
-// From a.dh, the gradient of the final states: adds the gradients of all weights to `gradient`, returns the balance
-// loss of each layer's sequences summed in order.
-float backward(const Model& model, Activations& a, const Rows& rows, Weights& gradient, Balance balance);
+// From a.dh, the gradient of the final states: adds the gradients of all weights to `gradient`, and the balance loss
+// of every sequence, in order, to balance_loss[layer].
+void backward(const Model& model, Activations& a, const Rows& rows, Weights& gradient, Balance balance,
+              float* balance_loss);
 
 }  // namespace r1
