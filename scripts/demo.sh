@@ -12,9 +12,9 @@ RUN=${1:-runs/demo}
 SEED=${SEED:-1}
 OPTIONS=${OPTIONS:-}
 if [ "${DEMO:-full}" = short ]; then
-    documents=6000 tokens=160000 steps=3 count=10 control=2 every=0 golden=reference/golden/demo-short.json
+    documents=4000 tokens=80000 steps=2 count=6 control=1 every=0 golden=reference/golden/demo-short.json
 else
-    documents=200000 tokens=6500000 steps=50 count=200 control=20 every=10 golden=reference/golden/demo.json
+    documents=200000 tokens=6500000 steps=60 count=200 control=20 every=10 golden=reference/golden/demo.json
 fi
 [ "$SEED" = 1 ] || golden=none
 [ -x "$R1" ] || { echo "r1: error: no program at $R1, in this folder, run make r1 first" >&2; exit 1; }

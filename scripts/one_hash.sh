@@ -21,7 +21,6 @@ first=$1
 check "$first" "default" ""
 check "$first" "one thread" "--threads 1"
 check "$first" "three threads" "--threads 3"
-check "$first" "plain code" "--isa generic"
 if grep -q avx2 /proc/cpuinfo 2> /dev/null; then check "$first" "AVX2" "--isa avx2"; fi
 shift
 for build in "$@"; do check "$build" "default" ""; done

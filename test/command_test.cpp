@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
@@ -199,4 +200,19 @@ TEST_CASE("what a command needs is checked before it works") {
     refuses(p.grpo("x", "--temperature 0"), 2, "chance", "--temperature");
     refuses(p.grpo("x", "--updates 1000"), 2, "updates", "--updates");
     refuses(p.grpo("x", "--aggregation sum"), 2, "--aggregation", "command line");
+}
+
+TEST_CASE("the README's reading order names real files with their length") {
+    const std::string readme = read_file(std::string(R1_SOURCE) + "/README.md");
+    int rows = 0;
+    for (size_t at = readme.find("| ["); at != std::string::npos; at = readme.find("| [", at + 1)) {
+        const size_t open = readme.find("](", at), close = readme.find(')', open), bar = readme.find('|', close);
+        const std::string path = readme.substr(open + 2, close - open - 2);
+        const std::string text = read_file(std::string(R1_SOURCE) + "/" + path);
+        const long said = std::strtol(readme.c_str() + bar + 1, nullptr, 10), lines = std::count(text.begin(), text.end(), '\n');
+        INFO(path << " has " << lines << " lines");
+        CHECK(std::labs(said - lines) * 10 <= lines);
+        ++rows;
+    }
+    CHECK(rows > 20);
 }

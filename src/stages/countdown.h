@@ -59,12 +59,12 @@ struct CorpusConfig {
     float p_so = 0.5f;             // a guess that shows one calculation (`so`) and answers it, right or wrong
     float p_so_wrong = 0.3f;       // its final value is wrong ...
     float p_so_wish = 0.5f;        // ... and then it is the target
-    std::vector<Share> hazard = {{.5f, .5f}, {.25f, .3f}, {.1f, .13f}, {0, .07f}};   // gives up after a `no`
-    std::vector<Share> error = {{0, .7f}, {.1f, .2f}, {.25f, .1f}};                   // a value is wrong
+    std::vector<Share> hazard = {{.5f, .54f}, {.25f, .25f}, {.1f, .08f}, {0, .13f}};  // gives up after a `no`
+    std::vector<Share> error = {{0, .65f}, {.1f, .2f}, {.25f, .15f}};                // a value is wrong
     float p_wish = 0.6f;           // a wrong value of a leaf is the target
     float p_check = 0.5f;          // a searcher that calculates anew, without error, before it answers
     float p_canonical = 0.97f;     // the nodes in the order 12, 13, 23 x + - *; else in a random order
-    float p_wait = 0.3f;           // `wait` before a `try` other than the first
+    float p_wait = 0.5f;           // `wait` before a `try` other than the first
     float p_last_tried = 0.5f;     // who gives up answers what was tried last, else a random expression
     float p_sloppy = 0.15f;        // a searcher answers a random expression, whatever was found
     bool checkers_are_sloppy = false;  // also who checks
