@@ -55,16 +55,16 @@ struct Share {
 //   check 3 * 7 = 21 21 + 12 = 33 ok</think><answer> ( 3 * 7 ) + 12</answer>
 struct CorpusConfig {
     PromptTemplate prompt_template = PromptTemplate::plain;
-    float p_guess = 0.55f;         // the document is a guess, else a search
+    float p_guess = 0.50f;         // the document is a guess, else a search
     float p_so = 0.5f;             // a guess that shows one calculation (`so`) and answers it, right or wrong
     float p_so_wrong = 0.3f;       // its final value is wrong ...
     float p_so_wish = 0.5f;        // ... and then it is the target
-    std::vector<Share> hazard = {{.5f, .54f}, {.25f, .25f}, {.1f, .08f}, {0, .13f}};  // gives up after a `no`
-    std::vector<Share> error = {{0, .65f}, {.1f, .2f}, {.25f, .15f}};                // a value is wrong
+    std::vector<Share> hazard = {{.5f, .42f}, {.25f, .34f}, {.1f, .16f}, {0, .08f}};  // gives up after a `no`
+    std::vector<Share> error = {{0, .5f}, {.08f, .3f}, {.25f, .2f}};                 // a value is wrong
     float p_wish = 0.6f;           // a wrong value of a leaf is the target
     float p_check = 0.5f;          // a searcher that calculates anew, without error, before it answers
     float p_canonical = 0.97f;     // the nodes in the order 12, 13, 23 x + - *; else in a random order
-    float p_wait = 0.5f;           // `wait` before a `try` other than the first
+    float p_wait = 0.35f;          // `wait` before a `try` other than the first
     float p_last_tried = 0.5f;     // who gives up answers what was tried last, else a random expression
     float p_sloppy = 0.15f;        // a searcher answers a random expression, whatever was found
     bool checkers_are_sloppy = false;  // also who checks

@@ -6,7 +6,7 @@
 // cosine decay. V3's recipe at our size [V3 section 4.2], with these choices of ours:
 //   1  Whole documents in a batch, cut at a number of tokens; no packing of several documents into one sequence, so
 //      no document sees another (V3 packs without a mask).
-//   2  Peak rate 5e-3 and weight decay 0.05 (V3: 2.2e-4 and 0.1, at 5 million times the computation).
+//   2  Peak rate 3.5e-3 and weight decay 0.05 (V3: 2.2e-4 and 0.1, at 5 million times the computation).
 #include "stages/pretrain.h"
 
 #include <algorithm>

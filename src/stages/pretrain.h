@@ -9,7 +9,7 @@ struct PretrainOptions {
     std::string config;                     // a config.json with the model's shape; "": the demo's
     int64_t tokens = 7000000;               // to learn from; a corpus that is shorter is read again
     int batch_tokens = 2048;                // per update
-    float lr = 5e-3f, decay = 0.05f, clip = 1.0f, beta1 = 0.9f, beta2 = 0.95f;
+    float lr = 3.5e-3f, decay = 0.05f, clip = 1.0f, beta1 = 0.9f, beta2 = 0.95f;
     float final_lr_share = 0.1f;            // of a cosine schedule
     int warmup = 100;                       // updates
     float balance_alpha = 1e-4f;            // sequence balance loss [V3 section 4.2]
