@@ -14,7 +14,7 @@ OPTIONS=${OPTIONS:-}
 if [ "${DEMO:-full}" = short ]; then
     documents=4000 tokens=80000 steps=2 count=6 control=1 every=0 golden=reference/golden/demo-short.json
 else
-    documents=200000 tokens=7000000 steps=60 count=200 control=20 every=10 golden=reference/golden/demo.json
+    documents=200000 tokens=7000000 steps=48 count=200 control=20 every=10 golden=reference/golden/demo.json
 fi
 # A right answer in good form earns 1, good form alone 0.2: enough to make a searcher end its answer in time.
 REWARD="--accuracy-weight 0.8 --format-weight 0.2"

@@ -3,6 +3,7 @@
 // sample, position). No state, so nothing to save, and no order of threads that could change a draw.
 #pragma once
 #include <cstdint>
+#include <vector>
 
 #include "base/exact.h"
 
@@ -64,6 +65,14 @@ void shuffle(T* first, uint32_t n, Stream& random) {
         const T t = first[i - 1];
         first[i - 1] = first[j], first[j] = t;
     }
+}
+
+// 0 .. n - 1 in random order: an epoch's order of documents or problems.
+inline std::vector<uint32_t> permutation(uint32_t n, Stream random) {
+    std::vector<uint32_t> order(n);
+    for (uint32_t i = 0; i < n; ++i) order[i] = i;
+    shuffle(order.data(), n, random);
+    return order;
 }
 
 }  // namespace r1

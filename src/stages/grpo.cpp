@@ -58,23 +58,24 @@ struct Grpo {
     Sampler& sampler;
     const std::vector<Problem>& problems;
 
-    // Problem number i of the endless shuffled sequence of prompts.
-    int problem_at(int64_t i) const {
+    // The problems of a step: the next ones of an endless sequence, epoch after epoch in a new order.
+    std::vector<int> problems_of(int64_t step) const {
         const int64_t n = int64_t(problems.size());
-        std::vector<uint32_t> order(n);
-        for (uint32_t j = 0; j < n; ++j) order[j] = j;
-        Stream random(o.seed, Purpose::shuffle, uint32_t(i / n), 1);
-        shuffle(order.data(), uint32_t(n), random);
-        return int(order[i % n]);
+        std::vector<uint32_t> order;
+        std::vector<int> chosen;
+        for (int64_t i = (step - 1) * o.prompts; i < step * o.prompts; ++i) {
+            if (order.empty() || i % n == 0)
+                order = permutation(uint32_t(n), Stream(o.seed, Purpose::shuffle, uint32_t(i / n), 1));
+            chosen.push_back(int(order[i % n]));
+        }
+        return chosen;
     }
 
     std::vector<Answer> rollout(int64_t step) {
         std::vector<Request> requests;
-        std::vector<int> chosen;
-        for (int i = 0; i < o.prompts; ++i) {
-            chosen.push_back(problem_at((step - 1) * o.prompts + i));
+        const std::vector<int> chosen = problems_of(step);
+        for (int i = 0; i < o.prompts; ++i)
             requests.push_back({prompt_tokens(o.task, problems[chosen[i]], tokenizer), o.group, uint32_t(i)});
-        }
         SampleOptions sampling;
         sampling.temperature = o.temperature, sampling.max_tokens = o.max_tokens, sampling.slots = o.slots;
         sampling.seed = o.seed, sampling.step = uint32_t(step), sampling.stop = {tokenizer.eos};
@@ -328,8 +329,7 @@ void grpo(const GrpoOptions& o, const Device& device) {
             run.record(done, answers, rollouts);
             const Answer& a = answers[done % answers.size()];
             progress.note("  an answer, reward " + std::to_string(a.graded.reward.total).substr(0, 4) + " (" +
-                          a.graded.reward.reason + "): " + loaded.tokenizer.decode(std::span(a.tokens).first(a.prompt_length)) +
-                          a.graded.text);
+                          a.graded.reward.reason + "): " + loaded.tokenizer.decode(a.tokens));
         }
         look(done);
         if (o.save_every > 0 && done % o.save_every == 0 && done < o.steps) save();

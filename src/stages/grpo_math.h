@@ -27,7 +27,7 @@ struct GrpoMath {
     float epsilon_low = 0.2f, epsilon_high = 0.2f;
     float beta = 0.001f;
     Aggregation aggregation = Aggregation::sequence_mean;
-    int budget = 300;                          // tokens, for Aggregation::constant
+    int budget = 384;                          // tokens, for Aggregation::constant
 };
 
 // A[i] of a group of G rewards.  {1, 0, 0, 0}, sample: std = 0.5, A = {1.4997, -0.4999, -0.4999, -0.4999}.

@@ -50,26 +50,20 @@ static Documents read_documents(const std::string& path, const Tokenizer& tokeni
     return documents;
 }
 
-// The order of the documents in epoch e: a shuffle that depends on (seed, e) alone.
-static std::vector<uint32_t> epoch_order(const Documents& documents, uint32_t seed, uint32_t epoch) {
-    std::vector<uint32_t> order(documents.size());
-    for (uint32_t i = 0; i < order.size(); ++i) order[i] = i;
-    Stream random(seed, Purpose::shuffle, epoch);
-    shuffle(order.data(), uint32_t(order.size()), random);
-    return order;
-}
-
 // Batch after batch, epoch after epoch.
 struct BatchReader {
     const Documents& documents;
     uint32_t seed, epoch = 0;
-    std::vector<uint32_t> order = epoch_order(documents, seed, 0);
+    std::vector<uint32_t> order = shuffled(0);
     size_t next = 0;
 
+    std::vector<uint32_t> shuffled(uint32_t e) const {
+        return permutation(uint32_t(documents.size()), Stream(seed, Purpose::shuffle, e));
+    }
     std::vector<Example> read(int batch_tokens) {
         std::vector<Example> batch;
         for (int tokens = 0; tokens < batch_tokens;) {
-            if (next == order.size()) order = epoch_order(documents, seed, ++epoch), next = 0;
+            if (next == order.size()) order = shuffled(++epoch), next = 0;
             batch.push_back(documents.example(order[next++]));
             tokens += batch.back().rows();
         }

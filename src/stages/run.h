@@ -26,7 +26,7 @@ Loaded load(const std::string& folder, const Ops& ops);
 // Begins or, with resume, goes on in a run's folder: metrics.jsonl is cut to the lines of the `steps` already done.
 void keep_lines(const std::string& path, int64_t steps);
 
-// " Ctrl-C ..." the line that says how to go on.
+// What a stopped run prints: how to go on.
 std::string how_to_resume(const std::string& command, const std::string& folder, int64_t step);
 
 }  // namespace r1
