@@ -82,6 +82,14 @@ void refuses(const std::string& command, int status, const std::string& what, co
     CHECK(r.text.find('\n', line) == r.text.size() - 1);  // one line, the last
 }
 
+// Runs `command` until the file has `lines` lines more than now, then sends it the signal and waits for its end.
+Result stop_after(const std::string& command, const std::string& file, int lines, const std::string& signal) {
+    const std::string count = "$(wc -l < " + file + " 2> /dev/null || echo 0)";
+    return shell("last=$((" + count + " + " + std::to_string(lines) + ")); " + command + " & pid=$!; while [ " + count +
+                 " -lt $last ] && kill -0 $pid 2> /dev/null; do sleep 0.005; done; kill -" + signal +
+                 " $pid 2> /dev/null; wait $pid");
+}
+
 }  // namespace
 
 TEST_CASE("help and usage") {
@@ -156,16 +164,17 @@ TEST_CASE("a disk that is full loses nothing") {
 
 TEST_CASE("pretraining: stopped and resumed, the bytes are the same") {
     const Prepared& p = prepared();
-    // The schedule belongs to all 12 steps, so the stop comes from a signal.
-    const Result r = shell("timeout -s INT 0.7 " + p.pretrain("stopped", 3000, "--save-every 0"));
+    const Result r = stop_after(p.pretrain("stopped", 100000, "--save-every 0"), p / "stopped/metrics.jsonl", 3, "INT");
     INFO(r.text);
-    CHECK(r.status == 124);
+    CHECK(r.status == 130);
     CHECK(r.text.find("--resume") != std::string::npos);
     CHECK(exists(p / "stopped/training.safetensors"));
     // A copy that goes on by another number of threads, stopped again, against one that was never stopped.
     REQUIRE(shell(p.pretrain("whole", 40)).status == 0);
-    REQUIRE(shell("timeout -s INT 0.25 " + p.pretrain("parts", 40, "--threads 1") + "; true").status == 0);
-    for (int i = 0; i < 3; ++i) (void)shell("timeout -s TERM 0.3 " + p.pretrain("parts", 40, "--resume --threads 2"));
+    const std::string steps = p / "parts/metrics.jsonl";
+    CHECK(stop_after(p.pretrain("parts", 40, "--threads 1"), steps, 2, "INT").status == 130);
+    for (int i = 0; i < 2; ++i)
+        (void)stop_after(p.pretrain("parts", 40, "--resume --threads 2"), steps, 2, "TERM");
     REQUIRE(shell(p.pretrain("parts", 40, "--resume --threads 3")).status == 0);
     for (const char* file : {"/model.safetensors", "/metrics.jsonl", "/training.safetensors"})
         CHECK(sha256_of_file(p / (std::string("whole") + file)) == sha256_of_file(p / (std::string("parts") + file)));
@@ -174,7 +183,7 @@ TEST_CASE("pretraining: stopped and resumed, the bytes are the same") {
 TEST_CASE("GRPO: stopped and resumed, the bytes are the same") {
     const Prepared& p = prepared();
     REQUIRE(shell(p.grpo("whole-rl", "--steps 8 --reference-every 5")).status == 0);
-    REQUIRE(shell("timeout -s INT 0.4 " + p.grpo("parts-rl", "--steps 8 --reference-every 5") + "; true").status == 0);
+    CHECK(stop_after(p.grpo("parts-rl", "--steps 8 --reference-every 5"), p / "parts-rl/metrics.jsonl", 2, "INT").status == 130);
     REQUIRE(shell(p.grpo("parts-rl", "--steps 8 --reference-every 5 --resume --threads 1")).status == 0);
     for (const char* file : {"/model.safetensors", "/metrics.jsonl", "/rollouts.jsonl"})
         CHECK(sha256_of_file(p / (std::string("whole-rl") + file)) == sha256_of_file(p / (std::string("parts-rl") + file)));

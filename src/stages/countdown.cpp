@@ -58,6 +58,12 @@ std::string expression(const Leaf& leaf, int m) {
     return leaf.second(m).exchanged ? third + sign + inner : inner + sign + third;
 }
 
+bool can_be_made(const Problem& problem) {
+    for (int k = 0; k < expressions; ++k)
+        if (Leaf(problem.numbers, k).value() == problem.target) return true;
+    return false;
+}
+
 std::string expression(const Leaf& leaf) { return expression(leaf, leaf.first.value()); }
 
 // " 7 - 3 = 4"
@@ -200,7 +206,7 @@ std::vector<Share> faults(const CorpusConfig& config) {
 
 void check_config(const CorpusConfig& c) {
     const auto refuse = [](const char* what) { fail(what, "the corpus", "give 0 to 1, and shares with sum 1"); };
-    for (const float p : {c.p_guess, c.p_so, c.p_so_wrong, c.p_so_wish, c.p_wish, c.p_check, c.p_canonical, c.p_wait,
+    for (const float p : {c.p_guess, c.p_impossible, c.p_so, c.p_so_wrong, c.p_so_wish, c.p_wish, c.p_check, c.p_canonical, c.p_wait,
                           c.p_last_tried, c.p_sloppy, c.p_fault})
         if (!(p >= 0 && p <= 1)) refuse("a probability out of 0..1");
     for (const std::vector<Share>& shares : {c.hazard, c.error, faults(c)}) {
@@ -269,13 +275,17 @@ Document countdown_document(const CorpusConfig& config, const std::vector<Proble
     Document document;
     ENSURE(!problems.empty(), "a corpus needs problems");
     document.problem = problems[random.below(uint32_t(problems.size()))];
-    const Problem& problem = document.problem;
+    Problem& problem = document.problem;
     ENSURE(problem.numbers.size() == 3, "the grammar is that of three numbers");
-    shuffle(document.problem.numbers.data(), uint32_t(problem.numbers.size()), random);
+    shuffle(problem.numbers.data(), uint32_t(problem.numbers.size()), random);
+    const bool guesses = random.chance(config.p_guess);
+    if (!guesses && random.chance(config.p_impossible))
+        do problem.target = 10 + int(random.below(91));
+        while (can_be_made(problem));
     document.prompt = countdown_prompt(problem.numbers, problem.target, config.prompt_template);
 
     Writing writing;
-    if (random.chance(config.p_guess)) {
+    if (guesses) {
         writing = guess(config, problem, random);
     } else {
         const bool checks = random.chance(config.p_check);

@@ -56,10 +56,11 @@ struct Share {
 struct CorpusConfig {
     PromptTemplate prompt_template = PromptTemplate::plain;
     float p_guess = 0.50f;         // the document is a guess, else a search
+    float p_impossible = 0.2f;     // a search whose target cannot be made: the patient come to the end, and give up
     float p_so = 0.5f;             // a guess that shows one calculation (`so`) and answers it, right or wrong
     float p_so_wrong = 0.3f;       // its final value is wrong ...
     float p_so_wish = 0.5f;        // ... and then it is the target
-    std::vector<Share> hazard = {{.5f, .42f}, {.25f, .34f}, {.1f, .16f}, {0, .08f}};  // gives up after a `no`
+    std::vector<Share> hazard = {{.5f, .40f}, {.25f, .32f}, {.1f, .16f}, {0, .12f}};  // gives up after a `no`
     std::vector<Share> error = {{0, .5f}, {.08f, .3f}, {.25f, .2f}};                 // a value is wrong
     float p_wish = 0.6f;           // a wrong value of a leaf is the target
     float p_check = 0.5f;          // a searcher that calculates anew, without error, before it answers

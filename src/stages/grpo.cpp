@@ -290,7 +290,7 @@ void grpo(const GrpoOptions& o, const Device& device) {
     Progress progress("grpo", o.steps);
     Warnings warnings;
     const auto save = [&] {
-        metrics.flush(), evaluations.flush();
+        evaluations.flush();
         save_training(state, trainer, {{"step", done}}, &reference.model.weights);
     };
     const auto look = [&](int64_t step) {
@@ -313,7 +313,7 @@ void grpo(const GrpoOptions& o, const Device& device) {
         const double sampled = seconds_now();
         const json m = run.step(done + 1, answers);
         ++done;
-        metrics.write(m);
+        metrics.write(m), metrics.flush();  // for whoever watches
         int64_t tokens = 0;
         for (const Answer& a : answers) tokens += a.length();
         timings.write({{"step", done}, {"tokens", tokens}, {"sample_seconds", rounded(sampled - begin)},

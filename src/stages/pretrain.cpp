@@ -126,7 +126,7 @@ void pretrain(const PretrainOptions& o, const Device& device) {
         const Update update = apply(trainer, lr, batch.size());
         metrics.write({{"step", trainer.step}, {"tokens", rows}, {"loss", rounded(loss)}, {"learning_rate", rounded(lr)},
                        {"gradient_norm", rounded(update.gradient_norm)}, {"balance_loss", rounded(update.balance_loss)},
-                       {"load_max", rounded(update.load_max)}});
+                       {"load_max", rounded(update.load_max)}}), metrics.flush();  // for whoever watches
         tokens_here += rows;
         char text[96];
         std::snprintf(text, sizeof text, "loss %.3f  %s tokens/s", loss,
@@ -134,9 +134,8 @@ void pretrain(const PretrainOptions& o, const Device& device) {
         if (trainer.step < steps) progress.update(trainer.step, text);
         else progress.finish(text);
         if (o.save_every > 0 && trainer.step % o.save_every == 0 && trainer.step < steps)
-            metrics.flush(), save_training(state, trainer, json::object());
+            save_training(state, trainer, json::object());
     }
-    metrics.flush();
     save_training(state, trainer, json::object());
     timings.write({{"seconds", rounded(seconds_now() - begin)}, {"tokens", tokens_here}, {"threads", thread_count()}});
     if (trainer.step < steps) {
