@@ -92,8 +92,15 @@ static Batch make_batch(int sequences, int shortest, int longest, int vocab) {
     return b;
 }
 
-// Multiply-adds of the products alone: 6 per active parameter and token (attention's own are not counted).
-static double train_flops(const Config& c, const Batch& b) { return 6.0 * double(parameter_count(c, true)) * double(b.rows); }
+// Of the model, forward and twice that backward: 6 per active parameter and token, and attention's own two products
+// over the tokens before each token (what the backward pass computes again is not counted).
+static double train_flops(const Config& c, const Batch& b) {
+    const Heads h = c.heads();
+    double flops = 6.0 * double(parameter_count(c, true)) * double(b.rows);
+    for (const Example& e : b.examples)
+        flops += 3.0 * c.num_hidden_layers * h.H * (h.D_k() + h.D_v) * double(e.rows()) * (e.rows() + 1);
+    return flops;
+}
 
 static double training(const Ops& ops, const Config& c, const Batch& b, int threads, int rounds) {
     thread_count() = threads;

@@ -16,8 +16,6 @@ if [ "${DEMO:-full}" = short ]; then
 else
     documents=200000 tokens=7000000 steps=48 count=200 control=20 every=10 golden=reference/golden/demo.json
 fi
-# A right answer in good form earns 1, good form alone 0.2: enough to make a searcher end its answer in time.
-REWARD="--accuracy-weight 0.8 --format-weight 0.2"
 [ "$SEED" = 1 ] || golden=none
 [ -x "$R1" ] || { echo "r1: error: no program at $R1, in this folder, run make r1 first" >&2; exit 1; }
 
@@ -36,11 +34,11 @@ $R1 pretrain --corpus "$RUN/data/corpus.jsonl" --tokenizer "$RUN/data/tokenizer.
 
 echo "4  R1-Zero: reinforcement learning by rule rewards alone, without one example of how to think"
 $R1 grpo --model "$RUN/base" --problems "$RUN/data/problems.train.jsonl" --held-out "$RUN/data/problems.test.jsonl" \
-    --output "$RUN/zero" --steps $steps --evaluate-every $every --seed "$SEED" $REWARD $OPTIONS
+    --output "$RUN/zero" --steps $steps --evaluate-every $every --seed "$SEED" $OPTIONS
 
 echo "5  The control: the same training where thinking is forbidden, which can only learn to guess"
 $R1 grpo --model "$RUN/base" --problems "$RUN/data/problems.train.jsonl" --output "$RUN/control" --empty-think \
-    --steps $control --max-tokens 24 --seed "$SEED" $REWARD $OPTIONS
+    --steps $control --max-tokens 24 --seed "$SEED" $OPTIONS
 
 echo "6  All three on held-out problems, whose numbers none of them has seen together"
 $R1 evaluate --model "$RUN/base" --problems "$RUN/data/problems.test.jsonl" --count $count \

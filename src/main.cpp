@@ -112,6 +112,7 @@ void add_task(CLI::App* c, Task& task) {
     flag(c, "--empty-think", task.empty_think, "control: the prompt ends in <think></think>, which leaves guessing");
     option(c, "--accuracy-weight", task.weights.accuracy_weight, "reward of a right answer");
     option(c, "--format-weight", task.weights.format_weight, "reward of the format");
+    flag(c, "--accuracy-needs-format", task.weights.accuracy_needs_format, "a right answer counts only in good form");
 }
 
 void add_evaluate(Commands& commands) {

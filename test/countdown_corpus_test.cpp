@@ -211,7 +211,8 @@ TEST_CASE("the corpus: documents are what the grammar says") {
 TEST_CASE("the corpus: worked documents") {
     const std::vector<Problem> one = {{{3, 7, 12}, 33}};
     CorpusConfig config;
-    config.p_guess = config.p_fault = config.p_wait = config.p_check = config.p_sloppy = 0, config.p_canonical = 1;
+    config.p_guess = config.p_fault = config.p_wait = config.p_check = config.p_sloppy = config.p_impossible = 0;
+    config.p_canonical = 1;
     config.hazard = config.error = {{0, 1}};
     // The order of the numbers is drawn; take the first document that has them as they stand in the comment.
     const auto text = [&](const CorpusConfig& c) {
@@ -239,6 +240,32 @@ TEST_CASE("the corpus: worked documents") {
     CHECK(has(text(config), "<think> so "));
 }
 
+TEST_CASE("the corpus: a problem without a solution is searched to the end, by the patient") {
+    const Problems problems = countdown_problems(1);
+    const auto key = [](Problem problem) {
+        std::sort(problem.numbers.begin(), problem.numbers.end());
+        return countdown_prompt(problem.numbers, problem.target, {});
+    };
+    std::set<std::string> possible;
+    for (const auto* side : {&problems.train, &problems.test})
+        for (const Problem& problem : *side) possible.insert(key(problem));
+    CorpusConfig config;
+    config.p_guess = config.p_fault = 0, config.p_impossible = 1, config.hazard = config.error = {{0, 1}};
+    for (const Document& document : documents(config, problems, 2000)) {
+        const Problem& problem = document.problem;
+        CHECK((problem.target >= 10 && problem.target <= 100));
+        CHECK(!possible.count(key(problem)));
+        CHECK(has(document.response, " give up</think><answer> "));
+        CHECK(!has(document.response, " yes"));
+        size_t tries = 0;
+        for (size_t at = 0; (at = document.response.find(" try ", at)) != std::string::npos; ++at) ++tries;
+        CHECK(tries == 9);
+    }
+    config.p_guess = 1;  // nobody guesses at one
+    for (const Document& document : documents(config, problems, 200))
+        CHECK(possible.count(key(document.problem)));
+}
+
 TEST_CASE("the corpus: statistics near the prototype's") {
     const Problems problems = countdown_problems(1);
     const auto statistics = [&](const CorpusConfig& config, int n = 20'000) {
@@ -248,7 +275,7 @@ TEST_CASE("the corpus: statistics near the prototype's") {
 
     // Who checks and is not sloppy answers rightly after `ok`, however many errors came before.
     CorpusConfig checker;
-    checker.p_guess = checker.p_fault = 0, checker.p_check = checker.p_sloppy = 1;
+    checker.p_guess = checker.p_fault = checker.p_impossible = 0, checker.p_check = checker.p_sloppy = 1;
     checker.error = {{.25f, 1}};
     // With the target 2, a sum 2 + 5 taken for 10 makes the first try 10 - 9 and its check 9 - 7.
     for (const Problems& some : {problems, Problems{{{{2, 5, 9}, 2}}, {}}}) {
@@ -280,7 +307,7 @@ TEST_CASE("the corpus: statistics near the prototype's") {
 
     // The prototype's second corpus, as it advises to go on from it.
     CorpusConfig second;
-    second.p_guess = .47f, second.p_canonical = .85f;
+    second.p_guess = .47f, second.p_canonical = .85f, second.p_impossible = 0;
     second.hazard = {{.5f, .42f}, {.25f, .34f}, {.1f, .16f}, {0, .08f}};
     second.error = {{0, .2f}, {.08f, .4f}, {.25f, .4f}};
     const CorpusStatistics advised = statistics(second);
@@ -296,6 +323,7 @@ TEST_CASE("the corpus: statistics near the prototype's") {
     // we do not), format 87.5 %, 32.3 tokens of which one is the end of text, equations 90 to 93 %.
     CorpusConfig first;
     first.p_guess = .45f, first.p_wish = .4f, first.p_check = .25f, first.p_canonical = .5f, first.p_sloppy = .1f;
+    first.p_impossible = 0;
     first.hazard = {{.5f, .40f}, {.25f, .35f}, {.1f, .18f}, {0, .07f}};
     first.error = {{0, .4f}, {.08f, .3f}, {.25f, .3f}};
     first.checkers_are_sloppy = true;

@@ -341,23 +341,24 @@ TEST_CASE("the reward") {
     const auto reward = [](const std::string& text, bool finished, const RewardWeights& weights = {}) {
         return countdown_reward(text, finished, three, 33, weights);
     };
-    CHECK(reward(right, true).total == 1.0f);
-    CHECK(reward(wrong, true).total == 0.1f);
-    CHECK(reward(loose, true).total == 0.0f);
+    CHECK(reward(right, true).total == 2.0f);
+    CHECK(reward(wrong, true).total == 1.0f);
+    CHECK(reward(loose, true).total == 1.0f);
     CHECK(reward(loose, true).accuracy == 1.0f);
     CHECK(reward(loose, true).format == 0.0f);
     CHECK(reward(loose, true).reason == "gives 33; format: <think> is missing");
     CHECK(reward(nothing, true).total == 0.0f);
     CHECK(reward(nothing, true).reason == "no answer; format: <think> is missing");
     CHECK(reward(wrong, true).reason == "gives 22, not 33");
-    CHECK(countdown_reward(loose, true, three, 33, {}, true).total == 1.0f);
-    CHECK(countdown_reward(right, true, three, 33, {}, true).total == 0.0f);
+    CHECK(countdown_reward(loose, true, three, 33, {}, true).total == 2.0f);
+    CHECK(countdown_reward(right, true, three, 33, {}, true).total == 1.0f);
 
-    const Reward cut = reward(right, false, paper_weights);
+    const Reward cut = reward(right, false);
     CHECK((cut.total == 0 && cut.accuracy == 0 && cut.format == 0));
-    CHECK(reward(right, true, paper_weights).total == 2.0f);
-    CHECK(reward(wrong, true, paper_weights).total == 1.0f);
-    CHECK(reward(loose, true, paper_weights).total == 1.0f);
-    CHECK(reward(nothing, true, paper_weights).total == 0.0f);
+    const RewardWeights gated = {0.9f, 0.1f, true};
+    CHECK(reward(right, true, gated).total == 1.0f);
+    CHECK(reward(wrong, true, gated).total == 0.1f);
+    CHECK(reward(loose, true, gated).total == 0.0f);
+    CHECK(reward(nothing, true, gated).total == 0.0f);
     CHECK(reward("<think> <answer> 12 + 7 * 3 </answer> </think> 33", true).accuracy == 0.0f);
 }

@@ -85,7 +85,8 @@ void attend(float* o, float* stats, const float* q, const float* k, const float*
         for (int b = 0; b < blocks; b += 8)
             scores_of(std::min(8, blocks - b), eh + b * KEY_BLOCK, qh, own + b * block_size, shared + b * block_size, heads);
         const float max = maximum(eh, T);
-        for (int t = 0; t < T; ++t) eh[t] = exact::exp(eh[t] - max);
+        std::fill(eh + T, eh + lde, max);  // whole vectors; what stands behind T is not read
+        for (int t = 0; t < lde; ++t) eh[t] = exact::exp(eh[t] - max);
         stats[2 * h] = max, stats[2 * h + 1] = sum(eh, T);
     }
     const int columns = heads.H * heads.D_v;

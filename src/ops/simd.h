@@ -134,13 +134,14 @@ inline float sum(const float* x, int n, float* lane_sums = nullptr) {
 inline float maximum(const float* x, int n) {
     float lane[Lanes::COUNT];
     for (int j = 0; j < Lanes::COUNT; ++j) lane[j] = x[0];
+    const auto larger = [](float a, float b) { return a > b ? a : b; };
     int i = 0;
     for (; i + Lanes::COUNT <= n; i += Lanes::COUNT)
-        for (int j = 0; j < Lanes::COUNT; ++j) lane[j] = x[i + j] > lane[j] ? x[i + j] : lane[j];
-    for (; i < n; ++i) lane[0] = x[i] > lane[0] ? x[i] : lane[0];
-    float best = lane[0];
-    for (int j = 1; j < Lanes::COUNT; ++j) best = lane[j] > best ? lane[j] : best;
-    return best;
+        for (int j = 0; j < Lanes::COUNT; ++j) lane[j] = larger(x[i + j], lane[j]);
+    for (int j = 0; i + j < n; ++j) lane[j] = larger(x[i + j], lane[j]);
+    for (int half = Lanes::COUNT / 2; half >= 1; half /= 2)
+        for (int j = 0; j < half; ++j) lane[j] = larger(lane[j + half], lane[j]);
+    return lane[0];
 }
 
 // A buffer of this thread that lives as long as the thread: n floats, contents undefined. `use` names what for, so

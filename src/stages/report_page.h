@@ -307,8 +307,8 @@ function stretches(points, most) {
 
     add('Reward and its parts',
         [line('reward', 'blue', 'reward'), line('accuracy', 'green', 'accuracy'), line('format', 'orange', 'format')],
-        'all rise. The reward is what GRPO maximises: by default 0.1 for the format and 0.9 more for a right answer ' +
-        'that keeps it.', {height: 300});
+        'all rise. The reward is what GRPO maximises: by default 1 for a right answer and 1 for the format, as in ' +
+        'the paper.', {height: 300});
     add('Accuracy',
         [line('training, pass@1', 'blue', 'accuracy'),
          line('control, may not think', 'violet', 'accuracy', data.control),
