@@ -96,15 +96,17 @@ inline void pack(float* panel, int width, View b, int K, int columns) {
             panel[k * width + n] = n < columns ? b.p[int64_t(k) * b.row + int64_t(n) * b.column] : 0.0f;
 }
 
-// Columns of A, for one tile after another: panel[m0 K + k rows + i] = A[m0 + i, k].
+// A for a tile: panel[k * rows + i] = A[i, k]. Writes up to W floats behind the panel.
 template <int ROWS = TILE_ROWS>
 void pack_tile(float* panel, int rows, View a, int K) {
     if constexpr (ROWS > 1)
         if (rows < ROWS) return pack_tile<ROWS - 1>(panel, rows, a, K);
-    for (int k = 0; k < K; ++k, panel += ROWS) {
-        if (a.row == 1) memcpy(panel, a.p + int64_t(k) * a.column, ROWS * sizeof(float));
-        else unrolled<ROWS>([&](auto i) { panel[i] = a.p[i * int64_t(a.row) + k]; });
-    }
+    int k = 0;
+    if (a.column == 1)
+        for (; k + W <= K; k += W) transpose_block(panel + k * ROWS, ROWS, a.p + k, a.row, ROWS);
+    for (; k < K; ++k)
+        if (a.row == 1) memcpy(panel + k * ROWS, a.p + int64_t(k) * a.column, ROWS * sizeof(float));
+        else unrolled<ROWS>([&](auto i) { panel[k * ROWS + i] = a.p[i * int64_t(a.row) + k]; });
 }
 
 // One thread's product. Rows are shared out evenly, so that the last tile is about as tall as the others.
@@ -117,7 +119,7 @@ inline void gemm_serial(float* c, int ldc, const float* base, int ldbase, View a
     for (int k0 = 0; k0 < K; k0 += K_BLOCK, base = c, ldbase = ldc) {
         const int depth = std::min(K_BLOCK, K - k0);
         const bool pack_a = a.column != 1 ? N > 8 * W : a.row % CONFLICT == 0 && N >= 16 * W;
-        float* packed_a = pack_a ? scratch(3, size_t(M) * depth) : nullptr;
+        float* packed_a = pack_a ? scratch(3, size_t(M) * depth + W) : nullptr;
         for (int t = 0; pack_a && t < tiles; ++t) {
             const int m0 = int(int64_t(M) * t / tiles), rows = int(int64_t(M) * (t + 1) / tiles) - m0;
             pack_tile(packed_a + int64_t(m0) * depth, rows, a.at(m0, k0), depth);

@@ -66,11 +66,11 @@ inline vec interleave_low(vec a, vec b) { return __builtin_shufflevector(a, b, 0
 inline vec interleave_high(vec a, vec b) { return __builtin_shufflevector(a, b, 2, 6, 3, 7); }
 #endif
 
-// to[k * to_stride + n] = from[n * from_stride + k] for k, n < W. Interleaving row i with row i + W/2, log2(W) times,
-// is a transposition.
-inline void transpose_block(float* to, int to_stride, const float* from, int from_stride) {
+// to[k * to_stride + n] = from[n * from_stride + k] for k < W, n < rows, and 0 for rows <= n < W. Interleaving row i
+// with row i + W/2, log2(W) times, is a transposition.
+inline void transpose_block(float* to, int to_stride, const float* from, int from_stride, int rows = W) {
     vec a[W], b[W];
-    for (int i = 0; i < W; ++i) a[i] = load(from + i * from_stride);
+    for (int i = 0; i < W; ++i) a[i] = i < rows ? load(from + int64_t(i) * from_stride) : splat(0);
     for (int round = W; round > 1; round /= 2) {
         for (int i = 0; i < W / 2; ++i) {
             b[2 * i] = interleave_low(a[i], a[i + W / 2]);
