@@ -108,8 +108,8 @@ static double training(const Ops& ops, const Config& c, const Batch& b, int thre
     initialise(c, model.weights, 1);
     Trainer trainer = make_trainer(model, TrainOptions());
     return best_seconds(rounds, [&] {
-        accumulate(trainer, b.examples, [&](int i, const float*, const float*, float* dlogp) {
-            for (int t = 0; t < b.examples[i].rows(); ++t) dlogp[t] = -1.0f / float(b.rows);
+        accumulate(trainer, b.examples, [&](int i, const SequenceRows& rows) {
+            for (int t = 0; t < b.examples[i].rows(); ++t) rows.dlogp[t] = -1.0f / float(b.rows);
         });
         apply(trainer, 1e-3f, b.examples.size());
     });

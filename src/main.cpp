@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "base/check.h"
+#include "stages/audit.h"
 #include "stages/countdown.h"
 #include "stages/evaluate.h"
 #include "stages/grpo.h"
@@ -96,15 +97,27 @@ void add_pretrain(Commands& commands) {
 }
 
 const std::map<std::string, PromptTemplate> templates = {{"plain", PromptTemplate::plain}, {"r1-zero", PromptTemplate::r1_zero}};
-const std::map<std::string, Spread> spreads = {{"sample", Spread::sample}, {"population", Spread::population}, {"none", Spread::none}};
-const std::map<std::string, Aggregation> aggregations = {{"sequence-mean", Aggregation::sequence_mean},
-                                                         {"token-mean", Aggregation::token_mean},
-                                                         {"constant", Aggregation::constant}};
 const std::map<std::string, Decay> schedules = {{"constant", Decay::constant}, {"linear", Decay::linear}, {"cosine", Decay::cosine}};
 
 template <class T>
 void choice(CLI::App* c, const char* name, T& value, const std::map<std::string, T>& names, const char* help) {
     c->add_option(name, value, help)->transform(CLI::CheckedTransformer(names, CLI::ignore_case).description(""));
+}
+
+const char* const math_group = "What is computed (src/stages/grpo_math.h)";
+
+std::string preset_names() {
+    std::string names;
+    for (const Preset& p : presets()) names += (names.empty() ? "" : ", ") + std::string(p.name);
+    return names;
+}
+
+// The choices of grpo_math.h: a preset first, single options over it.
+void add_math(CLI::App* c, GrpoMath& math) {
+    c->add_option_function<std::string>("--preset", [&math](const std::string& name) { math = preset(name).math; }, preset_names())->group(math_group);
+    for (const MathOption& each : math_options())
+        c->add_option_function<std::string>(each.name, [&](const std::string& v) { each.set(math, v); }, each.help)
+            ->default_str(each.get(GrpoMath()))->group(math_group);
 }
 
 void add_task(CLI::App* c, Task& task) {
@@ -150,13 +163,7 @@ void add_grpo(Commands& commands) {
     option(c, "--warmup", o.warmup, "updates of linear warm-up");
     option(c, "--decay", o.decay, "weight decay of matrices");
     option(c, "--clip", o.clip, "largest norm of the gradient; 0: any");
-    option(c, "--epsilon-low", o.math.epsilon_low, "the ratio is clipped below 1 - this");
-    option(c, "--epsilon-high", o.math.epsilon_high, "the ratio is clipped above 1 + this");
-    option(c, "--beta", o.math.beta, "weight of KL to the reference");
-    choice(c, "--spread", o.math.spread, spreads, "advantage / deviation of the sample (default), population, or none");
-    option(c, "--spread-epsilon", o.math.spread_epsilon, "added to the deviation");
-    choice(c, "--aggregation", o.math.aggregation, aggregations, "sequence-mean (default), token-mean or constant");
-    option(c, "--budget", o.math.budget, "tokens, for --aggregation constant");
+    add_math(c, o.math);
     option(c, "--reference-every", o.reference_every, "updates between refreshes of the reference; 0: never");
     option(c, "--temperature", o.temperature, "of sampling and of the policy that is trained");
     option(c, "--max-tokens", o.max_tokens, "longest answer");
@@ -172,6 +179,25 @@ void add_grpo(Commands& commands) {
     option(c, "--save-every", o.save_every, "steps between saved states");
     flag(c, "--resume", o.resume, "go on from the saved state in --output");
     add_task(c, o.task);
+}
+
+void add_audit(Commands& commands) {
+    static AuditOptions o;
+    CLI::App* c = commands.command("audit", "explain GRPO on given numbers, or on a step of a run, term by term",
+                                   [] { audit_command(o); });
+    c->add_option("FILE", o.file, "JSON {\"epsilon\": 0.2, \"beta\": 0.04, \"groups\": [{\"answers\": [{\"reward\": 1, \"logp\": "
+                                  "[...], \"logp_old\": [...], \"logp_ref\": [...]}]}]}");
+    c->add_option("--run", o.run, "instead: folder of a run of r1 grpo");
+    option(c, "--step", o.step, "recorded step of the run; 0: the last");
+    option(c, "--answer", o.answer, "with --token: the gradient of its logits; both from 1");
+    option(c, "--token", o.token, "see --answer");
+    flag(c, "--explain", o.explain, "the run's newest metrics in words: what is expected, and what is not");
+    flag(c, "--json", o.as_json, "print JSON: advantages, loss, gradient, ...");
+    c->add_option("--html", o.html, "file to draw it in");
+    c->add_option("--preset", o.preset, preset_names())->group(math_group);
+    for (const MathOption& each : math_options())
+        c->add_option_function<std::string>(each.name, [&](const std::string& v) { o.math.push_back({each.name, v}); }, each.help)
+            ->group(math_group);
 }
 
 void add_report(Commands& commands) {
@@ -191,6 +217,7 @@ int main(int argc, char** argv) {
     add_pretrain(commands);
     add_evaluate(commands);
     add_grpo(commands);
+    add_audit(commands);
     add_report(commands);
     try {
         commands.app.parse(argc, argv);
@@ -200,6 +227,9 @@ int main(int argc, char** argv) {
         return commands.app.exit(e);
     } catch (const CLI::ParseError& e) {
         std::fprintf(stderr, "r1: error: %s, on the command line, see r1 --help or r1 <command> --help\n", e.what());
+        return 2;
+    } catch (const UsageError& e) {
+        std::fprintf(stderr, "r1: error: %s\n", e.what());
         return 2;
     }
     try {

@@ -93,7 +93,7 @@ Result stop_after(const std::string& command, const std::string& file, int lines
 }  // namespace
 
 TEST_CASE("help and usage") {
-    for (const char* command : {"", "countdown", "tokenizer", "pretrain", "grpo", "evaluate", "report"}) {
+    for (const char* command : {"", "countdown", "tokenizer", "pretrain", "grpo", "evaluate", "audit", "report"}) {
         const Result r = shell(binary + " " + command + " --help");
         CHECK(r.status == 0);
         CHECK(r.text.find("--help") != std::string::npos);
@@ -209,6 +209,8 @@ TEST_CASE("what a command needs is checked before it works") {
     refuses(p.grpo("x", "--temperature 0"), 2, "chance", "--temperature");
     refuses(p.grpo("x", "--updates 1000"), 2, "updates", "--updates");
     refuses(p.grpo("x", "--aggregation sum"), 2, "--aggregation", "command line");
+    refuses(p.grpo("x", "--preset ppo"), 2, "no preset", "--preset");
+    refuses(p.grpo("x", "--beta -1"), 2, "negative", "--beta");
 }
 
 TEST_CASE("the README's reading order names real files with their length") {

@@ -80,8 +80,8 @@ std::string training_hash(const Ops& ops, int threads, int micro_rows) {
     std::string log;
     for (int step = 0; step < 4; ++step) {
         std::vector<double> loss(batch.size());
-        accumulate(trainer, batch, [&](int i, const float* logp, const float* entropy, float* dlogp) {
-            for (int t = 0; t < batch[i].rows(); ++t) loss[i] += logp[t] + entropy[t], dlogp[t] = -0.01f;
+        accumulate(trainer, batch, [&](int i, const SequenceRows& rows) {
+            for (int t = 0; t < batch[i].rows(); ++t) loss[i] += rows.logp[t] + rows.entropy[t], rows.dlogp[t] = -0.01f;
         });
         const Update u = apply(trainer, 1e-2f, batch.size());
         log.append(reinterpret_cast<const char*>(&u), sizeof u);
@@ -152,9 +152,9 @@ int differing_logp(const Ops& ops, float temperature) {
             different[i] += std::memcmp(&logp[prompt - 1 + t], &sampled[i]->logp[t], sizeof(float)) != 0;
     };
     score(trainer, model, batch, compare);
-    accumulate(trainer, batch, [&](int i, const float* logp, const float* entropy, float* dlogp) {
-        compare(i, logp, entropy);
-        std::fill(dlogp, dlogp + batch[i].rows(), 0.0f);
+    accumulate(trainer, batch, [&](int i, const SequenceRows& rows) {
+        compare(i, rows.logp, rows.entropy);
+        std::fill(rows.dlogp, rows.dlogp + batch[i].rows(), 0.0f);
     });
     int total = 0;
     for (int d : different) total += d;

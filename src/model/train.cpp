@@ -107,7 +107,7 @@ static void run_shard(Trainer& t, int shard, const std::vector<Example>& batch, 
             op.logprob_forward(lane.logp, lane.entropy, lane.stats, lane.logits, target, rows, V, inverse_temperature);
             for (int b = b0; b < b1; ++b) {
                 const int64_t at = lane.rows.offsets[b] - first;
-                loss(lane.members[b], lane.logp + at, lane.entropy + at, lane.dlogp + at);
+                loss(lane.members[b], {lane.logp + at, lane.entropy + at, lane.logits + at * V, lane.dlogp + at});
             }
             op.logprob_backward(lane.logits, lane.dlogp, lane.stats, target, rows, V, inverse_temperature);
             const float* h = lane.activations.h + first * C;

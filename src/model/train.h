@@ -19,9 +19,15 @@ struct Example {
     int rows() const { return length - 1; }
 };
 
-// The loss of one sequence: from logp and entropy of its rows, set dlogp = d loss / d logp. Called once for each
-// sequence, on any thread; what it writes must belong to that sequence.
-using SequenceLoss = std::function<void(int index, const float* logp, const float* entropy, float* dlogp)>;
+// What the model says of a sequence: of each row the log-probability of its target, the entropy, and the logits
+// (vocabulary-sized rows, before the temperature).
+struct SequenceRows {
+    const float *logp, *entropy, *logits;
+    float* dlogp;
+};
+// The loss of one sequence: sets dlogp = d loss / d logp of its rows. Called once for each sequence, on any thread;
+// what it writes must belong to that sequence.
+using SequenceLoss = std::function<void(int index, const SequenceRows& rows)>;
 
 struct TrainOptions {
     int shards = 2;                      // V

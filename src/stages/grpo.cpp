@@ -12,16 +12,19 @@
 //   e           math.epsilon_low, _high       beta        math.beta
 //
 // One step = one rollout: sample, reward, `updates` optimizer steps on its minibatches, each answer used once.
-// Choices where the papers differ or are silent (1 to 4 stand in grpo_math.h):
-//   5  Truncated answers get reward 0 and stay in the loss.
-//   6  Groups without spread stay in the batch: their policy term is exactly 0, their KL term is not.
-//   7  AdamW with betas 0.9 and 0.95, no decay, gradient clipped at norm 1; linear warm-up, then linear decay.
-//   8  Prompts are taken in a shuffled order, epoch after epoch.
-//   9  The routers' biases stay as pretraining left them [V3 section 4.2 ends with gamma = 0]; no balance loss.
+// Choices where the papers differ or are silent; those of grpo_math.h are options, the rest is as said here:
+//   1  Truncated answers get reward 0 and stay in the loss (--truncated mask takes them out).
+//   2  Groups without spread stay in the batch: their policy term is exactly 0, their KL term is not (--flat-groups).
+//   3  AdamW with betas 0.9 and 0.95, no decay, gradient clipped at norm 1; linear warm-up, then linear decay.
+//   4  Prompts are taken in a shuffled order, epoch after epoch.
+//   5  The routers' biases stay as pretraining left them [V3 section 4.2 ends with gamma = 0]; no balance loss.
+//   6  N and L, which weigh a token, are counted over the answers of its minibatch that are in the loss.
 #include "stages/grpo.h"
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
+#include <span>
 
 #include "base/threads.h"
 
@@ -36,8 +39,12 @@ struct Answer {
     int prompt_length = 0;
     bool finished = false;
     std::vector<float> logp, logp_old, logp_ref, entropy;  // of the answer's tokens
+    std::vector<std::vector<std::pair<int, float>>> candidates;  // likeliest tokens at each place, if recorded
     Graded graded;
     float A = 0;
+    bool counts = true, record = false;       // is in the loss; goes into the record
+    int update = 0;                           // the minibatch it went into ...
+    double batch_answers = 0, batch_tokens = 0;  // ... and the answers and tokens that counted there
     int length() const { return int(tokens.size()) - prompt_length; }
     Example example() const { return {tokens.data(), int(tokens.size())}; }
 };
@@ -57,48 +64,75 @@ struct Grpo {
     Trainer& trainer;
     Sampler& sampler;
     const std::vector<Problem>& problems;
+    float batch_deviation = 0;                // of the step's rewards
 
-    // The problems of a step: the next ones of an endless sequence, epoch after epoch in a new order.
-    std::vector<int> problems_of(int64_t step) const {
+    static constexpr int CANDIDATES = 8, RESAMPLE_ROUNDS = 4;
+    bool records(int64_t step) const { return o.record_every > 0 && (step == 1 || step % o.record_every == 0); }
+
+    // The problems of a step: the next ones of an endless sequence, epoch after epoch in a new order. Round 1, 2, ...
+    // are other sequences, from which groups without spread are replaced.
+    std::vector<int> problems_of(int64_t step, int round) const {
         const int64_t n = int64_t(problems.size());
         std::vector<uint32_t> order;
         std::vector<int> chosen;
         for (int64_t i = (step - 1) * o.prompts; i < step * o.prompts; ++i) {
             if (order.empty() || i % n == 0)
-                order = permutation(uint32_t(n), Stream(o.seed, Purpose::shuffle, uint32_t(i / n), 1));
+                order = permutation(uint32_t(n), Stream(o.seed, Purpose::shuffle, uint32_t(i / n), 1 + uint32_t(round)));
             chosen.push_back(int(order[i % n]));
         }
         return chosen;
     }
 
-    std::vector<Answer> rollout(int64_t step) {
+    // A group of answers to each of some problems; slot[k] is the place that chosen[k] takes in the step.
+    std::vector<std::vector<Answer>> sample_groups(int64_t step, int round, const std::vector<int>& slot,
+                                                   const std::vector<int>& chosen) {
         std::vector<Request> requests;
-        const std::vector<int> chosen = problems_of(step);
-        for (int i = 0; i < o.prompts; ++i)
-            requests.push_back({prompt_tokens(o.task, problems[chosen[i]], tokenizer), o.group, uint32_t(i)});
+        for (size_t k = 0; k < slot.size(); ++k)
+            requests.push_back({prompt_tokens(o.task, problems[chosen[k]], tokenizer), o.group,
+                                uint32_t(slot[k] + round * o.prompts)});
         SampleOptions sampling;
         sampling.temperature = o.temperature, sampling.max_tokens = o.max_tokens, sampling.slots = o.slots;
         sampling.seed = o.seed, sampling.step = uint32_t(step), sampling.stop = {tokenizer.eos};
         auto completions = sample(sampler, model, requests, sampling);
-
-        std::vector<Answer> answers;
-        for (int i = 0; i < o.prompts; ++i) {
-            std::vector<float> reward(o.group), A(o.group);
+        std::vector<std::vector<Answer>> groups(slot.size());
+        for (size_t k = 0; k < slot.size(); ++k)
             for (int j = 0; j < o.group; ++j) {
-                Completion& c = completions[i][j];
+                Completion& c = completions[k][j];
                 Answer a;
-                a.prompt = i, a.sample = j, a.problem = chosen[i], a.finished = c.finished;
-                a.graded = grade(o.task, problems[chosen[i]], c, tokenizer);
-                reward[j] = a.graded.reward.total;
-                a.tokens = requests[i].prompt, a.prompt_length = int(a.tokens.size());
+                a.prompt = slot[k], a.sample = j, a.problem = chosen[k], a.finished = c.finished;
+                a.graded = grade(o.task, problems[chosen[k]], c, tokenizer);
+                a.tokens = requests[k].prompt, a.prompt_length = int(a.tokens.size());
                 a.tokens.insert(a.tokens.end(), c.tokens.begin(), c.tokens.end());
                 a.logp_old = std::move(c.logp);
-                answers.push_back(std::move(a));
+                groups[k].push_back(std::move(a));
             }
-            advantages(A.data(), reward.data(), o.group, o.math);
-            for (int j = 0; j < o.group; ++j) answers[answers.size() - o.group + j].A = A[j];
+        return groups;
+    }
+
+    std::vector<Answer> rollout(int64_t step) {
+        std::vector<int> slots(o.prompts);
+        std::iota(slots.begin(), slots.end(), 0);
+        std::vector<std::vector<Answer>> kept = sample_groups(step, 0, slots, problems_of(step, 0));
+        const int rounds = o.math.flat_groups == FlatGroups::resample ? RESAMPLE_ROUNDS : 0;
+        for (int round = 1; round <= rounds; ++round) {
+            const std::vector<int> next = problems_of(step, round);
+            std::vector<int> empty, chosen;
+            for (int i = 0; i < o.prompts; ++i)
+                if (!has_spread(kept[i])) empty.push_back(i), chosen.push_back(next[i]);
+            if (empty.empty()) break;
+            auto groups = sample_groups(step, round, empty, chosen);
+            for (size_t k = 0; k < empty.size(); ++k) kept[empty[k]] = std::move(groups[k]);
         }
+        std::vector<Answer> answers;
+        for (auto& group : kept)
+            for (Answer& a : group) answers.push_back(std::move(a));
         return answers;
+    }
+
+    static bool has_spread(std::span<const Answer> group) {
+        for (const Answer& a : group)
+            if (a.graded.reward.total != group[0].graded.reward.total) return true;
+        return false;
     }
 
     void score_reference(std::vector<Answer>& answers) {
@@ -110,36 +144,78 @@ struct Grpo {
         });
     }
 
+    // Advantages, and who is in the loss. Groups stand one after the other. Returns the batch's deviation.
+    float set_advantages(std::vector<Answer>& answers) const {
+        std::vector<float> reward, A(answers.size());
+        for (const Answer& a : answers)
+            reward.push_back(shaped_reward(a.graded.reward.total, a.logp_old.data(), a.logp_ref.data(), a.length(), o.math));
+        const float of_batch = deviation(reward.data(), int(reward.size()), o.math);
+        for (size_t g = 0; g < answers.size(); g += o.group) {
+            advantages(&A[g], &reward[g], o.group, o.math, of_batch);
+            const bool skipped = o.math.flat_groups != FlatGroups::keep && flat(&reward[g], o.group);
+            for (size_t i = g; i < g + o.group; ++i) {
+                answers[i].A = A[i];
+                answers[i].counts = !skipped && (answers[i].finished || o.math.truncated == Truncated::keep);
+            }
+        }
+        return of_batch;
+    }
+
     // One optimizer step on a minibatch. sums[i] belongs to minibatch[i].
-    Update update(std::vector<Answer*>& minibatch, std::vector<Sums>& sums, float lr) {
+    Update update(std::vector<Answer*>& minibatch, std::vector<Sums>& sums, float lr, int number) {
         std::vector<Example> batch;
-        double all_tokens = 0;
-        for (const Answer* a : minibatch) batch.push_back(a->example()), all_tokens += a->length();
-        const double N = double(minibatch.size());
-        accumulate(trainer, batch, [&](int i, const float* logp, const float* entropy, float* dlogp) {
+        double N = 0, L = 0;
+        for (const Answer* a : minibatch) {
+            batch.push_back(a->example());
+            if (a->counts) N += 1, L += a->length();
+        }
+        accumulate(trainer, batch, [&](int i, const SequenceRows& rows) {
             Answer& a = *minibatch[i];
-            const int first = a.prompt_length - 1, length = a.length();  // row t predicts token t + 1
-            const double weight = o.math.aggregation == Aggregation::sequence_mean ? 1.0 / (N * length)
-                                  : o.math.aggregation == Aggregation::token_mean  ? 1.0 / all_tokens
-                                                                                   : 1.0 / (N * o.math.budget);
-            a.logp.assign(logp + first, logp + first + length);
-            a.entropy.assign(entropy + first, entropy + first + length);
-            std::fill(dlogp, dlogp + first, 0.0f);
+            const int first = a.prompt_length - 1, n = a.length();  // row t predicts token t + 1
+            a.update = number, a.batch_answers = N, a.batch_tokens = L;
+            a.logp.assign(rows.logp + first, rows.logp + first + n);
+            a.entropy.assign(rows.entropy + first, rows.entropy + first + n);
+            if (a.record) note_candidates(a, rows.logits + int64_t(first) * model.config.vocab_size);
+            std::fill(rows.dlogp, rows.dlogp + first + n, 0.0f);
+            std::vector<float> A(n, a.A);
+            std::vector<TokenTerm<float>> terms(n);
+            answer_terms(terms.data(), {a.logp.data(), a.logp_old.data(), a.logp_ref.data(), nullptr, A.data(), n}, o.math);
+            const double weight = a.counts ? token_weight(n, N, L, o.math) : 0;
             Sums& s = sums[i];
-            for (int t = 0; t < length; ++t) {
-                const TokenTerm<float> term = token_term(a.logp[t], a.logp_old[t], a.logp_ref[t], a.A, o.math);
-                dlogp[first + t] = -float(weight) * term.slope;
+            for (int t = 0; t < n; ++t) {
+                const TokenTerm<float>& term = terms[t];
+                rows.dlogp[first + t] = -float(weight) * term.slope;
                 s.policy += term.policy, s.kl += term.kl, s.entropy += a.entropy[t], s.ratio += term.ratio;
                 s.mismatch = std::max(s.mismatch, double(std::fabs(a.logp[t] - a.logp_old[t])));
                 s.clipped_low += term.clipped < 0, s.clipped_high += term.clipped > 0, ++s.tokens;
             }
-            s.policy_weighted = -weight * s.policy, s.kl_weighted = weight * o.math.beta * s.kl;
+            s.policy_weighted = -weight * s.policy;
+            s.kl_weighted = o.math.kl_in == KlIn::loss ? weight * o.math.beta * s.kl : 0;
         });
         return apply(trainer, lr, minibatch.size());
     }
 
+    // The likeliest tokens at each place of an answer, so that an audit can follow a slope into the logits.
+    void note_candidates(Answer& a, const float* logits) const {
+        const int V = model.config.vocab_size, kept = std::min(CANDIDATES, V);
+        a.candidates.assign(a.length(), {});
+        std::vector<int> order(V);
+        for (int t = 0; t < a.length(); ++t, logits += V) {
+            std::iota(order.begin(), order.end(), 0);
+            std::partial_sort(order.begin(), order.begin() + kept, order.end(), [&](int x, int y) {
+                return logits[x] > logits[y] || (logits[x] == logits[y] && x < y);
+            });
+            double sum = 0;
+            for (int v = 0; v < V; ++v) sum += std::exp(double(logits[v] - logits[order[0]]) / o.temperature);
+            for (int k = 0; k < kept; ++k)
+                a.candidates[t].push_back({order[k], float(std::exp(double(logits[order[k]] - logits[order[0]]) / o.temperature) / sum)});
+        }
+    }
+
     json step(int64_t number, std::vector<Answer>& answers) {
         score_reference(answers);
+        batch_deviation = set_advantages(answers);
+        for (Answer& a : answers) a.record = records(number) && a.prompt < o.record_groups;
         // Minibatches: answers in a random order, cut into equal parts [NATURE Methods].
         std::vector<Answer*> order;
         for (Answer& a : answers) order.push_back(&a);
@@ -154,7 +230,7 @@ struct Grpo {
             std::vector<Answer*> minibatch(order.begin() + begin, order.begin() + end);
             std::vector<Sums> sums(minibatch.size());
             lr = learning_rate(trainer.step, int64_t(o.steps) * o.updates, o.warmup, o.lr, o.final_lr_share, o.schedule);
-            const Update done = update(minibatch, sums, lr);
+            const Update done = update(minibatch, sums, lr, u);
             norm += done.gradient_norm, load = std::max(load, double(done.load_max));
             for (const Sums& s : sums) {
                 total.kl += s.kl, total.entropy += s.entropy, total.ratio += s.ratio, total.tokens += s.tokens;
@@ -172,12 +248,8 @@ struct Grpo {
             length += a.length(), reflective += a.graded.reflective > 0, words += a.graded.reflective;
             if (a.finished) ++finished, finished_length += a.length();
         }
-        for (int i = 0; i < o.prompts; ++i) {
-            bool spread = false;
-            for (int j = 1; j < o.group; ++j)
-                spread |= answers[i * o.group + j].graded.reward.total != answers[i * o.group].graded.reward.total;
-            flat += !spread;
-        }
+        for (size_t g = 0; g < answers.size(); g += o.group)
+            flat += !has_spread(std::span(answers).subspan(g, o.group));
         const double n = double(answers.size()), tokens = double(total.tokens);
         return {{"step", number},
                 {"reward", rounded(reward / n)},
@@ -206,17 +278,21 @@ struct Grpo {
         std::copy(from.weights.arena.base(), from.weights.arena.base() + from.weights.arena.used(), to.weights.arena.base());
     }
 
-    // Some groups of a step, token by token, for the report.
+    // Some groups of a step, token by token, for the report and the audit. 9 digits give a float back to the bit.
     void record(int64_t number, const std::vector<Answer>& answers, LineWriter& writer) const {
-        const auto numbers = [](const std::vector<float>& v) {
+        const auto numbers = [](const std::vector<float>& v, int digits) {
             json list = json::array();
-            for (float x : v) list.push_back(rounded(x, 5));
+            for (float x : v) list.push_back(rounded(x, digits));
             return list;
         };
         for (const Answer& a : answers) {
-            if (a.prompt >= o.record_groups) continue;
-            json pieces = json::array();
+            if (!a.record) continue;
+            json pieces = json::array(), candidates = json::array();
             for (size_t t = a.prompt_length; t < a.tokens.size(); ++t) pieces.push_back(tokenizer.token_text(a.tokens[t]));
+            for (const auto& place : a.candidates) {
+                json& list = candidates.emplace_back(json::array());
+                for (const auto& [token, p] : place) list.push_back({tokenizer.token_text(token), rounded(p, 5)});
+            }
             writer.write({{"step", number},
                           {"prompt_index", a.prompt},
                           {"sample", a.sample},
@@ -224,16 +300,21 @@ struct Grpo {
                           {"numbers", problems[a.problem].numbers},
                           {"target", problems[a.problem].target},
                           {"pieces", pieces},
-                          {"reward", rounded(a.graded.reward.total)},
+                          {"reward", rounded(a.graded.reward.total, 9)},
                           {"accuracy", a.graded.reward.accuracy},
                           {"format", a.graded.reward.format},
                           {"reason", a.graded.reward.reason},
-                          {"advantage", rounded(a.A, 5)},
+                          {"advantage", rounded(a.A, 9)},
                           {"finished", a.finished},
-                          {"logp", numbers(a.logp)},
-                          {"logp_old", numbers(a.logp_old)},
-                          {"logp_ref", numbers(a.logp_ref)},
-                          {"entropy", numbers(a.entropy)}});
+                          {"update", a.update},
+                          {"batch_answers", a.batch_answers},
+                          {"batch_tokens", a.batch_tokens},
+                          {"batch_deviation", rounded(batch_deviation, 9)},
+                          {"logp", numbers(a.logp, 9)},
+                          {"logp_old", numbers(a.logp_old, 9)},
+                          {"logp_ref", numbers(a.logp_ref, 9)},
+                          {"entropy", numbers(a.entropy, 5)},
+                          {"candidates", candidates}});
         }
         writer.flush();
     }
@@ -257,7 +338,16 @@ struct Warnings {
 void check(const GrpoOptions& o) {
     if (o.prompts < 1 || o.group < 2) throw UsageError("a group of one answer has no baseline, --prompts and --group, give at least 1 and 2");
     if (o.updates < 1 || o.updates > o.prompts * o.group) throw UsageError("more updates than answers, --updates, give 1 or a few");
+    check(o.math);
     if (o.temperature <= 0) throw UsageError("a policy without chance cannot learn, --temperature, give more than 0");
+}
+
+// What an audit needs to know of a run.
+json options_to_json(const GrpoOptions& o) {
+    return {{"model", o.model}, {"problems", o.problems}, {"steps", o.steps}, {"prompts", o.prompts}, {"group", o.group},
+            {"updates", o.updates}, {"lr", rounded(o.lr)}, {"temperature", rounded(o.temperature)},
+            {"max_tokens", o.max_tokens}, {"reference_every", o.reference_every}, {"seed", o.seed},
+            {"math", math_to_json(o.math)}};
 }
 
 }  // namespace
@@ -284,6 +374,7 @@ void grpo(const GrpoOptions& o, const Device& device) {
     for (const char* name : {"/metrics.jsonl", "/rollouts.jsonl", "/evaluations.jsonl"}) keep_lines(o.output + name, done);
     LineWriter metrics(o.output + "/metrics.jsonl", true), rollouts(o.output + "/rollouts.jsonl", true);
     LineWriter evaluations(o.output + "/evaluations.jsonl", true), timings(o.output + "/timings.jsonl", o.resume);
+    write_file_atomically(o.output + "/options.json", options_to_json(o).dump(1) + "\n");
     std::printf("grpo: %d steps of %d prompts x %d answers, %d updates each, %zu problems, %d threads, %s\n", o.steps,
                 o.prompts, o.group, o.updates, problems.size(), thread_count(), ops.name);
 
@@ -325,7 +416,7 @@ void grpo(const GrpoOptions& o, const Device& device) {
         if (done < o.steps) progress.update(done, text);
         else progress.finish(text);
         warnings.look(m, progress);
-        if (o.record_every > 0 && (done == 1 || done % o.record_every == 0)) {
+        if (run.records(done)) {
             run.record(done, answers, rollouts);
             const Answer& a = answers[done % answers.size()];
             progress.note("  an answer, reward " + std::to_string(a.graded.reward.total).substr(0, 4) + " (" +

@@ -1,7 +1,7 @@
 // GRPO: reinforcement learning with group baselines and rule rewards. Started from a base model, this is R1-Zero.
 #pragma once
 #include "stages/evaluate.h"
-#include "stages/grpo_math.h"
+#include "stages/grpo_options.h"
 
 namespace r1 {
 

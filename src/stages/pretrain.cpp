@@ -114,8 +114,8 @@ void pretrain(const PretrainOptions& o, const Device& device) {
         for (const Example& e : batch) rows += e.rows();
         const float slope = -1.0f / float(rows);
         std::vector<double> sums(batch.size());
-        accumulate(trainer, batch, [&](int i, const float* logp, const float*, float* dlogp) {
-            for (int t = 0; t < batch[i].rows(); ++t) sums[i] -= logp[t], dlogp[t] = slope;
+        accumulate(trainer, batch, [&](int i, const SequenceRows& row) {
+            for (int t = 0; t < batch[i].rows(); ++t) sums[i] -= row.logp[t], row.dlogp[t] = slope;
         });
         double loss = 0;
         for (double sum : sums) loss += sum;
