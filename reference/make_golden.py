@@ -344,6 +344,10 @@ def difference(batch, o, result, step=1e-5):
                 largest = max(largest, abs(slope))
     return worst / (1.0 + largest)
 
+def rule_reward(right, form):
+    """Reward_rule = Reward_acc + Reward_format, each 0 or 1 [NATURE eq 4]."""
+    return (1.0 if right else 0.0) + (1.0 if form else 0.0)
+
 def main():
     batches, cases, checked, worst, nearest, spread = make_batches(), [], 0, 0.0, 1.0, 1.0
     for name, options, index in make_cases():
@@ -359,7 +363,8 @@ def main():
           f"{spread:.1e}; finite differences in {checked} cases, worst {worst:.1e}", file=sys.stderr)
     assert nearest > 1e-6 and spread > 1e-6 and worst < 1e-6 and checked > len(cases) // 2
     dump = lambda x: json.dumps(x, separators=(",", ":"), allow_nan=False)
-    print('{"defaults":' + dump(DEFAULTS) + ',\n"batches":[\n' + ",\n".join(map(dump, batches)) + '\n],\n"cases":[\n' +
+    rewards = [{"right": a, "form": f, "total": rule_reward(a, f)} for a in (False, True) for f in (False, True)]
+    print('{"defaults":' + dump(DEFAULTS) + ',\n"rule_rewards":' + dump(rewards) + ',\n"batches":[\n' + ",\n".join(map(dump, batches)) + '\n],\n"cases":[\n' +
           ",\n".join(map(dump, cases)) + "\n]}")
 
 if __name__ == "__main__":

@@ -6,9 +6,14 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <regex>
+#include <set>
+#include <sstream>
 
 #include "base/files.h"
 #include "promises.h"
+#include "stages/grpo_options.h"
 #include "stages/run.h"
 
 #include <doctest/doctest.h>
@@ -226,4 +231,163 @@ TEST_CASE("the README's reading order names real files with their length") {
         ++rows;
     }
     CHECK(rows > 20);
+}
+
+TEST_CASE("the audit refuses what GRPO is not defined on, in one line") {
+    const Prepared& p = prepared();
+    const auto audits = [&](const std::string& text, const std::string& options = "") {
+        p.write("audit.json", text);
+        return binary + " audit " + p / "audit.json" + " " + options;
+    };
+    const std::string fine = R"({"reward": 1, "logp": [-0.5, -1], "logp_old": [-0.5, -1.2], "logp_ref": [-0.6, -1]})";
+    const std::string other = R"({"reward": 0, "logp": [-0.25], "logp_old": [-0.5], "logp_ref": [-0.5]})";
+    const auto groups = [](const std::string& answers) { return "{\"groups\": [{\"answers\": [" + answers + "]}]}"; };
+    refuses(audits("{\"groups\": "), 1, "not JSON", "audit.json");
+    refuses(audits("{}"), 1, "\"groups\"", "audit.json");
+    refuses(audits("{\"groups\": []}"), 1, "no groups", "audit.json");
+    refuses(audits("{\"groups\": [{}]}"), 1, "\"answers\"", "group 1");
+    refuses(audits(groups("")), 1, "without answers", "group 1");
+    refuses(audits(groups(fine + ", 3")), 1, "not an object", "group 1 answer 2");
+    refuses(audits(groups(fine + R"(, {"logp": [-1]})")), 1, "no \"reward\"", "group 1 answer 2");
+    refuses(audits(groups(fine + R"(, {"reward": 1})")), 1, "no \"logp\"", "group 1 answer 2");
+    refuses(audits(groups(fine + R"(, {"reward": 1, "logp": [-1, -2], "logp_old": [-1]})")), 1, "1 numbers and \"logp\" 2", "group 1 answer 2");
+    refuses(audits(groups(fine + R"(, {"reward": 1, "logp": [null]})")), 1, "finite", "group 1 answer 2 logp 1");
+    refuses(audits(groups(fine + R"(, {"reward": 1, "logp": [NaN]})")), 1, "not JSON", "audit.json");
+    refuses(audits(groups(fine + R"(, {"reward": "x", "logp": [-1], "logp_ref": [-1]})")), 1, "finite", "answer 2 reward");
+    refuses(audits(groups(fine + R"(, {"reward": 0, "logp": [-1]})")), 1, "no \"logp_ref\"", "answer 2");
+    refuses(audits(groups(fine + R"(, {"steps": [[5, 1]], "logp": [-1], "logp_ref": [-1]})")), 1, "out of order", "answer 2 step 1");
+    refuses(audits(groups(fine + R"(, {"steps": [[0, 1]], "logp": [-1], "logp_ref": [-1]})")), 1, "\"steps\"", "group 1");
+    refuses(audits(groups(fine + ", " + other), "--preset none"), 2, "no preset", "--preset");
+    refuses(audits(groups(fine + ", " + other), "--objective ppo"), 2, "no choice", "command line");
+    refuses(audits(groups(fine + ", " + other), "--epsilon-low x"), 2, "number", "command line");
+    refuses(audits(groups(fine + ", " + other), "--answer 1 --token 1"), 2, "runs only", "--answer");
+    refuses(binary + " audit", 2, "nothing to audit", "--run");
+    refuses(binary + " audit --run /nowhere", 1, "", "/nowhere");
+
+    // What has a convention is computed by it, and is never NaN.
+    for (const std::string& answers : {fine, fine + ", " + fine, fine + R"(, {"reward": 0, "logp": [], "logp_old": [], "logp_ref": []})",
+                                       fine + ", " + other, std::string(R"({"reward": 3, "logp": [-1], "logp_ref": [-100]})") + ", " + fine})
+        for (const Preset& preset : presets()) {
+            const Result r = shell(audits(groups(answers), "--json --preset " + std::string(preset.name)));
+            CAPTURE(answers);
+            CAPTURE(r.text);
+            CHECK(r.status == 0);
+            CHECK(r.text.find("null") == std::string::npos);
+            const json object = json::parse(r.text);
+            for (const char* key : {"advantages", "loss", "policy_loss", "kl_loss", "gradient", "clip_low", "clip_high", "kl_mean", "ratio_mean"})
+                CHECK(object.contains(key));
+        }
+    const Result words = shell(audits(groups(fine + ", " + other), "--html " + p / "audit.html"));
+    CHECK(words.status == 0);
+    for (const char* part : {"advantage A = +0.70", "ratio > 1.2: held, slope 0", "the presets on the same numbers", "drawn in"})
+        CHECK(words.text.find(part) != std::string::npos);
+    CHECK(read_file(p / "audit.html").find("<script>") != std::string::npos);
+}
+
+TEST_CASE("the audit of a run's step gives what training used") {
+    const Prepared& p = prepared();
+    REQUIRE(shell(p.grpo("audited", "--steps 2 --record-every 1 --record-groups 3 --updates 2 --lr 0.01 --warmup 1")).status == 0);
+    for (const int step : {1, 2}) {
+        const Result r = shell(binary + " audit --json --run " + p / "audited" + " --step " + std::to_string(step));
+        REQUIRE(r.status == 0);
+        const json audit = json::parse(r.text);
+        // The recorded groups are all of the step: its losses come out again, and the advantages of each answer.
+        json metrics;
+        read_json_lines(p / "audited/metrics.jsonl", [&](const json& line, int64_t) {
+            if (line["step"] == step) metrics = line;
+        });
+        CHECK(audit["policy_loss"].get<double>() == doctest::Approx(2 * metrics["policy_loss"].get<double>()).epsilon(1e-4));
+        CHECK(audit["kl_loss"].get<double>() == doctest::Approx(2 * metrics["kl_loss"].get<double>()).epsilon(1e-4));
+        CHECK(audit["kl_mean"].get<double>() == doctest::Approx(metrics["kl"].get<double>()).epsilon(1e-4));
+        CHECK(audit["ratio_mean"].get<double>() == doctest::Approx(metrics["ratio"].get<double>()).epsilon(1e-5));
+        int line_number = 0;
+        read_json_lines(p / "audited/rollouts.jsonl", [&](const json& line, int64_t) {
+            if (line["step"] != step) return;
+            const double A = audit["advantages"][line_number / 4][line_number % 4].get<double>();
+            CHECK(A == doctest::Approx(line["advantage"].get<double>()).epsilon(1e-6));
+            ++line_number;
+        });
+        CHECK(line_number == 12);
+    }
+    // The gradient of the logits: what the token gains, the others lose.
+    const Result logits = shell(binary + " audit --run " + p / "audited" + " --step 2 --answer 2 --token 3");
+    CHECK(logits.status == 0);
+    CHECK(logits.text.find("the sampled token") != std::string::npos);
+    CHECK(logits.text.find("the sum over all logits is 0") != std::string::npos);
+    const Result explained = shell(binary + " audit --run " + p / "audited" + " --explain");
+    CHECK(explained.status == 0);
+    CHECK(explained.text.find("as expected") != std::string::npos);
+    refuses(binary + " audit --run " + p / "audited" + " --step 7", 1, "not recorded", "rollouts.jsonl");
+    refuses(binary + " audit --run " + p / "audited" + " --answer 99 --token 1", 2, "recorded answers", "--answer");
+}
+
+TEST_CASE("GRPO: groups are skipped, resampled and masked as asked") {
+    const Prepared& p = prepared();
+    for (const char* options : {"--flat-groups skip", "--flat-groups resample", "--truncated mask", "--kl-in reward --beta 0.1",
+                                "--preset gspo", "--preset cispo", "--preset r1", "--overlong-limit 40 --overlong-cache 20"}) {
+        CAPTURE(options);
+        const Result r = shell(p.grpo("variant", "--steps 2 --threads 2 " + std::string(options)));
+        CAPTURE(r.text);
+        CHECK(r.status == 0);
+        const std::string first = sha256_of_file(p / "variant/model.safetensors");
+        CHECK(shell(p.grpo("variant", "--steps 2 --threads 1 " + std::string(options))).status == 0);
+        CHECK(sha256_of_file(p / "variant/model.safetensors") == first);
+    }
+}
+
+namespace {
+
+// (paper, number) of the equations that a text names: "V3 eq 1-3, 5" gives V3 1, 2, 3, 5.
+std::set<std::pair<std::string, int>> equations_in(const std::string& text) {
+    static const std::regex tag(R"((DSM|R1|NATURE|V3|DAPO|[A-Z][a-z]+ (?:and [A-Z][a-z]+|et al\.) \d{4}|Shazeer \d{4}),? (?:eq|algorithm) (\d+(?:-\d+)?(?:, \d+(?:-\d+)?)*))");
+    static const std::regex range(R"((\d+)(?:-(\d+))?)");
+    std::set<std::pair<std::string, int>> found;
+    for (std::sregex_iterator m(text.begin(), text.end(), tag), end; m != end; ++m) {
+        const std::string numbers = (*m)[2];
+        for (std::sregex_iterator n(numbers.begin(), numbers.end(), range); n != end; ++n)
+            for (int i = std::stoi((*n)[1]); i <= ((*n)[2].matched ? std::stoi((*n)[2]) : std::stoi((*n)[1])); ++i)
+                found.insert({(*m)[1], i});
+    }
+    return found;
+}
+
+}  // namespace
+
+TEST_CASE("every equation has its tag in the code, a test and a golden") {
+    const std::string root = R1_SOURCE, readme = read_file(root + "/reference/README.md");
+    std::string tests;
+    for (const auto& entry : std::filesystem::directory_iterator(root + "/test"))
+        if (entry.path().extension() == ".cpp") tests += read_file(entry.path());
+    std::set<std::pair<std::string, int>> listed;
+    std::istringstream lines(readme);
+    int rows = 0;
+    for (std::string line; std::getline(lines, line);) {
+        std::vector<std::string> cell;
+        for (size_t at = 2, end; (end = line.find(" | ", at)) != std::string::npos; at = end + 3) cell.push_back(line.substr(at, end - at));
+        const auto tags = cell.size() == 5 ? equations_in(cell[1]) : std::set<std::pair<std::string, int>>();
+        if (tags.empty()) continue;
+        const std::string golden = line.substr(line.rfind(" | ") + 3, line.rfind(" |") - line.rfind(" | ") - 3);
+        ++rows;
+        CAPTURE(line);
+        const auto in_code = equations_in(read_file(root + "/" + cell[2]));
+        for (const auto& equation : tags) {
+            CAPTURE(equation.first);
+            CAPTURE(equation.second);
+            CHECK(in_code.count(equation));
+            listed.insert(equation);
+        }
+        CHECK(tests.find("TEST_CASE(\"" + cell[4] + "\")") != std::string::npos);
+        CHECK(exists(root + "/reference/golden/" + golden));
+        CHECK(!cell[3].empty());
+    }
+    CHECK(rows >= 19);
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(root + "/src")) {
+        if (entry.is_directory()) continue;
+        CAPTURE(entry.path().string());
+        for (const auto& equation : equations_in(read_file(entry.path()))) {
+            CAPTURE(equation.first);
+            CAPTURE(equation.second);
+            CHECK(listed.count(equation));
+        }
+    }
 }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/files.h"
 #include "base/philox.h"
 #include "reward/extract.h"
 #include "reward/reward.h"
@@ -361,4 +362,14 @@ TEST_CASE("the reward") {
     CHECK(reward(loose, true, gated).total == 0.0f);
     CHECK(reward(nothing, true, gated).total == 0.0f);
     CHECK(reward("<think> <answer> 12 + 7 * 3 </answer> </think> 33", true).accuracy == 0.0f);
+}
+
+TEST_CASE("the rule reward is the paper's") {
+    const json golden = read_json(R1_SOURCE "/reference/golden/grpo.json");
+    for (const json& each : golden["rule_rewards"]) {
+        const std::string answer = each["right"].get<bool>() ? " 12 + 7 * 3 " : " 12 + 7 + 3 ";
+        const std::string text = std::string(each["form"].get<bool>() ? "<think>" : "") + " a </think><answer>" + answer + "</answer>";
+        CHECK(countdown_reward(text, true, three, 33).total == each["total"].get<float>());
+    }
+    CHECK(golden["rule_rewards"].size() == 4);
 }

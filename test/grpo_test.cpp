@@ -27,7 +27,8 @@ GrpoMath math_of(const json& options) {
         bool known = false;
         for (const MathOption& option : math_options())
             if (option.name == "--" + name) option.set(math, value.get<std::string>()), known = true;
-        REQUIRE_MESSAGE(known, name);
+        const std::string option_name = name;
+        REQUIRE_MESSAGE(known, option_name);
     }
     return math;
 }

@@ -20,7 +20,7 @@
 namespace r1 {
 
 // What attention needs to know of its heads. A head's query and key are [own | shared]: with MLA the key's own part is
-// k^C and its shared part k^R, one for all heads [V3 eq 1-4]; grouped-query attention has own parts only.
+// k^C and its shared part k^R, one for all heads [V3 eq 4, 9]; grouped-query attention has own parts only.
 struct Heads {
     int H;               // query heads
     int H_kv;            // key and value heads; query head h reads head h / (H / H_kv)

@@ -1,6 +1,6 @@
 // The rule reward of a Countdown response: accuracy and format, nothing learned.
 //
-// The paper adds the two with the same weight [NATURE eq. 4]: Reward_rule = Reward_acc + Reward_format, each 0 or 1.
+// The paper adds the two with the same weight [NATURE eq 4]: Reward_rule = Reward_acc + Reward_format, each 0 or 1.
 //
 //   total = format_weight * format + accuracy_weight * accuracy * (accuracy_needs_format ? format : 1)
 //

@@ -390,6 +390,24 @@ void print_logits(const RunStep& run, const Audited<double>& a, int answer, int 
     throw UsageError("there are " + std::to_string(seen) + " recorded answers, --answer, give 1 to that");
 }
 
+// What of the step is known, and how far the audit in double is from what training did in float.
+void print_run(const RunStep& run, const Audited<double>& a) {
+    double worst = 0;
+    int answers = 0;
+    for (size_t g = 0; g < run.lines.size(); ++g)
+        for (size_t i = 0; i < run.lines[g].size(); ++i, ++answers)
+            worst = std::max(worst, std::fabs(a.groups[g].answers[i].advantage - run.lines[g][i].value("advantage", 0.0)));
+    std::printf("step %lld: %zu groups were recorded, %d answers; each is weighed with the N and L of the minibatch that it went into.\n"
+                "Advantages computed anew differ from those that training used, in float, by at most %.1e.\n", (long long)run.step,
+                run.lines.size(), answers, worst);
+    if (run.metrics.is_object())
+        std::printf("The whole step: reward %.4f, policy loss %+.6f, KL loss %.6f, KL %.5f a token, mean ratio %.5f, clipped %.2f %%.\n",
+                    run.metrics.value("reward", 0.0), run.metrics.value("policy_loss", 0.0), run.metrics.value("kl_loss", 0.0),
+                    run.metrics.value("kl", 0.0), run.metrics.value("ratio", 0.0),
+                    100 * (run.metrics.value("clip_low", 0.0) + run.metrics.value("clip_high", 0.0)));
+    std::printf("\n");
+}
+
 // ---- a run's metrics in words
 
 void explain(const std::string& folder) {
@@ -485,8 +503,8 @@ void audit_command(const AuditOptions& o) {
         std::printf("%s\n", audit_to_json(audited).dump().c_str());
         return;
     }
-    if (!o.run.empty()) std::printf("%s, step %lld: %zu recorded groups of a larger batch\n", o.run.c_str(), (long long)run.step, batch.groups.size());
     if (o.answer > 0) return print_logits(run, audited, o.answer, o.token);
+    if (!o.run.empty()) print_run(run, audited);
     print_settings(math);
     for (size_t g = 0; g < batch.groups.size(); ++g) print_group(batch.groups[g], audited.groups[g], math, audited, int(g));
     print_totals(batch, audited, math);

@@ -246,6 +246,7 @@ DEVICE T mismatch_weight(T log_w, const GrpoMath& math) {
     return !truncates && real_part(w) < math.mismatch_floor ? T(0) : w;
 }
 
+// All terms of an answer. On policy the slope of a token is A + beta (pi_ref / pi - 1) [DSM eq 21].
 template <class T>
 DEVICE void answer_terms(TokenTerm<T>* term, const AnswerTokens<T>& o, const GrpoMath& math) {
     T log_ratio = 0, log_ref = 0, log_w = 0;     // of the whole answer
