@@ -224,14 +224,49 @@ const char* weight_formula(const GrpoMath& math) {
                                                           : "1 / N";
 }
 
-void print_settings(const GrpoMath& math) {
-    std::printf("settings");
-    for (const MathOption& option : math_options()) {
-        const std::string value = option.get(math);
-        if (value != option.get(GrpoMath())) std::printf("  %s %s", option.name, value.c_str());
+std::string policy_formula(const GrpoMath& m) {
+    const std::string clip = format("clip(s, %g, %g)", 1 - m.epsilon_low, 1 + m.epsilon_high);
+    switch (m.objective) {
+        case Objective::clip: return "min(s A, " + clip + " A)";
+        case Objective::two_sided: return format("min(min(s, %g) A, ", m.delta) + clip + " A)";
+        case Objective::dual_clip: return "min(s A, " + clip + format(" A), at least %g A where A < 0", m.dual_clip);
+        case Objective::cispo: return clip + " A logp, the clipped ratio held constant";
+        case Objective::sapo: return format("4 / tau sigmoid(tau (s - 1)) A, tau = %g where A > 0, else %g", m.tau_positive, m.tau_negative);
+        case Objective::policy_gradient: return "A logp";
     }
-    std::printf("  (all others as in r1 grpo --help)\n");
-    std::printf("loss = - sum of weight x (policy term - beta x KL);  weight of a token = %s\n\n", weight_formula(math));
+    return {};
+}
+
+std::string advantage_formula(const GrpoMath& m) {
+    const std::string top = m.baseline == Baseline::mean ? "reward - mean" : "reward - mean of the others";
+    if (m.spread == Spread::none) return top;
+    const std::string bottom = m.spread_epsilon_place == SpreadEpsilon::inside ? format("sqrt(std^2 + %g)", m.spread_epsilon)
+                               : m.spread_epsilon > 0                          ? format("(std + %g)", m.spread_epsilon)
+                                                                               : "std";
+    return "(" + top + ") / " + bottom + (m.spread == Spread::sample ? ", std with n - 1" : ", std with n") +
+           (m.spread_over == SpreadOver::batch ? ", of the batch" : ", of the group");
+}
+
+std::string kl_formula(const GrpoMath& m) {
+    const char* const of[] = {"0", "-d", "d^2 / 2", "e^d - d - 1", "ratio (e^d - d - 1)"};
+    return std::string(of[int(m.kl)]) + (m.kl == Kl::none ? "" : m.kl_over == KlOver::token ? ", d = logp_ref - logp" : ", d = sum of logp_ref - logp over the answer");
+}
+
+void print_settings(const GrpoMath& m) {
+    std::printf("A      = %s; 0 where all rewards of a group are equal\n", advantage_formula(m).c_str());
+    std::printf("ratio  s = %s\n", m.ratio == Ratio::token ? "exp(logp - logp_old)"
+                                    : m.ratio == Ratio::sequence ? "exp(mean of logp - logp_old over the answer)"
+                                                                 : "exp(sum of logp - logp_old over the answer)");
+    std::printf("policy = %s%s\n", policy_formula(m).c_str(), m.mismatch == Mismatch::none ? "" : ", times the weight of the sampler's mismatch");
+    std::printf("KL     = %s\n", kl_formula(m).c_str());
+    std::printf("loss   = - sum of weight (policy - beta KL), weight of a token = %s, beta = %g%s\n", weight_formula(m), m.beta,
+                m.kl_in == KlIn::reward ? ", in the reward and not here" : "");
+    std::printf("columns: `of the loss` is a token's own part of it; dloss/dlogp its slope: below 0, a step of descent raises the token\n");
+    std::string others;
+    for (const MathOption& option : math_options())
+        if (option.get(m) != option.get(GrpoMath())) others += std::string(" ") + option.name + " " + option.get(m);
+    if (!others.empty()) std::printf("options:%s\n", others.c_str());
+    std::printf("\n");
 }
 
 void print_group(const AuditGroup<double>& group, const AuditedGroup<double>& audited, const GrpoMath& math, const Audited<double>& all, int g) {
@@ -419,6 +454,8 @@ void explain(const std::string& folder) {
         if (!line.contains(key) || !line[key].is_number()) fail(std::string("no \"") + key + "\"", folder + "/metrics.jsonl", "give the folder of a GRPO run");
         return line[key].get<double>();
     };
+    GrpoMath math;
+    if (exists(folder + "/options.json")) math = math_from_json(read_json(folder + "/options.json").value("math", json::object()), folder + "/options.json");
     int odd = 0;
     const auto say = [&](bool expected, const std::string& text) {
         std::printf("  %s  %s\n", expected ? "as expected " : "NOT EXPECTED", text.c_str());
@@ -428,10 +465,11 @@ void explain(const std::string& folder) {
     say(value(m, "first_update_mismatch") == 0,
         format("sampler against trainer: largest difference of a log-probability %.3g. It is 0 here, to the bit; elsewhere it is the first thing to look at.",
                value(m, "first_update_mismatch")));
-    say(std::fabs(value(m, "policy_loss")) < 0.5,
+    if (math.objective != Objective::cispo && math.objective != Objective::policy_gradient)  // whose values mean nothing
+        say(std::fabs(value(m, "policy_loss")) < 0.5,
         format("policy loss %+.5f. Near 0 by construction: a group's advantages sum to 0, and ratios are near 1. It is no measure of progress; the reward is.",
                value(m, "policy_loss")));
-    say(value(m, "kl") >= 0, format("KL to the reference %.5f a token. Each k3 term is at least 0, and 0 only where both agree; it begins at 0 and grows.", value(m, "kl")));
+    if (math.kl != Kl::k1 && math.kl != Kl::none) say(value(m, "kl") >= 0, format("KL to the reference %.5f a token. Each term is at least 0, and 0 only where both agree; it begins at 0 and grows.", value(m, "kl")));
     say(value(m, "kl") < 1, format("KL %.3f below 1: the policy stays in sight of the reference.", value(m, "kl")));
     say(value(m, "ratio") > 0.5 && value(m, "ratio") < 2, format("mean ratio %.4f. 1 in the first update of a rollout, near 1 in the others.", value(m, "ratio")));
     const double clipped = value(m, "clip_low") + value(m, "clip_high");
@@ -450,6 +488,43 @@ void explain(const std::string& folder) {
     std::printf(odd ? "%d of these are not as expected.\n" : "Nothing unexpected.\n", odd);
 }
 
+// The run's own settings or the defaults, then the file's, a preset, single options.
+GrpoMath settings_of(const AuditOptions& o, const RunStep& run) {
+    GrpoMath math = run.math;
+    if (run.batch.epsilon >= 0) math.epsilon_low = math.epsilon_high = run.batch.epsilon;
+    if (run.batch.beta >= 0) math.beta = run.batch.beta;
+    if (!o.preset.empty()) math = with_epsilon(preset(o.preset), run.batch);
+    for (const MathOption& option : math_options())
+        for (const auto& [name, value] : o.math)
+            if (name == option.name) option.set(math, value);
+    check(math);
+    for (const auto& group : run.batch.groups)
+        if (group.by_steps() && math.kl_in == KlIn::reward && math.kl != Kl::none && math.beta != 0)
+            throw UsageError("KL is taken off an answer's reward, and " + group.name + " has rewards of steps, --kl-in, give loss");
+    return math;
+}
+
+// What audit_page.h draws.
+json page_of(const std::string& title, const AuditBatch<double>& batch, const Audited<double>& audited, const GrpoMath& math) {
+    json page = audit_to_json(audited);
+    page["title"] = title, page["math"] = math_to_json(math), page["groups"] = json::array();
+    for (size_t g = 0; g < batch.groups.size(); ++g) {
+        const AuditedGroup<double>& of = audited.groups[g];
+        json group = {{"name", batch.groups[g].name}, {"mean", of.mean}, {"deviation", of.deviation}, {"flat", of.flat}, {"answers", json::array()}};
+        for (size_t i = 0; i < of.answers.size(); ++i) {
+            const auto& in = batch.groups[g].answers[i];
+            const auto& a = of.answers[i];
+            json tokens = json::array();
+            for (int t = 0; t < in.length(); ++t)
+                tokens.push_back({text_of(in, t), in.logp[t], in.logp_old[t], in.logp_ref[t], a.A[t], a.terms[t].ratio, a.terms[t].policy,
+                                  a.terms[t].kl, audited.gradient(int(g), int(i), t), why_clipped(a.terms[t], a.A[t], math)});
+            group["answers"].push_back({{"name", in.name}, {"reward", a.reward}, {"counts", a.counts}, {"weight", a.weight}, {"tokens", tokens}});
+        }
+        page["groups"].push_back(group);
+    }
+    return page;
+}
+
 }  // namespace
 
 void audit_command(const AuditOptions& o) {
@@ -461,44 +536,14 @@ void audit_command(const AuditOptions& o) {
     if (o.run.empty() && (o.answer || o.token)) throw UsageError("logits are known of runs only, --answer and --token, give --run DIR");
     if ((o.answer > 0) != (o.token > 0)) throw UsageError("half a place, --answer and --token, give both, counted from 1");
     RunStep run;
-    GrpoMath math;
     if (o.run.empty()) run.batch = read_audit(o.file);
-    else run = read_run(o.run, o.step), math = run.math;
+    else run = read_run(o.run, o.step);
     AuditBatch<double>& batch = run.batch;
-    if (batch.epsilon >= 0) math.epsilon_low = math.epsilon_high = batch.epsilon;
-    if (batch.beta >= 0) math.beta = batch.beta;
-    if (!o.preset.empty()) math = with_epsilon(preset(o.preset), batch);
-    for (const MathOption& option : math_options())
-        for (const auto& [name, value] : o.math)
-            if (name == option.name) option.set(math, value);
-    check(math);
-    for (const auto& group : batch.groups)
-        if (group.by_steps() && math.kl_in == KlIn::reward && math.kl != Kl::none && math.beta != 0)
-            throw UsageError("KL is taken off an answer's reward, and " + group.name + " has rewards of steps, --kl-in, give loss");
+    const GrpoMath math = settings_of(o, run);
     need_reference(batch, math, o.run.empty() ? o.file : o.run);
     const Audited<double> audited = o.run.empty() ? audit(batch, math) : audit_run(run, math);
-    if (!o.html.empty()) {
-        json page = audit_to_json(audited);
-        page["title"] = o.run.empty() ? o.file : o.run + ", step " + std::to_string(run.step);
-        page["groups"] = json::array();
-        for (size_t g = 0; g < batch.groups.size(); ++g) {
-            json group = {{"name", batch.groups[g].name}, {"mean", audited.groups[g].mean}, {"deviation", audited.groups[g].deviation},
-                          {"flat", audited.groups[g].flat}, {"answers", json::array()}};
-            for (size_t i = 0; i < batch.groups[g].answers.size(); ++i) {
-                const auto& in = batch.groups[g].answers[i];
-                const auto& a = audited.groups[g].answers[i];
-                json tokens = json::array();
-                for (int t = 0; t < in.length(); ++t)
-                    tokens.push_back({text_of(in, t), in.logp[t], in.logp_old[t], in.logp_ref[t], a.A[t], a.terms[t].ratio,
-                                      a.terms[t].policy, a.terms[t].kl, audited.gradient(int(g), int(i), t),
-                                      why_clipped(a.terms[t], a.A[t], math)});
-                group["answers"].push_back({{"name", in.name}, {"reward", a.reward}, {"counts", a.counts}, {"weight", a.weight}, {"tokens", tokens}});
-            }
-            page["groups"].push_back(group);
-        }
-        page["math"] = math_to_json(math);
-        write_file_atomically(o.html, audit_page(page));
-    }
+    if (!o.html.empty())
+        write_file_atomically(o.html, audit_page(page_of(o.run.empty() ? o.file : o.run + ", step " + std::to_string(run.step), batch, audited, math)));
     if (o.as_json) {
         std::printf("%s\n", audit_to_json(audited).dump().c_str());
         return;

@@ -66,7 +66,7 @@ struct Audited {
     double clip_low = 0, clip_high = 0, kl_mean = 0, ratio_mean = 0;  // means over tokens
     T gradient(int g, int i, int t) const {      // dloss / dlogp
         const AuditedAnswer<T>& a = groups[g].answers[i];
-        return a.counts ? -T(a.weight) * a.terms[t].slope : T(0);
+        return a.counts ? T(0) - T(a.weight) * a.terms[t].slope : T(0);  // and no -0
     }
 };
 
