@@ -113,10 +113,11 @@ std::string preset_names() {
 }
 
 // The choices of grpo_math.h: a preset first, single options over it.
-void add_math(CLI::App* c, GrpoMath& math) {
-    c->add_option_function<std::string>("--preset", [&math](const std::string& name) { math = preset(name).math; }, preset_names())->group(math_group);
+void add_math(CLI::App* c, GrpoOptions& o) {
+    const auto use_preset = [&o](const std::string& name) { o.math = preset(name).math, o.reference_every = preset(name).reference_every; };
+    c->add_option_function<std::string>("--preset", use_preset, preset_names())->group(math_group);
     for (const MathOption& each : math_options())
-        c->add_option_function<std::string>(each.name, [&](const std::string& v) { each.set(math, v); }, each.help)
+        c->add_option_function<std::string>(each.name, [&](const std::string& v) { each.set(o.math, v); }, each.help)
             ->default_str(each.get(GrpoMath()))->group(math_group);
 }
 
@@ -163,7 +164,7 @@ void add_grpo(Commands& commands) {
     option(c, "--warmup", o.warmup, "updates of linear warm-up");
     option(c, "--decay", o.decay, "weight decay of matrices");
     option(c, "--clip", o.clip, "largest norm of the gradient; 0: any");
-    add_math(c, o.math);
+    add_math(c, o);
     option(c, "--reference-every", o.reference_every, "updates between refreshes of the reference; 0: never");
     option(c, "--temperature", o.temperature, "of sampling and of the policy that is trained");
     option(c, "--max-tokens", o.max_tokens, "longest answer");

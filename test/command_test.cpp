@@ -286,7 +286,9 @@ TEST_CASE("the audit refuses what GRPO is not defined on, in one line") {
 
 TEST_CASE("the audit of a run's step gives what training used") {
     const Prepared& p = prepared();
-    REQUIRE(shell(p.grpo("audited", "--steps 2 --record-every 1 --record-groups 3 --updates 2 --lr 0.01 --warmup 1")).status == 0);
+    // The penalty of length gives every group a spread, which a model as young as this has not by itself.
+    REQUIRE(shell(p.grpo("audited", "--steps 2 --record-every 1 --record-groups 3 --updates 2 --lr 0.01 --warmup 1 "
+                                    "--overlong-limit 45 --overlong-cache 40")).status == 0);
     for (const int step : {1, 2}) {
         const Result r = shell(binary + " audit --json --run " + p / "audited" + " --step " + std::to_string(step));
         REQUIRE(r.status == 0);
@@ -300,14 +302,25 @@ TEST_CASE("the audit of a run's step gives what training used") {
         CHECK(audit["kl_loss"].get<double>() == doctest::Approx(2 * metrics["kl_loss"].get<double>()).epsilon(1e-4));
         CHECK(audit["kl_mean"].get<double>() == doctest::Approx(metrics["kl"].get<double>()).epsilon(1e-4));
         CHECK(audit["ratio_mean"].get<double>() == doctest::Approx(metrics["ratio"].get<double>()).epsilon(1e-5));
-        int line_number = 0;
+        int line_number = 0, learned = 0, ended = 0;
         read_json_lines(p / "audited/rollouts.jsonl", [&](const json& line, int64_t) {
             if (line["step"] != step) return;
             const double A = audit["advantages"][line_number / 4][line_number % 4].get<double>();
             CHECK(A == doctest::Approx(line["advantage"].get<double>()).epsilon(1e-6));
+            // Every token of the answer is learned from, the first and the end of text too, and nothing else.
+            const json& gradient = audit["gradient"][line_number / 4][line_number % 4];
+            CHECK(gradient.size() == line["pieces"].size());
+            if (line["finished"].get<bool>()) CHECK(line["pieces"].back().get<std::string>().find("end") != std::string::npos);
+            if (A != 0 && step == 1 && line["update"] == 0) {
+                CHECK(gradient.front().get<double>() != 0);
+                CHECK(gradient.back().get<double>() != 0);
+                ++learned, ended += line["finished"].get<bool>();
+            }
             ++line_number;
         });
         CHECK(line_number == 12);
+        if (step == 1) CHECK(learned > 3);
+        if (step == 1) CHECK(ended > 0);
     }
     // The gradient of the logits: what the token gains, the others lose.
     const Result logits = shell(binary + " audit --run " + p / "audited" + " --step 2 --answer 2 --token 3");

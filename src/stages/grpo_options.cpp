@@ -87,8 +87,8 @@ const std::vector<Preset>& presets() {
          with([](GrpoMath& m) { m.spread_epsilon = 0, m.beta = 0.04; })},
         {"r1", "R1 eq 1 to 3 as printed: ratio and KL of whole answers; epsilon 0.2 is not stated there", false,
          with([](GrpoMath& m) { m.spread_epsilon = 0, m.ratio = Ratio::whole, m.kl_over = KlOver::answer; })},
-        {"r1-nature", "R1's hyper-parameters (epsilon 10, beta 0.001) in DeepSeekMath's token form", true,
-         with([](GrpoMath& m) { m.spread_epsilon = 0, m.epsilon_low = m.epsilon_high = 10; })},
+        {"r1-nature", "R1's hyper-parameters (epsilon 10, beta 0.001, a new reference every 400 updates) in DeepSeekMath's token form", true,
+         with([](GrpoMath& m) { m.spread_epsilon = 0, m.epsilon_low = m.epsilon_high = 10; }), 400},
         {"dr-grpo", "no deviation, no 1/|o|, no KL; the budget of its code, 3000 tokens", true,
          with([](GrpoMath& m) {
              m.spread = Spread::none, m.aggregation = Aggregation::constant, m.budget = 3000, m.kl = Kl::none, m.beta = 0;

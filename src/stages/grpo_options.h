@@ -21,6 +21,7 @@ struct Preset {
     const char *name, *source;                   // "dapo"; whose, and what is not stated there
     bool states_epsilon;                         // else 0.2 stands here
     GrpoMath math;
+    int reference_every = 0;                     // updates between refreshes of the reference
 };
 const std::vector<Preset>& presets();
 const Preset& preset(const std::string& name);   // UsageError for an unknown name
