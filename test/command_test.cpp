@@ -7,7 +7,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <regex>
 #include <set>
 #include <sstream>
 
@@ -260,13 +259,24 @@ TEST_CASE("the audit refuses what GRPO is not defined on, in one line") {
     refuses(audits(groups(fine + ", " + other), "--preset none"), 2, "no preset", "--preset");
     refuses(audits(groups(fine + ", " + other), "--objective ppo"), 2, "no choice", "command line");
     refuses(audits(groups(fine + ", " + other), "--epsilon-low x"), 2, "number", "command line");
-    refuses(audits(groups(fine + ", " + other), "--answer 1 --token 1"), 2, "runs only", "--answer");
+    refuses(audits(groups(fine + ", " + other), "--answer 1 --token 1"), 2, "no logits", "--answer");
+    refuses(audits(groups(fine + ", " + other), "--step 2"), 2, "no steps", "--step");
+    refuses(audits(groups(fine + ", " + other), "--beta 1e308"), 2, "number", "--beta");
+    refuses(audits(groups(fine + R"(, {"reward": 1e308, "logp": [-1], "logp_ref": [-1]})")), 1, "out of range", "answer 2 reward");
+    refuses(audits(groups(fine + R"(, {"reward": 1, "logp": [5], "logp_ref": [-1]})")), 1, "above 0", "answer 2 logp 1");
+    refuses(audits(groups(fine + R"(, {"reward": 1, "logp": [-1], "logp_ref": [-1], "truncated": 1})")), 1, "neither true nor false", "answer 2");
+    refuses(audits(groups(fine + R"(, {"reward": 1, "logp": [-1], "logp_ref": [-1], "tokens": [["a"]]})")), 1, "no text", "answer 2");
+    refuses(audits(groups(fine + R"(, {"reward": 1, "logp": [-1], "logp_ref": [-1], "tokens": ["a", "b"]})")), 1, "different lengths", "answer 2");
+    refuses(audits(groups(R"({"steps": [[0, 1]], "reward": 1, "logp": [-1], "logp_ref": [-1]})")), 1, "one of them", "answer 1");
+    refuses(audits(groups(R"({"steps": [[0, 1]], "logp": [-1], "logp_ref": [-1]}, {"steps": [[0, 0]], "logp": [-1], "logp_ref": [-1]})"),
+                   "--kl-in reward"), 2, "rewards of steps", "--kl-in");
     refuses(binary + " audit", 2, "nothing to audit", "--run");
     refuses(binary + " audit --run /nowhere", 1, "", "/nowhere");
 
     // What has a convention is computed by it, and is never NaN.
     for (const std::string& answers : {fine, fine + ", " + fine, fine + R"(, {"reward": 0, "logp": [], "logp_old": [], "logp_ref": []})",
-                                       fine + ", " + other, std::string(R"({"reward": 3, "logp": [-1], "logp_ref": [-100]})") + ", " + fine})
+                                       fine + ", " + other, std::string(R"({"reward": 3, "logp": [-1], "logp_ref": [-100]})") + ", " + fine,
+                                       std::string(R"({"reward": 1e-200, "logp": [-1], "logp_ref": [-1]})") + R"(, {"reward": 0, "logp": [-1], "logp_ref": [-1]})"})
         for (const Preset& preset : presets()) {
             const Result r = shell(audits(groups(answers), "--json --preset " + std::string(preset.name)));
             CAPTURE(answers);
@@ -298,8 +308,8 @@ TEST_CASE("the audit of a run's step gives what training used") {
         read_json_lines(p / "audited/metrics.jsonl", [&](const json& line, int64_t) {
             if (line["step"] == step) metrics = line;
         });
-        CHECK(audit["policy_loss"].get<double>() == doctest::Approx(2 * metrics["policy_loss"].get<double>()).epsilon(1e-4));
-        CHECK(audit["kl_loss"].get<double>() == doctest::Approx(2 * metrics["kl_loss"].get<double>()).epsilon(1e-4));
+        CHECK(audit["policy_loss"].get<double>() == doctest::Approx(metrics["policy_loss"].get<double>()).epsilon(1e-4));
+        CHECK(audit["kl_loss"].get<double>() == doctest::Approx(metrics["kl_loss"].get<double>()).epsilon(1e-4));
         CHECK(audit["kl_mean"].get<double>() == doctest::Approx(metrics["kl"].get<double>()).epsilon(1e-4));
         CHECK(audit["ratio_mean"].get<double>() == doctest::Approx(metrics["ratio"].get<double>()).epsilon(1e-5));
         int line_number = 0, learned = 0, ended = 0;
@@ -326,12 +336,30 @@ TEST_CASE("the audit of a run's step gives what training used") {
     const Result logits = shell(binary + " audit --run " + p / "audited" + " --step 2 --answer 2 --token 3");
     CHECK(logits.status == 0);
     CHECK(logits.text.find("the sampled token") != std::string::npos);
-    CHECK(logits.text.find("the sum over all logits is 0") != std::string::npos);
+    CHECK(logits.text.find("0 but for the rounding of p") != std::string::npos);
     const Result explained = shell(binary + " audit --run " + p / "audited" + " --explain");
     CHECK(explained.status == 0);
     CHECK(explained.text.find("as expected") != std::string::npos);
     refuses(binary + " audit --run " + p / "audited" + " --step 7", 1, "not recorded", "rollouts.jsonl");
     refuses(binary + " audit --run " + p / "audited" + " --answer 99 --token 1", 2, "recorded answers", "--answer");
+    refuses(binary + " audit --run " + p / "audited" + " --answer 1 --token 1 --json", 2, "words only", "--json");
+    // Settings of one's own make the recorded groups a batch by themselves; nothing is divided by what is not known.
+    for (const char* options : {"--truncated mask", "--flat-groups skip", "--spread-over batch --spread population", "--preset dapo"}) {
+        const Result own = shell(binary + " audit --json --run " + p / "audited" + " " + options);
+        CHECK(own.status == 0);
+        CHECK(own.text.find("null") == std::string::npos);
+    }
+    // A damaged record is an error with its line.
+    const std::string rollouts = read_file(p / "audited/rollouts.jsonl");
+    for (const char* key : {"\"pieces\"", "\"ids\"", "\"candidates\"", "\"prompt_index\"", "\"finished\"", "\"batch_answers\"", "\"logp\"", "\"advantage\""}) {
+        std::string damaged = rollouts;
+        damaged.replace(damaged.find(key), 2, "\"x");
+        p.write("audited/rollouts.jsonl", damaged);
+        refuses(binary + " audit --run " + p / "audited" + " --step 1", 1, "", "rollouts.jsonl line 1");
+    }
+    p.write("audited/rollouts.jsonl", rollouts);
+    p.write("audited/options.json", "{\"math\": {}}");
+    refuses(binary + " audit --run " + p / "audited", 1, "baseline", "options.json");
 }
 
 TEST_CASE("GRPO: groups are skipped, resampled and masked as asked") {
@@ -350,17 +378,31 @@ TEST_CASE("GRPO: groups are skipped, resampled and masked as asked") {
 
 namespace {
 
-// (paper, number) of the equations that a text names: "V3 eq 1-3, 5" gives V3 1, 2, 3, 5.
-std::set<std::pair<std::string, int>> equations_in(const std::string& text) {
-    static const std::regex tag(R"((DSM|R1|NATURE|V3|DAPO|[A-Z][a-z]+ (?:and [A-Z][a-z]+|et al\.) \d{4}|Shazeer \d{4}),? (?:eq|algorithm) (\d+(?:-\d+)?(?:, \d+(?:-\d+)?)*))");
-    static const std::regex range(R"((\d+)(?:-(\d+))?)");
-    std::set<std::pair<std::string, int>> found;
-    for (std::sregex_iterator m(text.begin(), text.end(), tag), end; m != end; ++m) {
-        const std::string numbers = (*m)[2];
-        for (std::sregex_iterator n(numbers.begin(), numbers.end(), range); n != end; ++n)
-            for (int i = std::stoi((*n)[1]); i <= ((*n)[2].matched ? std::stoi((*n)[2]) : std::stoi((*n)[1])); ++i)
-                found.insert({(*m)[1], i});
-    }
+using Equation = std::pair<std::string, int>;  // paper, number
+
+// The equations that the tags in square brackets name: "[V3 eq 1-3, 5; DSM eq 4]" gives V3 1, 2, 3, 5 and DSM 4.
+std::set<Equation> equations_in(const std::string& text) {
+    std::set<Equation> found;
+    const auto digit = [&](size_t at) { return at < text.size() && text[at] >= '0' && text[at] <= '9'; };
+    for (const std::string word : {" eq ", " algorithm "})
+        for (size_t at = text.find(word); at != std::string::npos; at = text.find(word, at + 1)) {
+            size_t end = at, begin = text.rfind('[', at), next = at + word.size();
+            if (begin == std::string::npos || at - begin > 80 || text.find(']', begin) < at || !digit(next)) continue;
+            if (text[end - 1] == ',') --end;
+            std::string paper = text.substr(begin + 1, end - begin - 1);
+            for (const char* cut : {"; ", ", "})
+                if (const size_t last = paper.rfind(cut); last != std::string::npos) paper = paper.substr(last + 2);
+            for (;;) {
+                size_t used = 0;
+                const int low = std::stoi(text.substr(next, 6), &used);
+                next += used;
+                int high = low;
+                if (next < text.size() && text[next] == '-' && digit(next + 1)) high = std::stoi(text.substr(next + 1, 6), &used), next += used + 1;
+                for (int i = low; i <= high; ++i) found.insert({paper, i});
+                if (text.compare(next, 2, ", ") != 0 || !digit(next + 2)) break;
+                next += 2;
+            }
+        }
     return found;
 }
 
@@ -371,13 +413,13 @@ TEST_CASE("every equation has its tag in the code, a test and a golden") {
     std::string tests;
     for (const auto& entry : std::filesystem::directory_iterator(root + "/test"))
         if (entry.path().extension() == ".cpp") tests += read_file(entry.path());
-    std::set<std::pair<std::string, int>> listed;
+    std::set<Equation> listed;
     std::istringstream lines(readme);
     int rows = 0;
     for (std::string line; std::getline(lines, line);) {
         std::vector<std::string> cell;
         for (size_t at = 2, end; (end = line.find(" | ", at)) != std::string::npos; at = end + 3) cell.push_back(line.substr(at, end - at));
-        const auto tags = cell.size() == 5 ? equations_in(cell[1]) : std::set<std::pair<std::string, int>>();
+        const auto tags = cell.size() == 5 ? equations_in("[" + cell[1] + "]") : std::set<Equation>();
         if (tags.empty()) continue;
         const std::string golden = line.substr(line.rfind(" | ") + 3, line.rfind(" |") - line.rfind(" | ") - 3);
         ++rows;

@@ -1,16 +1,13 @@
 // r1 audit: explains GRPO on the numbers of a file or of a run's step. What is computed stands in audit.h and
-// grpo_math.h; here it is read, put into words and printed.
+// grpo_math.h, what is read in audit_read.cpp; here it is put into words.
 #include "stages/audit.h"
 
 #include <algorithm>
 #include <cmath>
 #include <cstdarg>
 #include <cstdio>
-#include <functional>
-#include <map>
 
 #include "base/check.h"
-#include "base/files.h"
 #include "stages/audit_page.h"
 
 namespace r1 {
@@ -26,195 +23,65 @@ std::string format(const char* pattern, ...) {
     return text;
 }
 
-// ---- reading
-
-double number_of(const json& value, const std::string& where) {
-    if (!value.is_number() || !std::isfinite(value.get<double>()))
-        fail("a value that is not a finite number", where, "GRPO is not defined on it: repair the input");
-    return value.get<double>();
-}
-
-std::vector<double> numbers_of(const json& answer, const char* key, size_t length, const std::string& where) {
-    if (!answer.contains(key)) fail(std::string("no \"") + key + "\"", where, "give one log-probability for each token");
-    const json& list = answer[key];
-    if (!list.is_array()) fail(std::string("\"") + key + "\" is not a list", where, "write it as [-0.1, -2.5]");
-    std::vector<double> numbers;
-    for (const json& value : list)
-        numbers.push_back(number_of(value, where + " " + key + " " + std::to_string(numbers.size() + 1)));
-    if (length != size_t(-1) && numbers.size() != length)
-        fail(std::string("\"") + key + "\" has " + std::to_string(numbers.size()) + " numbers and \"logp\" " +
-                 std::to_string(length), where, "give one for each token");
-    return numbers;
-}
-
-AuditAnswer<double> answer_of(const json& object, const std::string& where) {
-    if (!object.is_object()) fail("an answer that is not an object", where, "write {\"reward\": 1, \"logp\": [...], ...}");
-    AuditAnswer<double> a;
-    a.logp = numbers_of(object, "logp", size_t(-1), where);
-    const size_t n = a.logp.size();
-    a.logp_old = object.contains("logp_old") ? numbers_of(object, "logp_old", n, where) : a.logp;
-    a.logp_ref = object.contains("logp_ref") ? numbers_of(object, "logp_ref", n, where) : std::vector<double>();
-    if (object.contains("logp_sampler")) a.logp_sampler = numbers_of(object, "logp_sampler", n, where);
-    if (object.contains("steps")) {
-        for (const json& step : object["steps"]) {
-            const std::string at = where + " step " + std::to_string(a.steps.size() + 1);
-            if (!step.is_array() || step.size() != 2 || !step[0].is_number_integer())
-                fail("a step that is not [last token, reward]", at, "count tokens from 0");
-            const int64_t last = step[0].get<int64_t>();
-            if (last < 0 || last >= int64_t(n) || (!a.steps.empty() && last <= a.steps.back().first))
-                fail("a step's last token out of order", at, "count tokens from 0, steps in order");
-            a.steps.push_back({int(last), number_of(step[1], at)});
-        }
-        for (const auto& step : a.steps) a.reward += step.second;
-    }
-    if (object.contains("reward")) a.reward = number_of(object["reward"], where + " reward");
-    else if (!object.contains("steps")) fail("no \"reward\"", where, "give the answer's reward, or \"steps\"");
-    if (object.contains("truncated")) a.truncated = object["truncated"].is_boolean() && object["truncated"].get<bool>();
-    for (const char* key : {"tokens", "pieces"}) {
-        if (!object.contains(key)) continue;
-        for (const json& text : object[key]) a.tokens.push_back(text.is_string() ? text.get<std::string>() : text.dump());
-        if (a.tokens.size() != n) fail(std::string("\"") + key + "\" and \"logp\" of different lengths", where, "give one text for each token");
-    }
-    return a;
-}
-
-// Without a reference KL cannot be computed; it is not made up.
-void need_reference(AuditBatch<double>& batch, const GrpoMath& math, const std::string& where) {
-    for (auto& group : batch.groups)
-        for (auto& a : group.answers) {
-            if (!a.logp_ref.empty() || a.logp.empty()) continue;
-            if (math.kl != Kl::none && math.beta != 0)
-                fail("no \"logp_ref\"", where + " " + a.name, "give it, or --kl none, or --beta 0");
-            a.logp_ref = a.logp;
-        }
-}
-
-}  // namespace
-
-AuditBatch<double> read_audit(const std::string& path) {
-    const json file = read_json(path);
-    if (!file.is_object() || !file.contains("groups") || !file["groups"].is_array())
-        fail("no list \"groups\"", path, "write {\"groups\": [{\"answers\": [...]}]}");
-    AuditBatch<double> batch;
-    if (file.contains("epsilon")) batch.epsilon = number_of(file["epsilon"], path + " epsilon");
-    if (file.contains("beta")) batch.beta = number_of(file["beta"], path + " beta");
-    if (batch.epsilon < 0 && file.contains("epsilon")) fail("a negative epsilon", path, "give 0 or more");
-    if (batch.beta < 0 && file.contains("beta")) fail("a negative beta", path, "give 0 or more");
-    for (const json& each : file["groups"]) {
-        const std::string where = path + " group " + std::to_string(batch.groups.size() + 1);
-        if (!each.is_object() || !each.contains("answers") || !each["answers"].is_array())
-            fail("no list \"answers\"", where, "write {\"answers\": [...]}");
-        if (each["answers"].empty()) fail("a group without answers", where, "leave it out");
-        AuditGroup<double> group;
-        group.name = "group " + std::to_string(batch.groups.size() + 1);
-        for (const json& answer : each["answers"]) {
-            const std::string name = "answer " + std::to_string(group.answers.size() + 1);
-            group.answers.push_back(answer_of(answer, where + " " + name));
-            group.answers.back().name = name;
-        }
-        for (const json& answer : each["answers"])
-            if (answer.contains("steps") != group.by_steps())
-                fail("answers with and without \"steps\"", where, "give all of a group the same kind of reward, and one step at least");
-        batch.groups.push_back(std::move(group));
-    }
-    if (batch.groups.empty()) fail("no groups", path, "give at least one");
-    return batch;
-}
-
-namespace {
-
-// ---- a step of a run
-
-struct RunStep {
-    AuditBatch<double> batch;
-    GrpoMath math;
-    double temperature = 1;
-    int64_t step = 0;
-    std::vector<std::vector<json>> lines;        // what was recorded, by group and answer
-    json metrics;                                // of the step
-};
-
-RunStep read_run(const std::string& folder, int64_t step) {
-    RunStep out;
-    const std::string options_path = folder + "/options.json", path = folder + "/rollouts.jsonl";
-    const json options = read_json(options_path);
-    if (!options.is_object() || !options.contains("math")) fail("not the options of a GRPO run", options_path, "give the folder that r1 grpo wrote");
-    out.math = math_from_json(options["math"], options_path);
-    out.temperature = options.value("temperature", 1.0);
-    std::vector<json> all;
-    std::vector<int64_t> steps;
-    read_json_lines(path, [&](const json& line, int64_t) {
-        const int64_t s = line.value("step", int64_t(0));
-        if (steps.empty() || steps.back() != s) steps.push_back(s);
-        all.push_back(line);
-    });
-    if (steps.empty()) fail("no recorded step", path, "run r1 grpo with --record-every");
-    out.step = step > 0 ? step : steps.back();
-    if (std::find(steps.begin(), steps.end(), out.step) == steps.end()) {
-        std::string there;
-        for (int64_t s : steps) there += (there.empty() ? "" : ", ") + std::to_string(s);
-        fail("step " + std::to_string(out.step) + " was not recorded", path, "give one of " + there);
-    }
-    int64_t prompt = -1;
-    for (const json& line : all) {
-        if (line.value("step", int64_t(0)) != out.step) continue;
-        const std::string where = path + " step " + std::to_string(out.step);
-        if (line.value("prompt_index", int64_t(0)) != prompt) {
-            prompt = line.value("prompt_index", int64_t(0));
-            out.batch.groups.push_back({"group " + std::to_string(prompt + 1) + ": " + line.value("prompt", std::string()), {}});
-            out.lines.emplace_back();
-        }
-        AuditAnswer<double> a = answer_of(line, where);
-        a.truncated = !line.value("finished", true);
-        a.name = "answer " + std::to_string(line.value("sample", 0) + 1);
-        out.batch.groups.back().answers.push_back(std::move(a));
-        out.lines.back().push_back(line);
-        out.batch.answers = line.value("batch_answers", 0.0), out.batch.tokens = line.value("batch_tokens", 0.0);
-        out.batch.batch_deviation = line.value("batch_deviation", 0.0);
-    }
-    if (exists(folder + "/metrics.jsonl"))
-        read_json_lines(folder + "/metrics.jsonl", [&](const json& line, int64_t) {
-            if (line.value("step", int64_t(0)) == out.step) out.metrics = line;
-        });
-    return out;
-}
-
-// Each answer went into one minibatch, with its own N and L; the audit of each is done with those.
-Audited<double> audit_run(const RunStep& run, const GrpoMath& math) {
-    Audited<double> out = audit(run.batch, math);
+// The audit of a run's own numbers: each answer went into one minibatch, and is weighed with the N and L of that. The
+// losses are means over the updates, as in metrics.jsonl.
+Audited<double> audit_run(const RunStep& run) {
+    Audited<double> out = audit(run.batch, run.math);
     out.policy_loss = out.kl_loss = 0;
-    for (size_t g = 0; g < run.lines.size(); ++g)
-        for (size_t i = 0; i < run.lines[g].size(); ++i) {
+    for (size_t g = 0; g < run.recorded.size(); ++g)
+        for (size_t i = 0; i < run.recorded[g].size(); ++i) {
             AuditedAnswer<double>& a = out.groups[g].answers[i];
-            const json& line = run.lines[g][i];
-            if (!a.counts) continue;
-            a.weight = token_weight(int(a.terms.size()), line.value("batch_answers", 1.0), line.value("batch_tokens", 1.0), math);
+            if (!a.counts || a.terms.empty()) continue;
+            a.weight = token_weight(int(a.terms.size()), run.recorded[g][i].batch_answers, run.recorded[g][i].batch_tokens, run.math);
             for (const auto& term : a.terms) {
-                out.policy_loss -= a.weight * term.policy;
-                if (math.kl_in == KlIn::loss) out.kl_loss += a.weight * math.beta * term.kl;
+                out.policy_loss -= a.weight * term.policy / run.updates;
+                if (run.math.kl_in == KlIn::loss) out.kl_loss += a.weight * run.math.beta * term.kl / run.updates;
             }
         }
     out.loss = out.policy_loss + out.kl_loss;
     return out;
 }
 
-// ---- printing
+bool needs_reference(const GrpoMath& math) { return math.kl != Kl::none && math.beta != 0; }
 
-std::string text_of(const AuditAnswer<double>& a, int t) {
-    if (a.tokens.empty()) return std::to_string(t + 1);
-    std::string shown;
-    for (const char c : a.tokens[t]) shown += c == '\n' ? std::string("\\n") : std::string(1, c);
-    return std::to_string(t + 1) + " " + shown;
+// The first answer without logp_ref; "" where all have it.
+std::string without_reference(const AuditBatch<double>& batch) {
+    for (const auto& group : batch.groups)
+        for (const auto& a : group.answers)
+            if (!a.has_ref && !a.logp.empty()) return group.name + " " + a.name;
+    return "";
 }
 
-std::string why_clipped(const TokenTerm<double>& term, double A, const GrpoMath& math) {
+// ---- texts and formulas
+
+// Control characters are spelled, so that a token cannot move the cursor.
+std::string printable(const std::string& text) {
+    std::string shown;
+    for (const char c : text) shown += c == '\n' ? "\\n" : static_cast<unsigned char>(c) < 32 || c == 127 ? format("\\x%02x", c) : std::string(1, c);
+    return shown;
+}
+
+std::string text_of(const AuditAnswer<double>& a, int t) {
+    return std::to_string(t + 1) + (a.tokens.empty() ? "" : " " + printable(a.tokens[t]));
+}
+
+size_t code_points(const std::string& text) {
+    return size_t(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+}
+
+std::string padded(const std::string& text, size_t width) {
+    return text + std::string(width - std::min(width, code_points(text)), ' ');
+}
+
+std::string why_clipped(const TokenTerm<double>& term, double A, const GrpoMath& m) {
+    if (term.mismatch == 0) return "weight 0: the sampler's mismatch is out of range";
     if (term.clipped == 0) return "";
-    if (math.objective == Objective::cispo)
-        return format("ratio held at %g, slope kept", term.clipped > 0 ? 1 + math.epsilon_high : 1 - math.epsilon_low);
-    if (A < 0 && term.clipped > 0)
-        return format("A < 0, ratio > %g: held, slope 0", math.objective == Objective::two_sided ? math.delta : math.dual_clip);
-    return term.clipped > 0 ? format("A > 0, ratio > %g: held, slope 0", 1 + math.epsilon_high)
-                            : format("A < 0, ratio < %g: held, slope 0", 1 - math.epsilon_low);
+    const double low = 1 - m.epsilon_low, high = 1 + m.epsilon_high;
+    if (m.objective == Objective::cispo) return format("ratio held at %g, slope kept", term.clipped > 0 ? high : low);
+    if (term.clipped < 0) return format("A < 0, ratio < %g: held, slope 0", low);
+    const bool two_sided = m.objective == Objective::two_sided;
+    if (A > 0) return format("A > 0, ratio > %g: held, slope 0", two_sided ? std::min(m.delta, high) : high);
+    return format("A < 0, ratio > %g: held, slope 0", two_sided ? std::max(m.delta, high) : m.dual_clip);
 }
 
 const char* weight_formula(const GrpoMath& math) {
@@ -249,7 +116,17 @@ std::string advantage_formula(const GrpoMath& m) {
 
 std::string kl_formula(const GrpoMath& m) {
     const char* const of[] = {"0", "-d", "d^2 / 2", "e^d - d - 1", "ratio (e^d - d - 1)"};
-    return std::string(of[int(m.kl)]) + (m.kl == Kl::none ? "" : m.kl_over == KlOver::token ? ", d = logp_ref - logp" : ", d = sum of logp_ref - logp over the answer");
+    if (m.kl == Kl::none) return "none";
+    if (m.kl_in == KlIn::reward) return std::string(of[int(m.kl)]) + format(" of the policy that sampled, d = logp_ref - logp_old; reward -= %g sum of it", m.beta);
+    return std::string(of[int(m.kl)]) + (m.kl_over == KlOver::token ? ", d = logp_ref - logp" : ", d = sum of logp_ref - logp over the answer");
+}
+
+std::string mismatch_formula(const GrpoMath& m) {
+    const bool tokens = m.mismatch == Mismatch::token_truncate || m.mismatch == Mismatch::token_mask;
+    const std::string w = tokens ? "exp(logp_old - logp_sampler)" : "exp(sum of logp_old - logp_sampler over the answer)";
+    return m.mismatch == Mismatch::token_truncate || m.mismatch == Mismatch::sequence_truncate
+               ? "min(" + w + format(", %g)", m.mismatch_cap)
+               : w + format(", and 0 outside [%g, %g]", m.mismatch_floor, m.mismatch_cap);
 }
 
 void print_settings(const GrpoMath& m) {
@@ -257,10 +134,13 @@ void print_settings(const GrpoMath& m) {
     std::printf("ratio  s = %s\n", m.ratio == Ratio::token ? "exp(logp - logp_old)"
                                     : m.ratio == Ratio::sequence ? "exp(mean of logp - logp_old over the answer)"
                                                                  : "exp(sum of logp - logp_old over the answer)");
-    std::printf("policy = %s%s\n", policy_formula(m).c_str(), m.mismatch == Mismatch::none ? "" : ", times the weight of the sampler's mismatch");
+    std::printf("policy = %s%s\n", policy_formula(m).c_str(), m.mismatch == Mismatch::none ? "" : ", times w");
+    if (m.mismatch != Mismatch::none) std::printf("w      = %s; 1 without logp_sampler\n", mismatch_formula(m).c_str());
     std::printf("KL     = %s\n", kl_formula(m).c_str());
-    std::printf("loss   = - sum of weight (policy - beta KL), weight of a token = %s, beta = %g%s\n", weight_formula(m), m.beta,
-                m.kl_in == KlIn::reward ? ", in the reward and not here" : "");
+    if (m.kl_in == KlIn::reward || m.kl == Kl::none) std::printf("loss   = - sum of weight x policy, weight of a token = %s\n", weight_formula(m));
+    else std::printf("loss   = - sum of weight (policy - beta KL), weight of a token = %s, beta = %g\n", weight_formula(m), m.beta);
+    if (m.overlong_limit > 0)
+        std::printf("reward -= 0 up to %d tokens, then rising to 1 at %d\n", m.overlong_limit - m.overlong_cache, m.overlong_limit);
     std::printf("columns: `of the loss` is a token's own part of it; dloss/dlogp its slope: below 0, a step of descent raises the token\n");
     std::string others;
     for (const MathOption& option : math_options())
@@ -269,86 +149,112 @@ void print_settings(const GrpoMath& m) {
     std::printf("\n");
 }
 
+// ---- groups, totals
+
+double share_of_loss(const AuditedAnswer<double>& a, int t, const GrpoMath& math) {
+    if (!a.counts) return 0;
+    return -a.weight * (a.terms[t].policy - (math.kl_in == KlIn::loss ? math.beta : 0) * a.terms[t].kl);
+}
+
+void print_tokens(const AuditAnswer<double>& answer, const AuditedAnswer<double>& a, const GrpoMath& math, const Audited<double>& all, int g, int i) {
+    size_t width = 5;
+    for (int t = 0; t < answer.length(); ++t) width = std::max(width, code_points(text_of(answer, t)));
+    const bool weighs = math.mismatch != Mismatch::none && !answer.logp_sampler.empty();
+    std::printf("    %s %10s %10s %10s %9s %10s%s %11s %10s %11s %11s  %s\n", padded("token", width).c_str(), "logp", "logp_old",
+                "logp_ref", "A", "ratio", weighs ? "         w" : "", "policy", "KL", "of the loss", "dloss/dlogp", "clipped");
+    for (int t = 0; t < answer.length(); ++t) {
+        const TokenTerm<double>& term = a.terms[t];
+        const std::string old = answer.has_old ? format("%10.5f", answer.logp_old[t]) : "         -";
+        const std::string ref = answer.has_ref ? format("%10.5f", answer.logp_ref[t]) : "         -";
+        const std::string ratio = format(term.ratio < 1000 ? "%10.5f" : "%10.3e", term.ratio), w = weighs ? format("%10.5f", term.mismatch) : "";
+        std::printf("    %s %10.5f %s %s %+9.4f %s%s %+11.6f %10.6f %+11.3e %+11.3e  %s\n", padded(text_of(answer, t), width).c_str(),
+                    answer.logp[t], old.c_str(), ref.c_str(), a.A[t], ratio.c_str(), w.c_str(), term.policy, term.kl,
+                    share_of_loss(a, t, math), all.gradient(g, i, t), why_clipped(term, a.A[t], math).c_str());
+    }
+}
+
 void print_group(const AuditGroup<double>& group, const AuditedGroup<double>& audited, const GrpoMath& math, const Audited<double>& all, int g) {
-    std::printf("%s\n", group.name.c_str());
-    const char* kind = math.spread == Spread::sample ? "sample" : math.spread == Spread::population ? "population" : "not used";
-    std::printf("  rewards: mean %.6g, deviation%s (%s) %.6g%s\n", audited.mean, math.spread_epsilon > 0 ? " with epsilon" : "",
-                kind, audited.deviation,
-                audited.flat ? "; all equal: every advantage is 0 by definition, the group's policy term is nothing" : "");
+    std::printf("%s\n", printable(group.name).c_str());
+    std::printf("  %s: mean %.6g", group.by_steps() ? "rewards of all steps" : "rewards", audited.mean);
+    if (group.answers.size() == 1 && !group.by_steps()) std::printf("; one answer has no other to be compared with: its advantage is 0 by definition\n");
+    else if (audited.flat) std::printf("; all equal: every advantage is 0 by definition, and the policy term of the group is nothing\n");
+    else if (math.spread == Spread::none) std::printf("\n");
+    else std::printf(", divided by %.6g%s\n", audited.deviation, math.spread_over == SpreadOver::batch ? ", of the batch" : "");
     for (size_t i = 0; i < group.answers.size(); ++i) {
         const AuditAnswer<double>& answer = group.answers[i];
         const AuditedAnswer<double>& a = audited.answers[i];
-        std::printf("\n  %s: reward %.6g", answer.name.c_str(), answer.reward);
-        if (a.reward != answer.reward) std::printf(", with penalties %.6g", a.reward);
-        if (!answer.steps.empty()) std::printf(" over %zu steps", answer.steps.size());
-        if (!a.A.empty() && !group.by_steps()) {
-            std::printf(", minus mean %+.6g, advantage A = %+.6f", a.reward - audited.mean, a.A[0]);
+        std::printf("\n  %s: ", answer.name.c_str());
+        if (group.by_steps()) {
+            std::printf("%zu steps, each token gets those that end with it or after it", answer.steps.size());
+        } else {
+            std::printf("reward %.6g", answer.reward);
+            if (a.reward != answer.reward) std::printf(", with penalties %.6g", a.reward);
+            std::printf(", minus mean %+.6g, advantage A = %+.6f", a.reward - audited.mean, a.advantage);
         }
-        std::printf(", %d tokens", answer.length());
-        if (answer.truncated) std::printf(", cut off");
-        if (!a.counts) {
-            std::printf("; NOT in the loss (%s)\n", audited.flat && math.flat_groups != FlatGroups::keep ? "its group has no spread" : "truncated answers are masked");
-            continue;
-        }
-        if (a.terms.empty()) {
-            std::printf("; empty: it has no token to learn from, and counts as an answer\n");
-            continue;
-        }
-        std::printf(", weight of a token %.6g\n", a.weight);
-        size_t width = 5;
-        for (int t = 0; t < answer.length(); ++t) width = std::max(width, text_of(answer, t).size());
-        std::printf("    %-*s %10s %10s %10s %9s %9s %11s %10s %11s %11s  %s\n", int(width), "token", "logp", "logp_old", "logp_ref",
-                    "A", "ratio", "policy", "KL", "of the loss", "dloss/dlogp", "clipped");
-        for (int t = 0; t < answer.length(); ++t) {
-            const TokenTerm<double>& term = a.terms[t];
-            const double share = -a.weight * (term.policy - (math.kl_in == KlIn::loss ? math.beta : 0) * term.kl);
-            std::printf("    %-*s %10.5f %10.5f %10.5f %+9.4f %9.5f %+11.6f %10.6f %+11.3e %+11.3e  %s\n", int(width),
-                        text_of(answer, t).c_str(), answer.logp[t], answer.logp_old[t], answer.logp_ref[t], a.A[t], term.ratio,
-                        term.policy, term.kl, share, all.gradient(g, int(i), t), why_clipped(term, a.A[t], math).c_str());
-        }
+        std::printf(", %d tokens%s%s", answer.length(), answer.truncated ? ", cut off" : "", answer.has_old ? "" : ", on policy (no logp_old)");
+        if (!a.counts) std::printf("; NOT in the loss (%s)\n", audited.flat && math.flat_groups != FlatGroups::keep ? "its group has no spread" : "truncated answers are masked");
+        else if (a.terms.empty()) std::printf("; empty: it has no token to learn from, and counts as an answer\n");
+        else std::printf(", weight of a token %.6g\n", a.weight);
+        if (a.counts && !a.terms.empty()) print_tokens(answer, a, math, all, g, int(i));
     }
     std::printf("\n");
 }
 
-double gradient_norm(const Audited<double>& a) {
-    double sum = 0;
+template <class T, class Visit>
+void each_slope(const Audited<T>& a, const Visit& visit) {
     for (size_t g = 0; g < a.groups.size(); ++g)
         for (size_t i = 0; i < a.groups[g].answers.size(); ++i)
-            for (size_t t = 0; t < a.groups[g].answers[i].terms.size(); ++t) {
-                const double d = a.gradient(int(g), int(i), int(t));
-                sum += d * d;
-            }
+            for (size_t t = 0; t < a.groups[g].answers[i].terms.size(); ++t) visit(int(g), int(i), int(t));
+}
+
+double gradient_norm(const Audited<double>& a) {
+    double sum = 0;
+    each_slope(a, [&](int g, int i, int t) { sum += a.gradient(g, i, t) * a.gradient(g, i, t); });
     return std::sqrt(sum);
 }
 
-// The largest difference from what training computes: the same functions in float.
+// The largest difference from what training computes, relative where numbers are above 1: the same functions in float.
 double float_difference(const AuditBatch<double>& batch, const Audited<double>& exact, const GrpoMath& math) {
     const Audited<float> single = audit(converted<float>(batch), math);
     double worst = 0;
-    for (size_t g = 0; g < exact.groups.size(); ++g)
-        for (size_t i = 0; i < exact.groups[g].answers.size(); ++i) {
-            const auto &a = exact.groups[g].answers[i];
-            const auto &b = single.groups[g].answers[i];
-            for (size_t t = 0; t < a.terms.size(); ++t)
-                for (const auto& [x, y] : {std::pair<double, double>{a.A[t], b.A[t]}, {a.terms[t].ratio, b.terms[t].ratio},
-                                           {a.terms[t].policy, b.terms[t].policy}, {a.terms[t].kl, b.terms[t].kl},
-                                           {a.terms[t].slope, b.terms[t].slope}})
-                    worst = std::max(worst, std::fabs(x - y) / std::max(1.0, std::fabs(x)));
-        }
+    each_slope(exact, [&](int g, int i, int t) {
+        const auto &a = exact.groups[g].answers[i];
+        const auto &b = single.groups[g].answers[i];
+        for (const auto& [x, y] : {std::pair<double, double>{a.A[t], b.A[t]}, {a.terms[t].ratio, b.terms[t].ratio},
+                                   {a.terms[t].policy, b.terms[t].policy}, {a.terms[t].kl, b.terms[t].kl},
+                                   {a.terms[t].slope, b.terms[t].slope}})
+            worst = std::max(worst, std::fabs(x - y) / std::max(1.0, std::fabs(x)));
+    });
     return worst;
 }
 
-void print_totals(const AuditBatch<double>& batch, const Audited<double>& a, const GrpoMath& math) {
+bool is_cut(const AuditBatch<double>& batch) {
+    for (const auto& group : batch.groups)
+        for (const auto& a : group.answers) {
+            double ratio = 0, ref = 0;
+            for (int t = 0; t < a.length(); ++t) {
+                const double r = a.logp[t] - a.logp_old[t], d = a.logp_ref[t] - a.logp[t];
+                if (std::fabs(r) > EXP_CUT || std::fabs(d) > EXP_CUT) return true;
+                ratio += r, ref += d;
+            }
+            if (std::fabs(ratio) > EXP_CUT || std::fabs(ref) > EXP_CUT) return true;
+        }
+    return false;
+}
+
+void print_totals(const AuditBatch<double>& batch, const Audited<double>& a, const GrpoMath& math, bool of_run) {
     bool on_policy = true;
     for (const auto& group : batch.groups)
         for (const auto& answer : group.answers) on_policy &= answer.logp == answer.logp_old;
-    std::printf("totals: N = %g answers, L = %g tokens\n", a.answers, a.tokens);
+    if (of_run) std::printf("totals of the recorded answers, mean over the step's updates as in metrics.jsonl\n");
+    else std::printf("totals: N = %g answers, L = %g tokens\n", a.answers, a.tokens);
     std::printf("  loss %.9g = policy %.9g + KL %.9g\n", a.loss, a.policy_loss, a.kl_loss);
     std::printf("  clipped below %.4g %%, above %.4g %%; mean ratio %.6g; mean KL %.6g; |dloss/dlogp| %.6g\n", 100 * a.clip_low,
                 100 * a.clip_high, a.ratio_mean, a.kl_mean, gradient_norm(a));
-    if (on_policy && math.aggregation == Aggregation::sequence_mean && batch.answers == 0)
+    if (on_policy && !of_run && a.tokens > 0 && std::fabs(a.policy_loss) < 1e-12)
         std::printf("  On policy every ratio is 1, and the advantages of a group sum to 0: the policy loss says nothing, its gradient does.\n");
-    std::printf("  In float, as training computes it, the largest difference is %.2e.\n\n", float_difference(batch, a, math));
+    if (is_cut(batch)) std::printf("  Somewhere a difference of log-probabilities is beyond %d: exp of it is cut there.\n", EXP_CUT);
+    std::printf("  In float, as training computes it, the largest difference is %.2e (relative above 1).\n\n", float_difference(batch, a, math));
 }
 
 // A preset sets everything; only a clip range that its source does not state is the file's.
@@ -361,23 +267,26 @@ GrpoMath with_epsilon(const Preset& preset, const AuditBatch<double>& batch) {
 void print_presets(const AuditBatch<double>& batch) {
     std::printf("the presets on the same numbers\n  %-10s %13s %13s %13s %9s %13s\n", "preset", "loss", "policy", "KL", "clipped", "|dloss/dlogp|");
     for (const Preset& p : presets()) {
-        const Audited<double> a = audit(batch, with_epsilon(p, batch));
+        const GrpoMath math = with_epsilon(p, batch);
+        if (needs_reference(math) && !without_reference(batch).empty()) {
+            std::printf("  %-10s needs logp_ref\n", p.name);
+            continue;
+        }
+        const Audited<double> a = audit(batch, math);
         std::printf("  %-10s %13.6g %13.6g %13.6g %7.2f %% %13.6g\n", p.name, a.loss, a.policy_loss, a.kl_loss,
                     100 * (a.clip_low + a.clip_high), gradient_norm(a));
     }
     for (const Preset& p : presets()) std::printf("  %-10s %s\n", p.name, p.source);
 }
 
-json audit_to_json(const Audited<double>& a) {
+json audit_to_json(const AuditBatch<double>& batch, const Audited<double>& a) {
     json advantages_out = json::array(), gradient = json::array();
     for (size_t g = 0; g < a.groups.size(); ++g) {
         json of_group = json::array(), slopes_of_group = json::array();
         for (size_t i = 0; i < a.groups[g].answers.size(); ++i) {
             const auto& answer = a.groups[g].answers[i];
-            bool same = true;
-            for (double A : answer.A) same &= A == answer.A[0];
-            if (same) of_group.push_back(answer.advantage);
-            else of_group.push_back(answer.A);   // process supervision: of each token
+            if (batch.groups[g].by_steps()) of_group.push_back(answer.A);  // of each token
+            else of_group.push_back(answer.advantage);
             json slopes = json::array();
             for (size_t t = 0; t < answer.terms.size(); ++t) slopes.push_back(a.gradient(int(g), int(i), int(t)));
             slopes_of_group.push_back(slopes);
@@ -389,58 +298,85 @@ json audit_to_json(const Audited<double>& a) {
             {"ratio_mean", a.ratio_mean}};
 }
 
-// Why a token's log-probability is pushed: dloss/dlogit_v = dloss/dlogp (1[v = token] - p_v) / temperature.
-void print_logits(const RunStep& run, const Audited<double>& a, int answer, int token) {
-    int seen = 0;
-    for (size_t g = 0; g < run.lines.size(); ++g)
-        for (size_t i = 0; i < run.lines[g].size(); ++i) {
-            if (++seen != answer) continue;
-            const AuditAnswer<double>& o = run.batch.groups[g].answers[i];
-            const json& line = run.lines[g][i];
-            if (token > o.length()) throw UsageError("the answer has " + std::to_string(o.length()) + " tokens, --token, give 1 to that");
-            const int t = token - 1;
-            const double slope = a.gradient(int(g), int(i), t);
-            std::printf("%s, %s, token %s\n", run.batch.groups[g].name.c_str(), o.name.c_str(), text_of(o, t).c_str());
-            std::printf("  dloss/dlogp = %+.6e: a step against it %s this token\n", slope, slope < 0 ? "raises" : slope > 0 ? "lowers" : "leaves");
-            std::printf("  dloss/dlogit of v = dloss/dlogp (1[v is the token] - p(v)) / temperature %g\n", run.temperature);
-            std::printf("    %-14s %12s %14s\n", "v", "p(v)", "dloss/dlogit");
-            double rest = 1, sum = 0;
-            bool among = false;
-            for (const json& candidate : line["candidates"][t]) {
-                const std::string text = candidate[0].get<std::string>();
-                const double p = candidate[1].get<double>();
-                const bool own = text == o.tokens[t];
-                const double d = slope * ((own ? 1 : 0) - p) / run.temperature;
-                std::printf("    %-14s %12.6g %+14.6e%s\n", text.c_str(), p, d, own ? "   the sampled token" : "");
-                rest -= p, sum += d, among |= own;
-            }
-            if (!among) {
-                const double p = std::exp(o.logp[t]), d = slope * (1 - p) / run.temperature;
-                std::printf("    %-14s %12.6g %+14.6e   the sampled token\n", o.tokens[t].c_str(), p, d);
-                rest -= p, sum += d;
-            }
-            std::printf("    %-14s %12.6g %+14.6e   together; the sum over all logits is 0\n", "all others", std::max(0.0, rest), -sum);
-            return;
+// What audit_page.h draws.
+json page_of(const std::string& title, const AuditBatch<double>& batch, const Audited<double>& audited, const GrpoMath& math) {
+    json page = audit_to_json(batch, audited);
+    page["title"] = title, page["math"] = math_to_json(math), page["groups"] = json::array();
+    for (size_t g = 0; g < batch.groups.size(); ++g) {
+        const AuditedGroup<double>& of = audited.groups[g];
+        json group = {{"name", batch.groups[g].name}, {"mean", of.mean}, {"deviation", of.deviation}, {"flat", of.flat}, {"answers", json::array()}};
+        for (size_t i = 0; i < of.answers.size(); ++i) {
+            const auto& in = batch.groups[g].answers[i];
+            const auto& a = of.answers[i];
+            json tokens = json::array();
+            for (int t = 0; t < in.length(); ++t)
+                tokens.push_back({text_of(in, t), in.logp[t], in.logp_old[t], in.logp_ref[t], a.A[t], a.terms[t].ratio, a.terms[t].policy,
+                                  a.terms[t].kl, share_of_loss(a, t, math), audited.gradient(int(g), int(i), t), why_clipped(a.terms[t], a.A[t], math)});
+            group["answers"].push_back({{"name", in.name}, {"reward", a.reward}, {"counts", a.counts}, {"weight", a.weight}, {"tokens", tokens}});
         }
-    throw UsageError("there are " + std::to_string(seen) + " recorded answers, --answer, give 1 to that");
+        page["groups"].push_back(group);
+    }
+    return page;
 }
+
+// ---- runs
 
 // What of the step is known, and how far the audit in double is from what training did in float.
 void print_run(const RunStep& run, const Audited<double>& a) {
     double worst = 0;
     int answers = 0;
-    for (size_t g = 0; g < run.lines.size(); ++g)
-        for (size_t i = 0; i < run.lines[g].size(); ++i, ++answers)
-            worst = std::max(worst, std::fabs(a.groups[g].answers[i].advantage - run.lines[g][i].value("advantage", 0.0)));
-    std::printf("step %lld: %zu groups were recorded, %d answers; each is weighed with the N and L of the minibatch that it went into.\n"
-                "Advantages computed anew differ from those that training used, in float, by at most %.1e.\n", (long long)run.step,
-                run.lines.size(), answers, worst);
-    if (run.metrics.is_object())
+    for (size_t g = 0; g < run.recorded.size(); ++g)
+        for (size_t i = 0; i < run.recorded[g].size(); ++i, ++answers)
+            worst = std::max(worst, std::fabs(a.groups[g].answers[i].advantage - run.recorded[g][i].advantage));
+    std::printf("step %lld: %zu groups were recorded, %d answers; each is weighed with the N and L of the minibatch that it went into\n",
+                (long long)run.step, run.recorded.size(), answers);
+    for (int update = 0; update < run.updates; ++update)
+        for (const auto& group : run.recorded) {
+            const auto one = std::find_if(group.begin(), group.end(), [&](const RecordedAnswer& r) { return r.update == update; });
+            if (one == group.end()) continue;
+            std::printf("  update %d: N = %g, L = %g\n", update + 1, one->batch_answers, one->batch_tokens);
+            break;
+        }
+    std::printf("Advantages computed anew differ from those that training used, in float, by at most %.1e.\n", worst);
+    const json& m = run.metrics;
+    const auto value = [&](const char* key) { return m.contains(key) && m[key].is_number() ? m[key].get<double>() : std::nan(""); };
+    if (m.is_object())
         std::printf("The whole step: reward %.4f, policy loss %+.6f, KL loss %.6f, KL %.5f a token, mean ratio %.5f, clipped %.2f %%.\n",
-                    run.metrics.value("reward", 0.0), run.metrics.value("policy_loss", 0.0), run.metrics.value("kl_loss", 0.0),
-                    run.metrics.value("kl", 0.0), run.metrics.value("ratio", 0.0),
-                    100 * (run.metrics.value("clip_low", 0.0) + run.metrics.value("clip_high", 0.0)));
+                    value("reward"), value("policy_loss"), value("kl_loss"), value("kl"), value("ratio"), 100 * (value("clip_low") + value("clip_high")));
     std::printf("\n");
+}
+
+// Why a token's log-probability is pushed: dloss/dlogit_v = dloss/dlogp (1[v = token] - p_v) / temperature.
+void print_logits(const RunStep& run, const Audited<double>& a, int answer, int token) {
+    int seen = 0;
+    for (size_t g = 0; g < run.recorded.size(); ++g) {
+        const int here = answer - 1 - seen, count = int(run.recorded[g].size());
+        seen += count;
+        if (here >= count) continue;
+        const AuditAnswer<double>& o = run.batch.groups[g].answers[here];
+        const RecordedAnswer& recorded = run.recorded[g][here];
+        if (token > o.length()) throw UsageError("the answer has " + std::to_string(o.length()) + " tokens, --token, give 1 to that");
+        const int t = token - 1;
+        const double slope = a.gradient(int(g), here, t);
+        std::printf("%s, %s, token %s\n", printable(run.batch.groups[g].name).c_str(), o.name.c_str(), text_of(o, t).c_str());
+        std::printf("  dloss/dlogp = %+.6e: a step against it %s this token\n", slope, slope < 0 ? "raises" : slope > 0 ? "lowers" : "leaves");
+        std::printf("  dloss/dlogit of v = dloss/dlogp (1[v is the token] - p(v)) / temperature %g\n", run.temperature);
+        std::printf("    %s %12s %14s\n", padded("v", 14).c_str(), "p(v)", "dloss/dlogit");
+        double rest = 1, sum = 0;
+        bool among = false;
+        const auto row = [&](const std::string& text, double p, bool own) {
+            const double d = slope * ((own ? 1 : 0) - p) / run.temperature;
+            std::printf("    %s %12.6g %+14.6e%s\n", padded(printable(text), 14).c_str(), p, d, own ? "   the sampled token" : "");
+            rest -= p, sum += d, among |= own;
+        };
+        for (const auto& c : recorded.candidates[t]) row(c.text, c.p, c.id == recorded.ids[t]);
+        if (!among) row(o.tokens[t], std::exp(o.logp[t]), true);
+        std::printf("    %s %12.6g %+14.6e   together: each loses or gains by its own p(v)\n", padded("all others", 14).c_str(), std::max(0.0, rest),
+                    -slope * std::max(0.0, rest) / run.temperature);
+        std::printf("    %s %12s %+14.1e   0 but for the rounding of p\n", padded("sum", 14).c_str(), "", sum - slope * std::max(0.0, rest) / run.temperature);
+        return;
+    }
+    throw UsageError("there are " + std::to_string(seen) + " recorded answers, --answer, give 1 to that");
 }
 
 // ---- a run's metrics in words
@@ -451,17 +387,20 @@ void explain(const std::string& folder) {
     if (lines.empty()) fail("no steps yet", folder + "/metrics.jsonl", "wait for the first");
     const json &m = lines.back(), &first = lines.front();
     const auto value = [&](const json& line, const char* key) {
-        if (!line.contains(key) || !line[key].is_number()) fail(std::string("no \"") + key + "\"", folder + "/metrics.jsonl", "give the folder of a GRPO run");
+        if (!line.contains(key) || !line[key].is_number()) fail(std::string("no number \"") + key + "\"", folder + "/metrics.jsonl", "give the folder of a GRPO run");
         return line[key].get<double>();
     };
     GrpoMath math;
-    if (exists(folder + "/options.json")) math = math_from_json(read_json(folder + "/options.json").value("math", json::object()), folder + "/options.json");
+    if (exists(folder + "/options.json")) {
+        const json options = read_json(folder + "/options.json");
+        math = math_from_json(options.is_object() && options.contains("math") ? options["math"] : json(), folder + "/options.json");
+    }
     int odd = 0;
+    std::string report = format("%s, %zu steps; the last one, step %.0f, in words\n", folder.c_str(), lines.size(), value(m, "step"));
     const auto say = [&](bool expected, const std::string& text) {
-        std::printf("  %s  %s\n", expected ? "as expected " : "NOT EXPECTED", text.c_str());
+        report += std::string(expected ? "  as expected   " : "  NOT EXPECTED  ") + text + "\n";
         odd += !expected;
     };
-    std::printf("%s, %zu steps; the last one, step %lld, in words\n", folder.c_str(), lines.size(), m.value("step", 0LL));
     say(value(m, "first_update_mismatch") == 0,
         format("sampler against trainer: largest difference of a log-probability %.3g. It is 0 here, to the bit; elsewhere it is the first thing to look at.",
                value(m, "first_update_mismatch")));
@@ -485,7 +424,7 @@ void explain(const std::string& folder) {
     double early = 0, late = 0;
     for (size_t i = 0; i < window; ++i) early += value(lines[i], "reward") / double(window), late += value(lines[lines.size() - 1 - i], "reward") / double(window);
     say(lines.size() < 10 || late > early, format("reward %.4f in the first %zu steps, %.4f in the last. This is what training raises.", early, window, late));
-    std::printf(odd ? "%d of these are not as expected.\n" : "Nothing unexpected.\n", odd);
+    std::printf("%s%s\n", report.c_str(), odd ? format("%d of these are not as expected.", odd).c_str() : "Nothing unexpected.");
 }
 
 // The run's own settings or the defaults, then the file's, a preset, single options.
@@ -498,62 +437,60 @@ GrpoMath settings_of(const AuditOptions& o, const RunStep& run) {
         for (const auto& [name, value] : o.math)
             if (name == option.name) option.set(math, value);
     check(math);
-    for (const auto& group : run.batch.groups)
-        if (group.by_steps() && math.kl_in == KlIn::reward && math.kl != Kl::none && math.beta != 0)
+    if (const std::string name = without_reference(run.batch); needs_reference(math) && !name.empty())
+        fail("no \"logp_ref\"", (o.run.empty() ? o.file : o.run) + " " + name, "give it, or --kl none, or --beta 0");
+    for (const auto& group : run.batch.groups) {
+        if (!group.by_steps()) continue;
+        if (math.kl_in == KlIn::reward && needs_reference(math))
             throw UsageError("KL is taken off an answer's reward, and " + group.name + " has rewards of steps, --kl-in, give loss");
+        for (const auto& a : group.answers)
+            if (overlong_penalty<double>(a.length(), math) != 0)
+                throw UsageError("the penalty of length is taken off an answer's reward, and " + group.name + " has rewards of steps, --overlong-limit, give 0");
+    }
     return math;
 }
 
-// What audit_page.h draws.
-json page_of(const std::string& title, const AuditBatch<double>& batch, const Audited<double>& audited, const GrpoMath& math) {
-    json page = audit_to_json(audited);
-    page["title"] = title, page["math"] = math_to_json(math), page["groups"] = json::array();
-    for (size_t g = 0; g < batch.groups.size(); ++g) {
-        const AuditedGroup<double>& of = audited.groups[g];
-        json group = {{"name", batch.groups[g].name}, {"mean", of.mean}, {"deviation", of.deviation}, {"flat", of.flat}, {"answers", json::array()}};
-        for (size_t i = 0; i < of.answers.size(); ++i) {
-            const auto& in = batch.groups[g].answers[i];
-            const auto& a = of.answers[i];
-            json tokens = json::array();
-            for (int t = 0; t < in.length(); ++t)
-                tokens.push_back({text_of(in, t), in.logp[t], in.logp_old[t], in.logp_ref[t], a.A[t], a.terms[t].ratio, a.terms[t].policy,
-                                  a.terms[t].kl, audited.gradient(int(g), int(i), t), why_clipped(a.terms[t], a.A[t], math)});
-            group["answers"].push_back({{"name", in.name}, {"reward", a.reward}, {"counts", a.counts}, {"weight", a.weight}, {"tokens", tokens}});
-        }
-        page["groups"].push_back(group);
-    }
-    return page;
+void check_options(const AuditOptions& o) {
+    const bool run = !o.run.empty();
+    if (o.file.empty() != run) throw UsageError("nothing to audit, or two things, r1 audit, give FILE or --run DIR");
+    if (o.step < 0 || o.answer < 0 || o.token < 0) throw UsageError("a place below 1, --step, --answer and --token, count from 1");
+    if (!run && (o.step || o.answer || o.token)) throw UsageError("a file has no steps and no logits, --step, --answer and --token, give --run DIR");
+    if ((o.answer > 0) != (o.token > 0)) throw UsageError("half a place, --answer and --token, give both, counted from 1");
+    if (o.explain && !run) throw UsageError("a file has no metrics, --explain, give --run DIR");
+    if ((o.explain || o.token) && (o.as_json || !o.html.empty())) throw UsageError("words only, --explain and --token, leave --json and --html out");
 }
 
 }  // namespace
 
 void audit_command(const AuditOptions& o) {
-    if (o.file.empty() == o.run.empty()) throw UsageError("nothing to audit, or two things, r1 audit, give FILE or --run DIR");
-    if (o.explain) {
-        if (o.run.empty()) throw UsageError("a file has no metrics, --explain, give --run DIR");
-        return explain(o.run);
-    }
-    if (o.run.empty() && (o.answer || o.token)) throw UsageError("logits are known of runs only, --answer and --token, give --run DIR");
-    if ((o.answer > 0) != (o.token > 0)) throw UsageError("half a place, --answer and --token, give both, counted from 1");
+    check_options(o);
+    if (o.explain) return explain(o.run);
     RunStep run;
     if (o.run.empty()) run.batch = read_audit(o.file);
     else run = read_run(o.run, o.step);
-    AuditBatch<double>& batch = run.batch;
+    // With settings of the asker's own a run's groups are a batch by themselves: nobody knows what else would count.
+    const bool as_trained = !o.run.empty() && o.preset.empty() && o.math.empty();
+    if (!as_trained) run.batch.answers = 0;
+    const AuditBatch<double>& batch = run.batch;
     const GrpoMath math = settings_of(o, run);
-    need_reference(batch, math, o.run.empty() ? o.file : o.run);
-    const Audited<double> audited = o.run.empty() ? audit(batch, math) : audit_run(run, math);
-    if (!o.html.empty())
-        write_file_atomically(o.html, audit_page(page_of(o.run.empty() ? o.file : o.run + ", step " + std::to_string(run.step), batch, audited, math)));
+    const Audited<double> audited = as_trained ? audit_run(run) : audit(batch, math);
+    const std::string title = o.run.empty() ? o.file : o.run + ", step " + std::to_string(run.step);
+    bool finite = std::isfinite(audited.loss);
+    each_slope(audited, [&](int g, int i, int t) { finite &= std::isfinite(audited.gradient(g, i, t)); });
+    if (!finite) fail("the loss or a slope is not finite", title, "these numbers are too large for these settings");
+
+    if (!o.html.empty()) write_file_atomically(o.html, audit_page(page_of(title, batch, audited, math)));
     if (o.as_json) {
-        std::printf("%s\n", audit_to_json(audited).dump().c_str());
+        std::printf("%s\n", audit_to_json(batch, audited).dump().c_str());
         return;
     }
-    if (o.answer > 0) return print_logits(run, audited, o.answer, o.token);
-    if (!o.run.empty()) print_run(run, audited);
+    if (o.token > 0) return print_logits(run, audited, o.answer, o.token);
+    if (as_trained) print_run(run, audited);
+    else if (!o.run.empty()) std::printf("step %lld with settings of your own: its recorded groups as a batch by themselves\n\n", (long long)run.step);
     print_settings(math);
     for (size_t g = 0; g < batch.groups.size(); ++g) print_group(batch.groups[g], audited.groups[g], math, audited, int(g));
-    print_totals(batch, audited, math);
-    if (o.run.empty()) print_presets(batch);
+    print_totals(batch, audited, math, as_trained);
+    if (!as_trained) print_presets(batch);
     if (!o.html.empty()) std::printf("\ndrawn in %s\n", o.html.c_str());
 }
 

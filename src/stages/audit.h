@@ -18,6 +18,7 @@ struct AuditAnswer {
     std::vector<T> logp_sampler;                 // empty: the sampler is the trainer
     std::vector<std::string> tokens;             // texts; may be empty
     std::string name;                            // what it is called in print
+    bool has_old = true, has_ref = true;         // else logp stands there
     int length() const { return int(logp.size()); }
 };
 
@@ -156,16 +157,41 @@ AuditBatch<To> converted(const AuditBatch<From>& batch) {
         for (const AuditAnswer<From>& a : group.answers) {
             const auto as = [](const std::vector<From>& v) { return std::vector<To>(v.begin(), v.end()); };
             g.answers.push_back({a.reward, a.steps, a.truncated, as(a.logp), as(a.logp_old), as(a.logp_ref),
-                                 as(a.logp_sampler), a.tokens, a.name});
+                                 as(a.logp_sampler), a.tokens, a.name, a.has_old, a.has_ref});
         }
     }
     return out;
 }
 
 // {"epsilon": 0.2, "beta": 0.001, "groups": [{"answers": [{"reward": 1, "logp": [...], "logp_old": [...],
-// "logp_ref": [...]}]}]}; further keys of an answer: "tokens", "truncated", "logp_sampler", "steps": [[last token,
-// reward], ...]. Without "logp_old" an answer is on policy. What is malformed is an Error that says where.
+// "logp_ref": [...]}]}]}; further keys of an answer: "tokens", "truncated", "logp_sampler", and, instead of "reward",
+// "steps": [[last token, reward], ...]. Without "logp_old" an answer is on policy. What is malformed is an Error that
+// says where.
 AuditBatch<double> read_audit(const std::string& path);
+
+// A step that a run of r1 grpo recorded.
+struct RecordedAnswer {
+    int update = 0;                              // the minibatch it went into, from 0
+    double batch_answers = 0, batch_tokens = 0;  // N and L there
+    double advantage = 0;                        // as training used it, in float
+    std::vector<int> ids;                        // of its tokens
+    struct Candidate {
+        int id;
+        std::string text;
+        double p;
+    };
+    std::vector<std::vector<Candidate>> candidates;  // the likeliest tokens at each place
+};
+struct RunStep {
+    AuditBatch<double> batch;
+    std::vector<std::vector<RecordedAnswer>> recorded;  // by group and answer
+    GrpoMath math;
+    double temperature = 1;
+    int updates = 1;
+    int64_t step = 0;
+    json metrics;                                // of the whole step; null if there are none
+};
+RunStep read_run(const std::string& folder, int64_t step);  // step 0: the last that was recorded
 
 struct AuditOptions {
     std::string file, run;                       // one of them

@@ -6,9 +6,9 @@
 
 namespace r1 {
 
-// In a script element nothing that stands in the data may close it.
+// In a script element nothing that stands in the data may look like a tag. In JSON "<" stands in texts only.
 inline std::string script_safe(std::string text) {
-    for (size_t at = 0; (at = text.find("</", at)) != std::string::npos; at += 3) text.insert(at + 1, "\\");
+    for (size_t at = 0; (at = text.find('<', at)) != std::string::npos; at += 6) text.replace(at, 1, "\\u003c");
     return text;
 }
 
@@ -41,7 +41,7 @@ make('p', `loss ${short(data.loss, 9)} = policy ${short(data.policy_loss, 9)} + 
 make('p', 'Green: a step against the gradient raises the token; orange: it lowers it. The stronger, the larger |dloss/dlogp|.').className = 'soft';
 make('p', 'Settings: ' + Object.entries(data.math).map(([k, v]) => `${k} ${v}`).join(', ')).className = 'soft';
 let largest = 0;
-for (const g of data.groups) for (const a of g.answers) for (const t of a.tokens) largest = Math.max(largest, Math.abs(t[8]));
+for (const g of data.groups) for (const a of g.answers) for (const t of a.tokens) largest = Math.max(largest, Math.abs(t[9]));
 for (const g of data.groups) {
     make('h2', g.name);
     make('p', `mean ${short(g.mean)}, deviation ${short(g.deviation)}` + (g.flat ? '; all rewards equal: every advantage is 0' : ''));
@@ -50,17 +50,17 @@ for (const g of data.groups) {
         const box = make('div'), table = make('table', undefined, box);
         box.className = 'scroll';
         const row = make('tr', undefined, table);
-        for (const name of ['token', 'logp', 'logp_old', 'logp_ref', 'A', 'ratio', 'policy', 'KL', 'dloss/dlogp', 'clipped']) make('th', name, row);
+        for (const name of ['token', 'logp', 'logp_old', 'logp_ref', 'A', 'ratio', 'policy', 'KL', 'of the loss', 'dloss/dlogp', 'clipped']) make('th', name, row);
         for (const t of a.tokens) {
             const tr = make('tr', undefined, table);
-            t.forEach((x, i) => make('td', i === 8 ? x.toExponential(3) : short(x), tr));
-            if (t[8] !== 0) tr.style.background = `rgba(var(--${t[8] < 0 ? 'up' : 'down'}), ${0.06 + 0.34 * Math.sqrt(Math.abs(t[8]) / largest)})`;
+            t.forEach((x, i) => make('td', i === 8 || i === 9 ? x.toExponential(3) : short(x), tr));
+            if (t[9] !== 0) tr.style.background = `rgba(var(--${t[9] < 0 ? 'up' : 'down'}), ${0.06 + 0.34 * Math.sqrt(Math.abs(t[9]) / largest)})`;
         }
     }
 }
 </script></html>
 )page";
-    return head + script_safe(data.dump()) + tail;
+    return head + script_safe(data.dump(-1, ' ', false, json::error_handler_t::replace)) + tail;
 }
 
 }  // namespace r1

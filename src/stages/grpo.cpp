@@ -129,9 +129,11 @@ struct Grpo {
         return answers;
     }
 
-    static bool has_spread(std::span<const Answer> group) {
+    // Before KL, which no two answers share, is taken off.
+    bool has_spread(std::span<const Answer> group) const {
+        const auto reward = [&](const Answer& a) { return a.graded.reward.total + overlong_penalty<float>(a.length(), o.math); };
         for (const Answer& a : group)
-            if (a.graded.reward.total != group[0].graded.reward.total) return true;
+            if (reward(a) != reward(group[0])) return true;
         return false;
     }
 
@@ -185,8 +187,9 @@ struct Grpo {
             for (int t = 0; t < n; ++t) {
                 const TokenTerm<float>& term = terms[t];
                 rows.dlogp[first + t] = -float(weight) * term.slope;
-                s.policy += term.policy, s.kl += term.kl, s.entropy += a.entropy[t], s.ratio += term.ratio;
                 s.mismatch = std::max(s.mismatch, double(std::fabs(a.logp[t] - a.logp_old[t])));
+                if (!a.counts) continue;
+                s.policy += term.policy, s.kl += term.kl, s.entropy += a.entropy[t], s.ratio += term.ratio;
                 s.clipped_low += term.clipped < 0, s.clipped_high += term.clipped > 0, ++s.tokens;
             }
             s.policy_weighted = -weight * s.policy;
@@ -250,7 +253,7 @@ struct Grpo {
         }
         for (size_t g = 0; g < answers.size(); g += o.group)
             flat += !has_spread(std::span(answers).subspan(g, o.group));
-        const double n = double(answers.size()), tokens = double(total.tokens);
+        const double n = double(answers.size()), tokens = std::max(1.0, double(total.tokens));
         return {{"step", number},
                 {"reward", rounded(reward / n)},
                 {"accuracy", rounded(accuracy / n)},
@@ -291,7 +294,7 @@ struct Grpo {
             for (size_t t = a.prompt_length; t < a.tokens.size(); ++t) pieces.push_back(tokenizer.token_text(a.tokens[t]));
             for (const auto& place : a.candidates) {
                 json& list = candidates.emplace_back(json::array());
-                for (const auto& [token, p] : place) list.push_back({tokenizer.token_text(token), rounded(p, 5)});
+                for (const auto& [token, p] : place) list.push_back({token, tokenizer.token_text(token), rounded(p, 5)});
             }
             writer.write({{"step", number},
                           {"prompt_index", a.prompt},
@@ -300,6 +303,7 @@ struct Grpo {
                           {"numbers", problems[a.problem].numbers},
                           {"target", problems[a.problem].target},
                           {"pieces", pieces},
+                          {"ids", std::vector<int>(a.tokens.begin() + a.prompt_length, a.tokens.end())},
                           {"reward", rounded(a.graded.reward.total, 9)},
                           {"accuracy", a.graded.reward.accuracy},
                           {"format", a.graded.reward.format},

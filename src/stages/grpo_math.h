@@ -110,11 +110,12 @@ DEVICE static inline float grpo_exp(float x) { return exact::exp(x); }
 static inline double grpo_exp(double x) { return std::exp(x); }
 static inline std::complex<double> grpo_exp(std::complex<double> x) { return std::exp(x); }
 
-// Differences of log-probabilities are cut at 30, so that nothing overflows. No honest token is there; beyond the cut
-// the slope is that at the cut, although the value stands still.
+// exp, its argument cut at +-30 so that nothing overflows: no honest ratio of a token is there, that of a whole answer
+// may be. Beyond the cut a value's slope is that at the cut.
+constexpr int EXP_CUT = 30;
 template <class T>
-DEVICE T cut(T x) {
-    return real_part(x) > 30 ? T(30) : real_part(x) < -30 ? T(-30) : x;
+DEVICE T cut_exp(T x) {
+    return grpo_exp(real_part(x) > EXP_CUT ? T(EXP_CUT) : real_part(x) < -EXP_CUT ? T(-EXP_CUT) : x);
 }
 
 // ---- advantages
@@ -152,8 +153,10 @@ void advantages(T* A, const T* reward, int n, const GrpoMath& math, T of_batch =
     mean /= T(n);
     const bool says_nothing = flat(reward, n);
     T scale = 1;
-    if (math.spread != Spread::none && !says_nothing)
-        scale = T(1) / (math.spread_over == SpreadOver::batch ? of_batch : deviation(reward, n, math));
+    if (math.spread != Spread::none && !says_nothing) {
+        const T std = math.spread_over == SpreadOver::batch ? of_batch : deviation(reward, n, math);
+        scale = real_part(std) > 0 ? T(1) / std : T(0);  // 0: rewards so close that their squares vanish
+    }
     if (math.baseline == Baseline::leave_one_out && n > 1) scale = scale * (T(n) / T(n - 1));
     for (int i = 0; i < n; ++i) A[i] = says_nothing ? T(0) : (reward[i] - mean) * scale;
 }
@@ -232,7 +235,7 @@ DEVICE KlTerm<T> kl_term(T d, T ratio, const GrpoMath& math) {
     if (math.kl == Kl::none) return {T(0), T(0), T(0)};
     if (math.kl == Kl::k1) return {-d, T(1), T(0)};
     if (math.kl == Kl::k2) return {d * d / T(2), -d, T(0)};
-    const T e = grpo_exp(d), k3 = (e - T(1)) - d;  // d D / d log pi = 1 - e^d [DSM eq 20]
+    const T e = cut_exp(d), k3 = (e - T(1)) - d;  // d D / d log pi = 1 - e^d [DSM eq 20]
     if (math.kl == Kl::k3) return {k3, T(1) - e, T(0)};
     return {ratio * k3, ratio * (T(1) - e), ratio * k3};
 }
@@ -240,7 +243,7 @@ DEVICE KlTerm<T> kl_term(T d, T ratio, const GrpoMath& math) {
 // The weight of the policy term: log w of the token, or of the answer.
 template <class T>
 DEVICE T mismatch_weight(T log_w, const GrpoMath& math) {
-    const T w = grpo_exp(cut(log_w));
+    const T w = cut_exp(log_w);
     const bool truncates = math.mismatch == Mismatch::token_truncate || math.mismatch == Mismatch::sequence_truncate;
     if (real_part(w) > math.mismatch_cap) return truncates ? T(math.mismatch_cap) : T(0);
     return !truncates && real_part(w) < math.mismatch_floor ? T(0) : w;
@@ -261,10 +264,10 @@ DEVICE void answer_terms(TokenTerm<T>* term, const AnswerTokens<T>& o, const Grp
     const T beta = kl_counts ? T(math.beta) : T(0);
     T by_ratio = 0, by_kl = 0;                   // what all tokens of the answer share
     for (int t = 0; t < o.n; ++t) {
-        const T own = grpo_exp(cut(o.logp[t] - o.logp_old[t]));
-        const T s = by_token ? own : grpo_exp(cut(log_ratio * share));
+        const T own = cut_exp(o.logp[t] - o.logp_old[t]);
+        const T s = by_token ? own : cut_exp(log_ratio * share);
         const PolicyTerm<T> policy = policy_term(s, o.A[t], o.logp[t], math);
-        const KlTerm<T> kl = kl_term(cut(kl_by_token ? o.logp_ref[t] - o.logp[t] : log_ref), own, math);
+        const KlTerm<T> kl = kl_term(kl_by_token ? o.logp_ref[t] - o.logp[t] : log_ref, own, math);
         const T w = math.mismatch == Mismatch::none || !o.logp_sampler
                         ? T(1)
                         : mismatch_weight(weigh_tokens ? o.logp_old[t] - o.logp_sampler[t] : log_w, math);
@@ -279,12 +282,12 @@ DEVICE void answer_terms(TokenTerm<T>* term, const AnswerTokens<T>& o, const Grp
 }
 
 // The reward that GRPO maximises, of an answer of n tokens: with the penalty of length, and of KL where that is in the
-// reward, there with the policy that sampled: a constant.
+// reward, there token by token and with the policy that sampled: a constant.
 template <class T>
 T shaped_reward(T reward, const T* logp_old, const T* logp_ref, int n, const GrpoMath& math) {
     reward += overlong_penalty<T>(n, math);
     if (math.kl_in == KlIn::reward)
-        for (int t = 0; t < n; ++t) reward -= T(math.beta) * kl_term(cut(logp_ref[t] - logp_old[t]), T(1), math).value;
+        for (int t = 0; t < n; ++t) reward -= T(math.beta) * kl_term(logp_ref[t] - logp_old[t], T(1), math).value;
     return reward;
 }
 

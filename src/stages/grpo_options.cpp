@@ -27,8 +27,8 @@ template <class Number>
 MathOption number(const char* name, Number GrpoMath::*member, const char* help) {
     const auto set = [=](GrpoMath& math, const std::string& value) {
         const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), math.*member);
-        if (error != std::errc() || end != value.data() + value.size() || !(math.*member == math.*member))
-            throw UsageError(std::string(name) + " needs a number, command line, not \"" + value + "\"");
+        if (error != std::errc() || end != value.data() + value.size() || !(double(math.*member) >= -1e6 && double(math.*member) <= 1e6))
+            throw UsageError(std::string(name) + " needs a number, command line, -1000000 to 1000000, not \"" + value + "\"");
     };
     const auto get = [=](const GrpoMath& math) {
         char text[32];
@@ -136,7 +136,8 @@ void check(const GrpoMath& m) {
     if (!(m.spread_epsilon >= 0)) refuse("a negative epsilon, --spread-epsilon, give 0 or more");
     if (m.budget < 1) refuse("no tokens in the budget, --budget, give at least 1");
     if (m.objective == Objective::dual_clip && m.dual_clip < 1 + m.epsilon_high) refuse("a cap inside the clip range, --dual-clip, give at least 1 + epsilon-high");
-    if (!(m.tau_positive > 0 && m.tau_negative > 0)) refuse("a gate without width, --tau-positive and --tau-negative, give more than 0");
+    if (!(m.tau_positive >= 1e-3 && m.tau_negative >= 1e-3)) refuse("a gate without width, --tau-positive and --tau-negative, give 0.001 or more");
+    if (!(m.delta >= 0)) refuse("a cap below 0, --delta, give 0 or more");
     if (m.overlong_limit < 0 || m.overlong_cache < 0 || m.overlong_cache > m.overlong_limit)
         refuse("a penalty that begins before the first token, --overlong-cache, give 0 to --overlong-limit");
     if (!(m.mismatch_floor >= 0 && m.mismatch_cap >= m.mismatch_floor)) refuse("a cap below the floor, --mismatch-cap, give at least --mismatch-floor");
@@ -152,8 +153,12 @@ GrpoMath math_from_json(const json& object, const std::string& where) {
     GrpoMath math;
     for (const MathOption& option : math_options()) {
         const std::string key = option.name + 2;
-        if (!object.contains(key) || !object[key].is_string()) fail("no \"" + key + "\"", where, "let r1 grpo write it");
-        option.set(math, object[key].get<std::string>());
+        if (!object.is_object() || !object.contains(key) || !object[key].is_string()) fail("no text \"" + key + "\"", where, "let r1 grpo write it");
+        try {
+            option.set(math, object[key].get<std::string>());
+        } catch (const UsageError& e) {
+            fail(e.what(), where, "let r1 grpo write it");
+        }
     }
     return math;
 }
