@@ -1,0 +1,366 @@
+// The emulator: a CUDA kernel compiled by an ordinary C++ compiler and run on the CPU, stricter than a GPU.
+//
+// A block's threads are fibers on one thread of the system. They run one after the other, each until it waits (a
+// barrier, a warp's exchange) or ends, in the order that `order` says. What a GPU would forgive or answer with garbage
+// stops here, with the file and the line of the kernel:
+//
+//   a barrier that not all threads of the block reach, or not the same one      an exchange that not all lanes reach
+//   an access outside its allocation, by one element or more                    an access from the host's side
+//   host memory handed to a kernel                                              a misaligned access of four floats
+//   a read of shared memory that nobody wrote                                   two threads at one shared element
+//                                                                               without a barrier between them
+//
+// A kernel sees global memory through Ptr<T>, which knows its allocation, and shared memory through SHARED, which
+// remembers who wrote and who read what, and when. Under nvcc (launch.h) both are plain pointers.
+#pragma once
+#include <ucontext.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#define __global__
+#define __device__
+#define __host__
+
+namespace r1::emulator {
+
+// A place in the source. As a default argument, current() is the place of the call.
+struct Where {
+    const char* file = "";
+    int line = 0;
+    static Where current(const char* file = __builtin_FILE(), int line = __builtin_LINE()) { return {file, line}; }
+};
+
+struct Fault : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+struct Dim {
+    unsigned x = 1, y = 1, z = 1;
+};
+inline Dim threadIdx, blockIdx, blockDim, gridDim;  // of the fiber that runs
+
+enum class Order { forward, reverse, shuffled };
+inline Order order = Order::forward;
+
+// ---- a block's threads
+
+enum class State { ready, barrier, exchange, done };
+
+struct Fiber {
+    ucontext_t context;
+    std::unique_ptr<char[]> stack;
+    State state = State::ready;
+    Where where;                             // of what it waits for
+    int kind = 0, argument = 0;              // of an exchange
+    uint32_t bits = 0;                       // what it gives, then what it gets
+    unsigned warp_epoch = 0;                 // exchanges of its warp so far
+};
+
+struct Block {
+    static constexpr size_t STACK = 128 * 1024;
+    std::vector<Fiber> fibers;
+    ucontext_t scheduler;
+    int current = -1;                        // -1: the host runs
+    unsigned epoch = 0;                      // barriers so far
+    std::string fault;
+    std::function<void()> body;
+    std::map<std::pair<const char*, unsigned>, std::shared_ptr<void>> shared;  // by place of declaration
+};
+inline Block* block = nullptr;               // the one that runs
+
+[[noreturn]] inline void fail(const std::string& what, Where where) {
+    std::string text = what + ", " + where.file + ":" + std::to_string(where.line);
+    if (!block || block->current < 0) throw Fault(text);
+    text += ", block " + std::to_string(blockIdx.x) + " " + std::to_string(blockIdx.y) + ", thread " + std::to_string(block->current);
+    block->fault = text;
+    swapcontext(&block->fibers[block->current].context, &block->scheduler);  // and never comes back
+    std::abort();
+}
+
+inline void wait(State state, Where where) {
+    Fiber& fiber = block->fibers[block->current];
+    if (state == State::barrier) fiber.kind = 0;
+    fiber.state = state, fiber.where = where;
+    swapcontext(&fiber.context, &block->scheduler);
+}
+
+inline void barrier(Where where = Where::current()) { wait(State::barrier, where); }
+
+enum Exchange { down, exclusive_or, from_lane };
+
+inline uint32_t exchange(int kind, uint32_t bits, int argument, Where where) {
+    Fiber& fiber = block->fibers[block->current];
+    fiber.kind = kind, fiber.bits = bits, fiber.argument = argument;
+    wait(State::exchange, where);
+    return fiber.bits;
+}
+template <class T>
+T exchange_of(int kind, T value, int argument, Where where) {
+    static_assert(sizeof(T) == 4);
+    uint32_t bits;
+    std::memcpy(&bits, &value, 4);
+    bits = exchange(kind, bits, argument, where);
+    std::memcpy(&value, &bits, 4);
+    return value;
+}
+template <class T>
+T shuffle_down(T value, int distance, Where where = Where::current()) { return exchange_of(down, value, distance, where); }
+template <class T>
+T shuffle_xor(T value, int mask, Where where = Where::current()) { return exchange_of(exclusive_or, value, mask, where); }
+template <class T>
+T shuffle(T value, int lane, Where where = Where::current()) { return exchange_of(from_lane, value, lane, where); }
+
+inline bool same_place(const Fiber& a, const Fiber& b) { return a.where.line == b.where.line && std::strcmp(a.where.file, b.where.file) == 0 && a.kind == b.kind; }
+
+// Lets a warp exchange if all of its lanes wait for the same; says what is wrong if that can never be.
+inline bool advance_warp(Block& b, int first) {
+    const int count = std::min<int>(32, int(b.fibers.size()) - first);
+    int waiting = 0;
+    for (int l = 0; l < count; ++l) waiting += b.fibers[first + l].state == State::exchange;
+    if (waiting == 0) return false;
+    b.current = -1;
+    const auto one = std::find_if(&b.fibers[first], &b.fibers[first] + count, [](const Fiber& f) { return f.state == State::exchange; });
+    if (waiting < 32) fail("an exchange that only " + std::to_string(waiting) + " lanes of the warp reach", one->where);
+    uint32_t bits[32];
+    for (int l = 0; l < 32; ++l) {
+        Fiber& f = b.fibers[first + l];
+        if (!same_place(f, *one)) fail("lanes of a warp at different exchanges", f.where);
+        const int from = f.kind == down ? l + f.argument : f.kind == exclusive_or ? l ^ f.argument : f.argument;
+        bits[l] = b.fibers[first + (from >= 0 && from < 32 ? from : l)].bits;
+    }
+    for (int l = 0; l < 32; ++l) {
+        Fiber& f = b.fibers[first + l];
+        f.bits = bits[l], f.state = State::ready, ++f.warp_epoch;
+    }
+    return true;
+}
+
+inline void advance_block(Block& b) {
+    int waiting = 0;
+    const Fiber* one = nullptr;
+    for (const Fiber& f : b.fibers)
+        if (f.state == State::barrier) ++waiting, one = &f;
+    if (!one) return;
+    b.current = -1;
+    if (waiting < int(b.fibers.size()))
+        fail("a barrier that " + std::to_string(b.fibers.size() - waiting) + " threads of the block left before", one->where);
+    for (Fiber& f : b.fibers)
+        if (!same_place(f, *one)) fail("threads of a block at different barriers", f.where);
+    for (Fiber& f : b.fibers) f.state = State::ready;
+    ++b.epoch;
+}
+
+inline void enter() {
+    block->body();
+    Fiber& fiber = block->fibers[block->current];
+    fiber.state = State::done;
+    swapcontext(&fiber.context, &block->scheduler);
+}
+
+inline void prepare(Fiber& f, ucontext_t& back) {
+    f.state = State::ready, f.warp_epoch = 0;
+    if (!f.stack) f.stack.reset(new char[Block::STACK]);
+    getcontext(&f.context);
+    f.context.uc_stack.ss_sp = f.stack.get(), f.context.uc_stack.ss_size = Block::STACK, f.context.uc_link = &back;
+    makecontext(&f.context, enter, 0);
+}
+
+// Runs the threads of one block to their end.
+inline void run_block(Block& b, uint32_t& random) {
+    const int n = int(b.fibers.size());
+    std::vector<int> turn(n);
+    for (int i = 0; i < n; ++i) turn[i] = order == Order::reverse ? n - 1 - i : i;
+    for (Fiber& f : b.fibers) prepare(f, b.scheduler);
+    b.shared.clear(), b.epoch = 0;
+    for (int done = 0; done < n;) {
+        if (order == Order::shuffled)
+            for (int i = n - 1; i > 0; --i) random = random * 1664525u + 1013904223u, std::swap(turn[i], turn[(random >> 8) % unsigned(i + 1)]);
+        for (const int i : turn) {
+            if (b.fibers[i].state != State::ready) continue;
+            b.current = i;
+            threadIdx = {unsigned(i) % blockDim.x, unsigned(i) / blockDim.x % blockDim.y, unsigned(i) / blockDim.x / blockDim.y};
+            swapcontext(&b.scheduler, &b.fibers[i].context);
+            if (!b.fault.empty()) throw Fault(b.fault);
+            done += b.fibers[i].state == State::done;
+        }
+        bool moved = false;
+        for (int first = 0; first < n; first += 32) moved |= advance_warp(b, first);
+        if (!moved) advance_block(b);
+    }
+}
+
+// ---- global memory
+
+struct Allocation {
+    char *begin, *end;
+};
+inline std::map<char*, std::unique_ptr<char[]>> memory;  // by begin
+inline std::map<char*, Allocation> allocations;
+
+// Memory of the device: not zeroed, but NaN wherever it is read as floats.
+inline void* allocate(size_t bytes) {
+    auto owner = std::make_unique<char[]>(bytes + 32);
+    char* begin = reinterpret_cast<char*>((reinterpret_cast<uintptr_t>(owner.get()) + 15) / 16 * 16);
+    std::memset(begin, 0xff, bytes);
+    memory[begin] = std::move(owner);
+    allocations[begin] = {begin, begin + bytes};
+    return begin;
+}
+inline void release(void* begin) { memory.erase(static_cast<char*>(begin)), allocations.erase(static_cast<char*>(begin)); }
+
+inline const Allocation* allocation_of(const void* p) {
+    const auto after = allocations.upper_bound(const_cast<char*>(static_cast<const char*>(p)));
+    if (after == allocations.begin()) return nullptr;
+    const Allocation& a = std::prev(after)->second;
+    return static_cast<const char*>(p) <= a.end ? &a : nullptr;
+}
+
+// A number that remembers where it was written down: the place of an access.
+struct Index {
+    int64_t i;
+    Where where;
+    template <class Integer>
+    Index(Integer i, Where where = Where::current()) : i(int64_t(i)), where(where) {}
+};
+
+template <class T>
+struct Ptr {
+    T* p = nullptr;
+    const Allocation* allocation = nullptr;
+    Ptr() = default;
+    Ptr(T* p, const Allocation* allocation) : p(p), allocation(allocation) {}
+    template <class U>
+        requires std::is_same_v<const U, T>
+    Ptr(Ptr<U> other) : p(other.p), allocation(other.allocation) {}
+    T& operator[](Index at) const { return *checked(at.i, 1, at.where); }
+    T* checked(int64_t i, int count, Where where) const {
+        if (!block || block->current < 0) fail("device memory accessed from the host", where);
+        const char *from = reinterpret_cast<const char*>(p + i), *to = reinterpret_cast<const char*>(p + i + count);
+        if (!allocation || from < allocation->begin || to > allocation->end)
+            fail("an access outside its allocation, of " + std::to_string(count) + " at " + std::to_string(i), where);
+        return p + i;
+    }
+    Ptr operator+(int64_t n) const { return {p + n, allocation}; }
+    explicit operator bool() const { return p != nullptr; }
+};
+
+struct Float4 {
+    float x, y, z, w;
+};
+inline Float4 load4(Ptr<const float> from, Where where = Where::current()) {
+    const float* p = from.checked(0, 4, where);
+    if (reinterpret_cast<uintptr_t>(p) % 16 != 0) fail("a misaligned access of four floats", where);
+    return {p[0], p[1], p[2], p[3]};
+}
+
+// ---- shared memory
+
+template <class T>
+struct Cell {
+    struct Access {
+        int thread = -1;
+        unsigned epoch = 0, warp_epoch = 0;
+    };
+    T value;
+    Access written, read;                    // the last ones
+};
+
+template <class T>
+struct Shared {
+    Cell<T>* cells;
+    int count;
+
+    struct Ref {
+        Cell<T>& cell;
+        Where where;
+        static typename Cell<T>::Access now() { return {block->current, block->epoch, block->fibers[block->current].warp_epoch}; }
+        // Two threads at one element: in order only by a barrier, or, in one warp, by an exchange.
+        static bool apart(const typename Cell<T>::Access& a, const typename Cell<T>::Access& b) {
+            return a.thread < 0 || a.thread == b.thread || a.epoch != b.epoch || (a.thread / 32 == b.thread / 32 && a.warp_epoch != b.warp_epoch);
+        }
+        operator T() const {
+            if (cell.written.thread < 0) fail("a read of shared memory that nobody wrote", where);
+            if (!apart(cell.written, now())) fail("shared memory read without a barrier after it was written", where);
+            cell.read = now();
+            return cell.value;
+        }
+        T operator=(T value) const {
+            if (!apart(cell.written, now())) fail("shared memory written twice without a barrier", where);
+            if (!apart(cell.read, now())) fail("shared memory written without a barrier after it was read", where);
+            cell.written = now(), cell.value = value;
+            return value;
+        }
+        T operator=(const Ref& other) const { return *this = T(other); }
+    };
+    Ref operator[](Index at) const {
+        if (at.i < 0 || at.i >= count) fail("an access outside shared memory, at " + std::to_string(at.i), at.where);
+        return {cells[at.i], at.where};
+    }
+};
+
+// All threads of a block that come by this place get the same memory.
+template <class T>
+Shared<T> shared(int count, Where where = Where::current()) {
+    std::shared_ptr<void>& owner = block->shared[{where.file, unsigned(where.line)}];
+    if (!owner) owner = std::make_shared<std::vector<Cell<T>>>(count);
+    return {static_cast<std::vector<Cell<T>>*>(owner.get())->data(), count};
+}
+
+// ---- launch
+
+template <class Parameter, class Argument>
+Parameter handed_over(Argument argument, Where where) {
+    if constexpr (std::is_pointer_v<Argument>) {
+        if (!argument) return {};
+        const Allocation* a = allocation_of(argument);
+        if (!a) fail("host memory handed to a kernel", where);
+        return {argument, a};
+    } else {
+        return Parameter(argument);
+    }
+}
+
+template <class... Parameter>
+struct Launch {
+    void (*kernel)(Parameter...);
+    Dim grid, threads;
+    Where where;
+    template <class... Argument>
+    void operator()(Argument... argument) const {
+        static_assert(sizeof...(Parameter) == sizeof...(Argument));
+        const std::tuple<Parameter...> parameters{handed_over<Parameter>(argument, where)...};
+        static std::vector<Fiber> pool;      // stacks are kept
+        Block b;
+        b.fibers = std::move(pool);
+        b.fibers.resize(threads.x * threads.y * threads.z);
+        b.body = [&] { std::apply(kernel, parameters); };
+        gridDim = grid, blockDim = threads, block = &b;
+        uint32_t random = 1;
+        try {
+            for (blockIdx.z = 0; blockIdx.z < grid.z; ++blockIdx.z)
+                for (blockIdx.y = 0; blockIdx.y < grid.y; ++blockIdx.y)
+                    for (blockIdx.x = 0; blockIdx.x < grid.x; ++blockIdx.x) run_block(b, random);
+        } catch (...) {
+            block = nullptr;
+            throw;
+        }
+        block = nullptr, pool = std::move(b.fibers);
+    }
+};
+
+template <class... Parameter>
+Launch<Parameter...> launch(void (*kernel)(Parameter...), Dim grid, Dim threads, Where where = Where::current()) {
+    return {kernel, grid, threads, where};
+}
+
+}  // namespace r1::emulator
