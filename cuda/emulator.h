@@ -13,6 +13,7 @@
 // A kernel sees global memory through Ptr<T>, which knows its allocation, and shared memory through SHARED, which
 // remembers who wrote and who read what, and when. Under nvcc (launch.h) both are plain pointers.
 #pragma once
+#include <setjmp.h>
 #include <ucontext.h>
 
 #include <algorithm>
@@ -56,8 +57,20 @@ inline Order order = Order::forward;
 
 enum class State { ready, barrier, exchange, done };
 
+// Where a fiber, or the scheduler, goes on: jumps take nanoseconds, while swapcontext calls the system. (Compiled with
+// _FORTIFY_SOURCE the library takes a jump to another stack for an attack.)
+#ifdef _FORTIFY_SOURCE
+#error "compile the emulator with -U_FORTIFY_SOURCE"
+#endif
+struct Jump {
+    jmp_buf buffer;
+};
+[[noreturn]] inline void jump(Jump& to) { _longjmp(to.buffer, 1); }
+
 struct Fiber {
-    ucontext_t context;
+    ucontext_t context;                      // for its first steps
+    Jump here;
+    bool started = false;
     std::unique_ptr<char[]> stack;
     State state = State::ready;
     Where where;                             // of what it waits for
@@ -69,7 +82,7 @@ struct Fiber {
 struct Block {
     static constexpr size_t STACK = 128 * 1024;
     std::vector<Fiber> fibers;
-    ucontext_t scheduler;
+    Jump back;                               // to the scheduler
     int current = -1;                        // -1: the host runs
     unsigned epoch = 0;                      // barriers so far
     std::string fault;
@@ -83,15 +96,22 @@ inline Block* block = nullptr;               // the one that runs
     if (!block || block->current < 0) throw Fault(text);
     text += ", block " + std::to_string(blockIdx.x) + " " + std::to_string(blockIdx.y) + ", thread " + std::to_string(block->current);
     block->fault = text;
-    swapcontext(&block->fibers[block->current].context, &block->scheduler);  // and never comes back
-    std::abort();
+    jump(block->back);                       // and the fiber never goes on
 }
 
-inline void wait(State state, Where where) {
+[[gnu::noinline]] inline void wait(State state, Where where) {
     Fiber& fiber = block->fibers[block->current];
     if (state == State::barrier) fiber.kind = 0;
     fiber.state = state, fiber.where = where;
-    swapcontext(&fiber.context, &block->scheduler);
+    if (_setjmp(fiber.here.buffer) == 0) jump(block->back);
+}
+
+// Lets a fiber run until it waits or ends.
+[[gnu::noinline]] inline void resume(Block& b, Fiber& fiber) {
+    if (_setjmp(b.back.buffer) != 0) return;
+    if (fiber.started) jump(fiber.here);
+    fiber.started = true;
+    setcontext(&fiber.context);
 }
 
 inline void barrier(Where where = Where::current()) { wait(State::barrier, where); }
@@ -162,16 +182,15 @@ inline void advance_block(Block& b) {
 
 inline void enter() {
     block->body();
-    Fiber& fiber = block->fibers[block->current];
-    fiber.state = State::done;
-    swapcontext(&fiber.context, &block->scheduler);
+    block->fibers[block->current].state = State::done;
+    jump(block->back);
 }
 
-inline void prepare(Fiber& f, ucontext_t& back) {
-    f.state = State::ready, f.warp_epoch = 0;
+inline void prepare(Fiber& f) {
+    f.state = State::ready, f.warp_epoch = 0, f.started = false;
     if (!f.stack) f.stack.reset(new char[Block::STACK]);
     getcontext(&f.context);
-    f.context.uc_stack.ss_sp = f.stack.get(), f.context.uc_stack.ss_size = Block::STACK, f.context.uc_link = &back;
+    f.context.uc_stack.ss_sp = f.stack.get(), f.context.uc_stack.ss_size = Block::STACK, f.context.uc_link = nullptr;
     makecontext(&f.context, enter, 0);
 }
 
@@ -180,7 +199,7 @@ inline void run_block(Block& b, uint32_t& random) {
     const int n = int(b.fibers.size());
     std::vector<int> turn(n);
     for (int i = 0; i < n; ++i) turn[i] = order == Order::reverse ? n - 1 - i : i;
-    for (Fiber& f : b.fibers) prepare(f, b.scheduler);
+    for (Fiber& f : b.fibers) prepare(f);
     b.shared.clear(), b.epoch = 0;
     for (int done = 0; done < n;) {
         if (order == Order::shuffled)
@@ -189,7 +208,7 @@ inline void run_block(Block& b, uint32_t& random) {
             if (b.fibers[i].state != State::ready) continue;
             b.current = i;
             threadIdx = {unsigned(i) % blockDim.x, unsigned(i) / blockDim.x % blockDim.y, unsigned(i) / blockDim.x / blockDim.y};
-            swapcontext(&b.scheduler, &b.fibers[i].context);
+            resume(b, b.fibers[i]);
             if (!b.fault.empty()) throw Fault(b.fault);
             done += b.fibers[i].state == State::done;
         }

@@ -167,15 +167,15 @@ void logprob_backward(float* logits, const float* dlogp, const float* stats, con
 
 // ---- Sampling ----
 
-// Sets e to zero outside the nucleus: the fewest tokens, best first and lower index first among equals, whose
-// probabilities (chain, in that order) reach top_p.
+// Sets e to zero outside the nucleus: the fewest tokens, at least one, best first and lower index first among equals,
+// whose probabilities (chain, in that order) reach top_p.
 void keep_nucleus(float* e, int V, float total, float top_p) {
     int* order = reinterpret_cast<int*>(scratch(2, V));
     for (int v = 0; v < V; ++v) order[v] = v;
     std::sort(order, order + V, [e](int a, int b) { return e[a] != e[b] ? e[a] > e[b] : a < b; });
     float mass = 0;
     for (int i = 0; i < V; ++i) {
-        if (mass >= top_p * total) e[order[i]] = 0;
+        if (i > 0 && mass >= top_p * total) e[order[i]] = 0;
         mass += e[order[i]];
     }
 }

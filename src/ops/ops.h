@@ -27,10 +27,10 @@ struct Heads {
     int own, shared;     // D_k = own + shared
     int D_v;
     float scale;         // of the scores, 1 / sqrt(D_k)
-    int D_k() const { return own + shared; }
-    int keys() const { return H_kv * own + shared; }  // floats of all keys of one token
-    int values() const { return H_kv * D_v; }
-    int kv() const { return H_kv * (own + D_v); }     // columns of a row of kv: per head [k^C | v]
+    constexpr int D_k() const { return own + shared; }
+    constexpr int keys() const { return H_kv * own + shared; }  // floats of all keys of one token
+    constexpr int values() const { return H_kv * D_v; }
+    constexpr int kv() const { return H_kv * (own + D_v); }     // columns of a row of kv: per head [k^C | v]
 };
 
 // Keys and values of past tokens. A sequence owns whole blocks of KEY_BLOCK tokens; in a block keys stand transposed,

@@ -1,0 +1,147 @@
+// The loss of a token and the drawing of one: a warp a row of logits. No probabilities are stored: e_v = exp(z_v - max)
+// is computed again where it is needed.
+#pragma once
+#include "cuda/rows.cuh"
+
+namespace r1 {
+namespace {
+
+// The largest of value(0) .. value(n - 1), by the CPU's comparisons, so that even the sign of a zero is its own.
+template <class Value>
+__device__ float warp_maximum(int n, const Value& value) {
+    float best = value(0);
+    for (int i = lane_of_warp(); i < n; i += 32) {
+        const float x = value(i);
+        best = x > best ? x : best;
+    }
+    for (int half = 16; half >= 1; half /= 2) {
+        const float other = shuffle_down(best, half);
+        best = other > best ? other : best;
+    }
+    return shuffle(best, 0);
+}
+
+// This lane's chain of a sum.
+template <class Value>
+__device__ float lane_sum(int n, const Value& value) {
+    float chain = 0;
+    for (int i = lane_of_warp(); i < n; i += 32) chain += value(i);
+    return chain;
+}
+
+__global__ void logprob(Ptr<float> logp, Ptr<float> entropy, Ptr<float> stats, Ptr<const float> logits, Ptr<const int> target, int N, int V,
+                        float inverse) {
+    const int n = row_of_warp();
+    if (n >= N) return;
+    const Ptr<const float> l = logits + int64_t(n) * V;
+    const float max = warp_maximum(V, [&](int v) { return l[v] * inverse; });
+    const float sum = join(lane_sum(V, [&](int v) { return exact::exp(l[v] * inverse - max); }));
+    float chain = 0;
+    for (int v = lane_of_warp(); v < V; v += 32) {
+        const float z = l[v] * inverse - max;
+        chain = exact::fma(exact::exp(z), z, chain);
+    }
+    const float inner = join(chain);
+    if (lane_of_warp() != 0) return;
+    logp[n] = (l[target[n]] * inverse - max) - exact::log(sum);
+    entropy[n] = exact::log(sum) - inner / sum;
+    stats[2 * n] = max, stats[2 * n + 1] = sum;
+}
+
+__global__ void logprob_gradient(Ptr<float> logits, Ptr<const float> dlogp, Ptr<const float> stats, Ptr<const int> target, int N, int V, float inverse) {
+    const int64_t i = index_of_thread();
+    if (i >= int64_t(N) * V) return;
+    const int64_t n = i / V;
+    const float d = dlogp[n] * inverse, factor = -d / stats[2 * n + 1];
+    const float slope = factor * exact::exp(logits[i] * inverse - stats[2 * n]);
+    logits[i] = target[n] == i % V ? slope + d : slope;
+}
+
+void logprob_forward(float* logp, float* entropy, float* stats, const float* logits, const int* target, int N, int V, float inverse_temperature) {
+    if (N > 0) launch(logprob, rows_grid(N), Dim{32 * WARPS})(logp, entropy, stats, logits, target, N, V, inverse_temperature);
+}
+void logprob_backward(float* logits, const float* dlogp, const float* stats, const int* target, int N, int V, float inverse_temperature) {
+    if (N > 0) launch(logprob_gradient, elements_grid(int64_t(N) * V), Dim{256})(logits, dlogp, stats, target, N, V, inverse_temperature);
+}
+
+// ---- sampling
+
+// A token in the order of the nucleus: by e, largest first, and by index among equals.
+struct Ranked {
+    float e;
+    int v;
+};
+__device__ bool before(Ranked a, Ranked b) { return a.e != b.e ? a.e > b.e : a.v < b.v; }
+
+// The first token after `last` in that order; v = V if there is none.
+template <class Value>
+__device__ Ranked next_best(Ranked last, int V, const Value& e) {
+    Ranked best = {-1, V};
+    for (int v = lane_of_warp(); v < V; v += 32) {
+        const Ranked here = {e(v), v};
+        if (before(last, here) && before(here, best)) best = here;
+    }
+    for (int mask = 16; mask >= 1; mask /= 2) {
+        const Ranked other = {shuffle_xor(best.e, mask), shuffle_xor(best.v, mask)};
+        if (before(other, best)) best = other;
+    }
+    return best;
+}
+
+__global__ void draw(Ptr<int> token, Ptr<float> logp, Ptr<const float> logits, Ptr<const float> uniform, int N, int V, float inverse_temperature,
+                     float top_p) {
+    const int n = row_of_warp();
+    if (n >= N) return;
+    const float inverse = inverse_temperature > 0 ? inverse_temperature : 1.0f;
+    const Ptr<const float> l = logits + int64_t(n) * V;
+    const float max = warp_maximum(V, [&](int v) { return l[v] * inverse; });
+    const auto all = [&](int v) { return exact::exp(l[v] * inverse - max); };
+    float chain = lane_sum(V, all), sum = join(chain), total = sum;
+    Ranked last = {-1, V};                           // of the nucleus: all tokens
+    int chosen = 0;
+    if (inverse_temperature <= 0) {
+        chosen = next_best({__builtin_inff(), -1}, V, all).v;
+    } else {
+        if (top_p < 1) {
+            last = next_best({__builtin_inff(), -1}, V, all);
+            for (float mass = last.e; mass < top_p * total; mass += last.e) {
+                const Ranked next = next_best(last, V, all);
+                if (next.v == V) break;
+                last = next;
+            }
+        }
+        const auto kept = [&](int v) {
+            const float e = all(v);
+            return before(last, {e, v}) ? 0.0f : e;
+        };
+        if (top_p < 1) chain = lane_sum(V, kept), total = join(chain);
+        // Lane by lane, 0, 32, 64, ..., 1, 33, ...: the lane's sums skip most tokens. Every lane of the warp does the same.
+        const float threshold = uniform[n] * total;
+        float passed = 0, previous = 0;
+        int lane = -1;
+        bool found = false;
+        for (int k = 0; k < 32; ++k) {
+            const float s = shuffle(chain, k);
+            if (found || k >= V || s <= 0) continue;
+            if (lane >= 0) passed += previous;
+            lane = k, previous = s, found = passed + s > threshold;
+        }
+        chosen = lane;
+        found = false;
+        for (int v = lane; v < V && !found; v += 32) {
+            const float e = kept(v);
+            if (e <= 0) continue;
+            chosen = v, passed += e, found = passed > threshold;
+        }
+    }
+    if (lane_of_warp() != 0) return;
+    token[n] = chosen;
+    logp[n] = (l[chosen] * inverse - max) - exact::log(sum);
+}
+
+void sample(int* token, float* logp, const float* logits, const float* uniform, int N, int V, float inverse_temperature, float top_p) {
+    if (N > 0) launch(draw, rows_grid(N), Dim{32 * WARPS})(token, logp, logits, uniform, N, V, inverse_temperature, top_p);
+}
+
+}  // namespace
+}  // namespace r1
