@@ -55,7 +55,8 @@ const Ops gpu = kernel_table("emulated");
 }  // namespace
 
 TEST_CASE("kernels: products") {
-    for (const auto& [N, I, O] : {std::array{1, 1, 1}, {1, 33, 65}, {31, 16, 32}, {32, 17, 31}, {33, 5, 64}, {70, 40, 129}, {64, 64, 64}, {3, 0, 5}, {128, 20, 7}}) {
+    for (const auto& shape : {std::array{1, 1, 1}, {1, 33, 65}, {31, 16, 32}, {32, 17, 31}, {33, 5, 64}, {70, 40, 129}, {64, 64, 64}, {3, 0, 5}, {128, 20, 7}}) {
+        const int N = shape[0], I = shape[1], O = shape[2];
         const std::string what = std::to_string(N) + " " + std::to_string(I) + " " + std::to_string(O);
         auto x = floats(N * (I + 3)), w = floats(I * O), y = floats(N * (O + 2)), base = floats(N * O), dw = floats(I * O), dx = floats(N * (I + 3));
         same("forward " + what, [&] { cpu.matmul_forward(y.host.data(), O + 2, base.host.data(), O, x.host.data(), I + 3, w.host.data(), N, I, O); },
