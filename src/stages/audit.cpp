@@ -153,7 +153,7 @@ void print_settings(const GrpoMath& m) {
 
 double share_of_loss(const AuditedAnswer<double>& a, int t, const GrpoMath& math) {
     if (!a.counts) return 0;
-    return -a.weight * (a.terms[t].policy - (math.kl_in == KlIn::loss ? math.beta : 0) * a.terms[t].kl);
+    return 0.0 - a.weight * (a.terms[t].policy - (math.kl_in == KlIn::loss ? math.beta : 0) * a.terms[t].kl);
 }
 
 void print_tokens(const AuditAnswer<double>& answer, const AuditedAnswer<double>& a, const GrpoMath& math, const Audited<double>& all, int g, int i) {
@@ -365,14 +365,14 @@ void print_logits(const RunStep& run, const Audited<double>& a, int answer, int 
         double rest = 1, sum = 0;
         bool among = false;
         const auto row = [&](const std::string& text, double p, bool own) {
-            const double d = slope * ((own ? 1 : 0) - p) / run.temperature;
+            const double d = slope * ((own ? 1 : 0) - p) / run.temperature + 0.0;  // and no -0
             std::printf("    %s %12.6g %+14.6e%s\n", padded(printable(text), 14).c_str(), p, d, own ? "   the sampled token" : "");
             rest -= p, sum += d, among |= own;
         };
         for (const auto& c : recorded.candidates[t]) row(c.text, c.p, c.id == recorded.ids[t]);
         if (!among) row(o.tokens[t], std::exp(o.logp[t]), true);
         std::printf("    %s %12.6g %+14.6e   together: each loses or gains by its own p(v)\n", padded("all others", 14).c_str(), std::max(0.0, rest),
-                    -slope * std::max(0.0, rest) / run.temperature);
+                    0.0 - slope * std::max(0.0, rest) / run.temperature);
         std::printf("    %s %12s %+14.1e   0 but for the rounding of p\n", padded("sum", 14).c_str(), "", sum - slope * std::max(0.0, rest) / run.temperature);
         return;
     }
