@@ -193,7 +193,7 @@ struct Grpo {
                 s.clipped_low += term.clipped < 0, s.clipped_high += term.clipped > 0, ++s.tokens;
             }
             s.policy_weighted = -weight * s.policy;
-            s.kl_weighted = o.math.kl_in == KlIn::loss ? weight * o.math.beta * s.kl : 0;
+            s.kl_weighted = o.math.kl_in == KlIn::loss ? weight * float(o.math.beta) * s.kl : 0;  // as the slope has it
         });
         return apply(trainer, lr, minibatch.size());
     }
