@@ -228,7 +228,7 @@ double float_difference(const AuditBatch<double>& batch, const Audited<double>& 
     return worst;
 }
 
-bool is_cut(const AuditBatch<double>& batch) {
+bool is_cut(const AuditBatch<double>& batch, const GrpoMath& math) {
     for (const auto& group : batch.groups)
         for (const auto& a : group.answers) {
             double ratio = 0, ref = 0;
@@ -237,7 +237,7 @@ bool is_cut(const AuditBatch<double>& batch) {
                 if (std::fabs(r) > EXP_CUT || std::fabs(d) > EXP_CUT) return true;
                 ratio += r, ref += d;
             }
-            if (std::fabs(ratio) > EXP_CUT || std::fabs(ref) > EXP_CUT) return true;
+            if ((math.ratio == Ratio::whole && std::fabs(ratio) > EXP_CUT) || (math.kl_over == KlOver::answer && std::fabs(ref) > EXP_CUT)) return true;
         }
     return false;
 }
@@ -253,7 +253,7 @@ void print_totals(const AuditBatch<double>& batch, const Audited<double>& a, con
                 100 * a.clip_high, a.ratio_mean, a.kl_mean, gradient_norm(a));
     if (on_policy && !of_run && a.tokens > 0 && std::fabs(a.policy_loss) < 1e-12)
         std::printf("  On policy every ratio is 1, and the advantages of a group sum to 0: the policy loss says nothing, its gradient does.\n");
-    if (is_cut(batch)) std::printf("  Somewhere a difference of log-probabilities is beyond %d: exp of it is cut there.\n", EXP_CUT);
+    if (is_cut(batch, math)) std::printf("  Somewhere a difference of log-probabilities is beyond %d: exp of it is cut there.\n", EXP_CUT);
     std::printf("  In float, as training computes it, the largest difference is %.2e (relative above 1).\n\n", float_difference(batch, a, math));
 }
 
