@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdarg>
 #include <cstdio>
+#include <map>
 
 #include "base/check.h"
 #include "stages/audit_page.h"
@@ -23,23 +24,11 @@ std::string format(const char* pattern, ...) {
     return text;
 }
 
-// The audit of a run's own numbers: each answer went into one minibatch, and is weighed with the N and L of that. The
-// losses are means over the updates, as in metrics.jsonl.
-Audited<double> audit_run(const RunStep& run) {
-    Audited<double> out = audit(run.batch, run.math);
-    out.policy_loss = out.kl_loss = 0;
-    for (size_t g = 0; g < run.recorded.size(); ++g)
-        for (size_t i = 0; i < run.recorded[g].size(); ++i) {
-            AuditedAnswer<double>& a = out.groups[g].answers[i];
-            if (!a.counts || a.terms.empty()) continue;
-            a.weight = token_weight(int(a.terms.size()), run.recorded[g][i].batch_answers, run.recorded[g][i].batch_tokens, run.math);
-            for (const auto& term : a.terms) {
-                out.policy_loss -= a.weight * term.policy / run.updates;
-                if (run.math.kl_in == KlIn::loss) out.kl_loss += a.weight * run.math.beta * term.kl / run.updates;
-            }
-        }
-    out.loss = out.policy_loss + out.kl_loss;
-    return out;
+// A part of a larger batch becomes a batch by itself.
+void detach(AuditBatch<double>& batch) {
+    batch.updates = 1, batch.deviation = -1;
+    for (auto& group : batch.groups)
+        for (auto& a : group.answers) a.N = a.L = 0;
 }
 
 bool needs_reference(const GrpoMath& math) { return math.kl != Kl::none && math.beta != 0; }
@@ -330,13 +319,10 @@ void print_run(const RunStep& run, const Audited<double>& a) {
             worst = std::max(worst, std::fabs(a.groups[g].answers[i].advantage - run.recorded[g][i].advantage));
     std::printf("step %lld: %zu groups were recorded, %d answers; each is weighed with the N and L of the minibatch that it went into\n",
                 (long long)run.step, run.recorded.size(), answers);
-    for (int update = 0; update < run.updates; ++update)
-        for (const auto& group : run.recorded) {
-            const auto one = std::find_if(group.begin(), group.end(), [&](const RecordedAnswer& r) { return r.update == update; });
-            if (one == group.end()) continue;
-            std::printf("  update %d: N = %g, L = %g\n", update + 1, one->batch_answers, one->batch_tokens);
-            break;
-        }
+    std::map<int, const AuditAnswer<double>*> one_of;  // each update
+    for (size_t g = 0; g < run.recorded.size(); ++g)
+        for (size_t i = 0; i < run.recorded[g].size(); ++i) one_of[run.recorded[g][i].update] = &run.batch.groups[g].answers[i];
+    for (const auto& [update, one] : one_of) std::printf("  update %d: N = %g, L = %g\n", update + 1, one->N, one->L);
     std::printf("Advantages computed anew differ from those that training used, in float, by at most %.1e.\n", worst);
     const json& m = run.metrics;
     const auto value = [&](const char* key) { return m.contains(key) && m[key].is_number() ? m[key].get<double>() : std::nan(""); };
@@ -470,10 +456,10 @@ void audit_command(const AuditOptions& o) {
     else run = read_run(o.run, o.step);
     // With settings of the asker's own a run's groups are a batch by themselves: nobody knows what else would count.
     const bool as_trained = !o.run.empty() && o.preset.empty() && o.math.empty();
-    if (!as_trained) run.batch.answers = 0;
+    if (!as_trained) detach(run.batch);
     const AuditBatch<double>& batch = run.batch;
     const GrpoMath math = settings_of(o, run);
-    const Audited<double> audited = as_trained ? audit_run(run) : audit(batch, math);
+    const Audited<double> audited = audit(batch, math);
     const std::string title = o.run.empty() ? o.file : o.run + ", step " + std::to_string(run.step);
     bool finite = std::isfinite(audited.loss);
     each_slope(audited, [&](int g, int i, int t) { finite &= std::isfinite(audited.gradient(g, i, t)); });

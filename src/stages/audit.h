@@ -19,6 +19,7 @@ struct AuditAnswer {
     std::vector<std::string> tokens;             // texts; may be empty
     std::string name;                            // what it is called in print
     bool has_old = true, has_ref = true;         // else logp stands there
+    double N = 0, L = 0;                         // answers and tokens of the minibatch it was in; 0: of this batch
     int length() const { return int(logp.size()); }
 };
 
@@ -37,9 +38,9 @@ template <class T>
 struct AuditBatch {
     std::vector<AuditGroup<T>> groups;
     double epsilon = -1, beta = -1;              // what the file sets, or -1
-    // A part of a larger batch: the answers and tokens that all of it counts. 0: these groups are all.
-    double answers = 0, tokens = 0;
-    double batch_deviation = 0;                  // of the larger batch's rewards, for SpreadOver::batch
+    // Of a part of a larger batch, whose losses are means over its updates:
+    int updates = 1;
+    double deviation = -1;                       // of all its rewards, for SpreadOver::batch; -1: of these
 };
 
 template <class T>
@@ -91,8 +92,7 @@ Audited<T> audit(const AuditBatch<T>& batch, const GrpoMath& math) {
         }
         all_values.insert(all_values.end(), value.begin(), value.end());
     }
-    const T of_batch = batch.answers > 0 ? T(batch.batch_deviation)
-                                         : deviation(all_values.data(), int(all_values.size()), math);
+    const T of_batch = batch.deviation >= 0 ? T(batch.deviation) : deviation(all_values.data(), int(all_values.size()), math);
 
     for (size_t g = 0; g < batch.groups.size(); ++g) {
         const AuditGroup<T>& group = batch.groups[g];
@@ -126,16 +126,18 @@ Audited<T> audit(const AuditBatch<T>& batch, const GrpoMath& math) {
             if (a.counts) out.answers += 1, out.tokens += answer.length();
         }
     }
-    if (batch.answers > 0) out.answers = batch.answers, out.tokens = batch.tokens;
 
     double count = 0;
     for (size_t g = 0; g < batch.groups.size(); ++g)
-        for (AuditedAnswer<T>& a : out.groups[g].answers) {
+        for (size_t i = 0; i < batch.groups[g].answers.size(); ++i) {
+            const AuditAnswer<T>& answer = batch.groups[g].answers[i];
+            AuditedAnswer<T>& a = out.groups[g].answers[i];
             if (!a.counts || a.terms.empty()) continue;
-            a.weight = token_weight(int(a.terms.size()), out.answers, out.tokens, math);
+            a.weight = token_weight(answer.length(), answer.N > 0 ? answer.N : out.answers, answer.N > 0 ? answer.L : out.tokens, math);
+            const double weight = a.weight / batch.updates;
             for (const TokenTerm<T>& term : a.terms) {
-                out.policy_loss -= T(a.weight) * term.policy;
-                if (math.kl_in == KlIn::loss) out.kl_loss += T(a.weight * math.beta) * term.kl;
+                out.policy_loss -= T(weight) * term.policy;
+                if (math.kl_in == KlIn::loss) out.kl_loss += T(weight * math.beta) * term.kl;
                 out.clip_low += term.clipped < 0, out.clip_high += term.clipped > 0, ++count;
                 out.kl_mean += real_part(term.kl), out.ratio_mean += real_part(term.ratio);
             }
@@ -149,15 +151,14 @@ Audited<T> audit(const AuditBatch<T>& batch, const GrpoMath& math) {
 template <class To, class From>
 AuditBatch<To> converted(const AuditBatch<From>& batch) {
     AuditBatch<To> out;
-    out.epsilon = batch.epsilon, out.beta = batch.beta, out.answers = batch.answers, out.tokens = batch.tokens;
-    out.batch_deviation = batch.batch_deviation;
+    out.epsilon = batch.epsilon, out.beta = batch.beta, out.updates = batch.updates, out.deviation = batch.deviation;
     for (const AuditGroup<From>& group : batch.groups) {
         AuditGroup<To>& g = out.groups.emplace_back();
         g.name = group.name;
         for (const AuditAnswer<From>& a : group.answers) {
             const auto as = [](const std::vector<From>& v) { return std::vector<To>(v.begin(), v.end()); };
             g.answers.push_back({a.reward, a.steps, a.truncated, as(a.logp), as(a.logp_old), as(a.logp_ref),
-                                 as(a.logp_sampler), a.tokens, a.name, a.has_old, a.has_ref});
+                                 as(a.logp_sampler), a.tokens, a.name, a.has_old, a.has_ref, a.N, a.L});
         }
     }
     return out;
@@ -172,7 +173,6 @@ AuditBatch<double> read_audit(const std::string& path);
 // A step that a run of r1 grpo recorded.
 struct RecordedAnswer {
     int update = 0;                              // the minibatch it went into, from 0
-    double batch_answers = 0, batch_tokens = 0;  // N and L there
     double advantage = 0;                        // as training used it, in float
     std::vector<int> ids;                        // of its tokens
     struct Candidate {
@@ -187,7 +187,6 @@ struct RunStep {
     std::vector<std::vector<RecordedAnswer>> recorded;  // by group and answer
     GrpoMath math;
     double temperature = 1;
-    int updates = 1;
     int64_t step = 0;
     json metrics;                                // of the whole step; null if there are none
 };

@@ -97,8 +97,6 @@ RecordedAnswer recorded_of(const json& line, int length, const std::string& wher
     const char* const mend = "run r1 grpo again";
     RecordedAnswer a;
     a.update = int(integer_of(line, "update", where, 0));
-    a.batch_answers = number_of(member(line, "batch_answers", where, mend), where + " batch_answers", 0, 1e12);
-    a.batch_tokens = number_of(member(line, "batch_tokens", where, mend), where + " batch_tokens", 0, 1e12);
     a.advantage = number_of(member(line, "advantage", where, mend), where + " advantage");
     for (const json& id : list_of(line, "ids", where, mend)) a.ids.push_back(int(number_of(id, where + " ids", 0, 1e9)));
     for (const json& place : list_of(line, "candidates", where, mend)) {
@@ -147,7 +145,7 @@ RunStep read_run(const std::string& folder, int64_t step) {
     const json options = read_json(options_path);
     out.math = math_from_json(member(options, "math", options_path, "give the folder that r1 grpo wrote"), options_path);
     out.temperature = number_of(member(options, "temperature", options_path, "let r1 grpo write it"), options_path + " temperature", 1e-6);
-    out.updates = int(integer_of(options, "updates", options_path, 1));
+    out.batch.updates = int(integer_of(options, "updates", options_path, 1));
 
     std::vector<std::pair<int64_t, json>> lines;  // with their numbers
     std::vector<int64_t> steps;
@@ -178,11 +176,11 @@ RunStep read_run(const std::string& folder, int64_t step) {
         const json& finished = member(line, "finished", where, "let r1 grpo write it");
         if (!finished.is_boolean() || a.tokens.empty() != a.logp.empty()) fail("\"finished\" or \"pieces\" are not as r1 grpo writes them", where, "run it again");
         a.truncated = !finished.get<bool>();
+        a.N = number_of(member(line, "batch_answers", where, "run r1 grpo again"), where + " batch_answers", 0, 1e12);
+        a.L = number_of(member(line, "batch_tokens", where, "run r1 grpo again"), where + " batch_tokens", 0, 1e12);
+        out.batch.deviation = number_of(member(line, "batch_deviation", where, "run r1 grpo again"), where + " batch_deviation", 0);
         out.recorded.back().push_back(recorded_of(line, a.length(), where));
         out.batch.groups.back().answers.push_back(std::move(a));
-        // Its deviation is that of the whole step; N and L are each answer's own, in `recorded`.
-        out.batch.answers = out.batch.tokens = 1;
-        out.batch.batch_deviation = number_of(member(line, "batch_deviation", where, "run r1 grpo again"), where + " batch_deviation", 0);
     }
     if (exists(folder + "/metrics.jsonl"))
         read_json_lines(folder + "/metrics.jsonl", [&](const json& line, int64_t) {
