@@ -7,10 +7,10 @@
 namespace r1 {
 namespace {
 
-constexpr int MOST_SLICES = 8;                   // of 32 channels: heads of up to 256
+constexpr int MOST_SLICES = 8; // of 32 channels: heads of up to 256
 
-__global__ void write_cache(Ptr<float> k_cache, Ptr<float> v_cache, Ptr<const float> kv, Ptr<const float> k_shared, int ld_shared, Ptr<const int> block,
-                            Ptr<const int> position, int N, Heads heads) {
+__global__ void write_cache(Ptr<float> k_cache, Ptr<float> v_cache, Ptr<const float> kv, Ptr<const float> k_shared,
+                            int ld_shared, Ptr<const int> block, Ptr<const int> position, int N, Heads heads) {
     const int64_t i = index_of_thread(), channels = heads.keys() + heads.values(), n = i / channels;
     if (n >= N) return;
     const int64_t at = int64_t(block[n]) * KEY_BLOCK + position[n];
@@ -25,18 +25,21 @@ __global__ void write_cache(Ptr<float> k_cache, Ptr<float> v_cache, Ptr<const fl
     }
 }
 
-__global__ void attend(Ptr<float> o, Ptr<float> stats, Ptr<const float> q, Ptr<const float> k_cache, Ptr<const float> v_cache, Ptr<const int> block,
-                       Ptr<const int> position, int N, Heads heads) {
-    const int row = row_of_warp(), n = row / heads.H, h = row % heads.H, g = h / (heads.H / heads.H_kv), lane = lane_of_warp();
+__global__ void attend(Ptr<float> o, Ptr<float> stats, Ptr<const float> q, Ptr<const float> k_cache,
+                       Ptr<const float> v_cache, Ptr<const int> block, Ptr<const int> position, int N, Heads heads) {
+    const int row = row_of_warp(), n = row / heads.H, h = row % heads.H, g = h / (heads.H / heads.H_kv),
+              lane = lane_of_warp();
     if (n >= N) return;
     const int T = position[n] + 1;
     const Ptr<const float> qh = q + (int64_t(n) * heads.H + h) * heads.D_k();
-    const Ptr<const float> k = k_cache + int64_t(block[n]) * KEY_BLOCK * heads.keys(), v = v_cache + int64_t(block[n]) * KEY_BLOCK * heads.values();
+    const Ptr<const float> k = k_cache + int64_t(block[n]) * KEY_BLOCK * heads.keys(),
+                           v = v_cache + int64_t(block[n]) * KEY_BLOCK * heads.values();
     const auto score = [&](int t) {
         const int64_t at = int64_t(t / KEY_BLOCK) * KEY_BLOCK * heads.keys() + t % KEY_BLOCK;
         float s = 0;
         for (int d = 0; d < heads.own; ++d) s = exact::fma(qh[d], k[at + (g * heads.own + d) * KEY_BLOCK], s);
-        for (int d = 0; d < heads.shared; ++d) s = exact::fma(qh[heads.own + d], k[at + (heads.H_kv * heads.own + d) * KEY_BLOCK], s);
+        for (int d = 0; d < heads.shared; ++d)
+            s = exact::fma(qh[heads.own + d], k[at + (heads.H_kv * heads.own + d) * KEY_BLOCK], s);
         return s * heads.scale;
     };
     const float max = warp_maximum(T, score);
@@ -52,7 +55,8 @@ __global__ void attend(Ptr<float> o, Ptr<float> stats, Ptr<const float> q, Ptr<c
         }
     }
     const float total = join(chain);
-    for (int d = lane, i = 0; d < heads.D_v; d += 32, ++i) o[(int64_t(n) * heads.H + h) * heads.D_v + d] = sum[i] / total;
+    for (int d = lane, i = 0; d < heads.D_v; d += 32, ++i)
+        o[(int64_t(n) * heads.H + h) * heads.D_v + d] = sum[i] / total;
     if (lane == 0) stats[2 * row] = max, stats[2 * row + 1] = total;
 }
 
@@ -86,7 +90,8 @@ struct HeadOfSequence {
         if (t > i) return {0, 0};
         float s = 0, dp = 0;
         for (int d = 0; d < heads.own; ++d) s = exact::fma(q[query_at(i) + d], kv[key_at(t) + d], s);
-        for (int d = 0; d < heads.shared; ++d) s = exact::fma(q[query_at(i) + heads.own + d], k_shared[int64_t(t) * ld_shared + d], s);
+        for (int d = 0; d < heads.shared; ++d)
+            s = exact::fma(q[query_at(i) + heads.own + d], k_shared[int64_t(t) * ld_shared + d], s);
         for (int d = 0; d < heads.D_v; ++d) dp = exact::fma(do_[output_at(i) + d], kv[key_at(t) + heads.own + d], dp);
         const int64_t at = (int64_t(i) * heads.H + h) * 2;
         const float p = exact::exp(s * heads.scale - stats[at]) / stats[at + 1];
@@ -105,8 +110,15 @@ struct AttentionGradient {
     Ptr<const int> offsets;
     Heads heads;
     __device__ HeadOfSequence head(int64_t first, int h) const {
-        return {q + first * heads.H * heads.D_k(), kv + first * heads.kv(), k_shared ? k_shared + first * ld_shared : k_shared,
-                do_ + first * heads.H * heads.D_v, o + first * heads.H * heads.D_v, stats + first * heads.H * 2, ld_shared, h, heads};
+        return {q + first * heads.H * heads.D_k(),
+                kv + first * heads.kv(),
+                k_shared ? k_shared + first * ld_shared : k_shared,
+                do_ + first * heads.H * heads.D_v,
+                o + first * heads.H * heads.D_v,
+                stats + first * heads.H * 2,
+                ld_shared,
+                h,
+                heads};
     }
 };
 
@@ -127,10 +139,14 @@ __device__ void query_gradient(const AttentionGradient& a) {
                 const int t = t0 + j;
                 if (t >= keys) continue;
                 for (int d = lane, s = 0; d < heads.D_k(); d += 32, ++s)
-                    sum[s] = exact::fma(ds, d < heads.own ? head.kv[head.key_at(t) + d] : head.k_shared[int64_t(t) * head.ld_shared + d - heads.own], sum[s]);
+                    sum[s] = exact::fma(ds,
+                                        d < heads.own ? head.kv[head.key_at(t) + d]
+                                                      : head.k_shared[int64_t(t) * head.ld_shared + d - heads.own],
+                                        sum[s]);
             }
         }
-        for (int d = lane, s = 0; d < heads.D_k(); d += 32, ++s) a.dq[int64_t(first) * heads.H * heads.D_k() + head.query_at(i) + d] = sum[s];
+        for (int d = lane, s = 0; d < heads.D_k(); d += 32, ++s)
+            a.dq[int64_t(first) * heads.H * heads.D_k() + head.query_at(i) + d] = sum[s];
     }
 }
 
@@ -142,7 +158,8 @@ __device__ void key_gradient(const AttentionGradient& a) {
     for (int row = row_of_warp(); row < T * each; row += int(gridDim.x) * WARPS) {
         const int t = row / each, g = row % each;
         const bool shares = g == heads.H_kv;
-        const int begin = shares ? 0 : g * per_group, end = shares ? heads.H : begin + per_group, channels = shares ? heads.shared : width;
+        const int begin = shares ? 0 : g * per_group, end = shares ? heads.H : begin + per_group,
+                  channels = shares ? heads.shared : width;
         float sum[MOST_SLICES] = {};
         for (int h = begin; h < end; ++h) {
             const HeadOfSequence head = a.head(first, h);
@@ -169,34 +186,41 @@ __device__ void key_gradient(const AttentionGradient& a) {
 
 // ---- the operations
 
-void cache_write(float* k_cache, float* v_cache, const float* kv, const float* k_shared, int ld_shared, const int* block, const int* position, int N,
-                 Heads heads) {
+void cache_write(float* k_cache, float* v_cache, const float* kv, const float* k_shared, int ld_shared,
+                 const int* block, const int* position, int N, Heads heads) {
     const int64_t elements = int64_t(N) * (heads.keys() + heads.values());
-    if (N > 0) launch(write_cache, elements_grid(elements), Dim{256})(k_cache, v_cache, kv, k_shared, ld_shared, block, position, N, heads);
+    if (N > 0)
+        launch(write_cache, elements_grid(elements), Dim{256})(k_cache, v_cache, kv, k_shared, ld_shared, block,
+                                                               position, N, heads);
 }
-void attention_forward(float* o, float* stats, const float* q, const float* k_cache, const float* v_cache, const int* block, const int* position, int N,
-                       Heads heads) {
-    if (N > 0) launch(attend, rows_grid(N * heads.H), Dim{32 * WARPS})(o, stats, q, k_cache, v_cache, block, position, N, heads);
+void attention_forward(float* o, float* stats, const float* q, const float* k_cache, const float* v_cache,
+                       const int* block, const int* position, int N, Heads heads) {
+    if (N > 0)
+        launch(attend, rows_grid(N * heads.H), Dim{32 * WARPS})(o, stats, q, k_cache, v_cache, block, position, N,
+                                                                heads);
 }
 
 // Sequences' lengths are known on the device only: so many blocks share each.
 constexpr unsigned SEQUENCE_BLOCKS = 16;
 
-__global__ void attention_gradient(Ptr<float> dq, Ptr<float> dkv, Ptr<float> dk_shared, int ldd_shared, Ptr<const float> do_, Ptr<const float> o,
-                                   Ptr<const float> stats, Ptr<const float> q, Ptr<const float> kv, Ptr<const float> k_shared, int ld_shared,
+__global__ void attention_gradient(Ptr<float> dq, Ptr<float> dkv, Ptr<float> dk_shared, int ldd_shared,
+                                   Ptr<const float> do_, Ptr<const float> o, Ptr<const float> stats, Ptr<const float> q,
+                                   Ptr<const float> kv, Ptr<const float> k_shared, int ld_shared,
                                    Ptr<const int> offsets, Heads heads, bool of_keys) {
-    const AttentionGradient a = {dq, dkv, dk_shared, ldd_shared, do_, o, stats, q, kv, k_shared, ld_shared, offsets, heads};
+    const AttentionGradient a = {dq, dkv, dk_shared, ldd_shared, do_,     o,    stats,
+                                 q,  kv,  k_shared,  ld_shared,  offsets, heads};
     if (of_keys) key_gradient(a);
     else query_gradient(a);
 }
 
-void attention_backward(float* dq, float* dkv, float* dk_shared, int ldd_shared, const float* do_, const float* o, const float* stats, const float* q,
-                        const float* kv, const float* k_shared, int ld_shared, const int* offsets, int B, Heads heads) {
+void attention_backward(float* dq, float* dkv, float* dk_shared, int ldd_shared, const float* do_, const float* o,
+                        const float* stats, const float* q, const float* kv, const float* k_shared, int ld_shared,
+                        const int* offsets, int B, Heads heads) {
     if (B == 0) return;
     for (const bool of_keys : {false, true})
-        launch(attention_gradient, Dim{SEQUENCE_BLOCKS, unsigned(B)}, Dim{32 * WARPS})(dq, dkv, dk_shared, ldd_shared, do_, o, stats, q, kv, k_shared,
-                                                                                      ld_shared, offsets, heads, of_keys);
+        launch(attention_gradient, Dim{SEQUENCE_BLOCKS, unsigned(B)}, Dim{32 * WARPS})(
+            dq, dkv, dk_shared, ldd_shared, do_, o, stats, q, kv, k_shared, ld_shared, offsets, heads, of_keys);
 }
 
-}  // namespace
-}  // namespace r1
+} // namespace
+} // namespace r1

@@ -33,7 +33,8 @@ struct Choice {
     }
 };
 
-__global__ void route(Ptr<float> score, Ptr<int> expert, Ptr<float> gate, Ptr<const float> logits, Ptr<const float> bias, int N, Routing r) {
+__global__ void route(Ptr<float> score, Ptr<int> expert, Ptr<float> gate, Ptr<const float> logits,
+                      Ptr<const float> bias, int N, Routing r) {
     const int64_t n = index_of_thread();
     if (n >= N) return;
     for (int e = 0; e < r.E; ++e) score[n * r.E + e] = exact::sigmoid(logits[n * r.E + e]);
@@ -59,8 +60,8 @@ __global__ void route(Ptr<float> score, Ptr<int> expert, Ptr<float> gate, Ptr<co
     }
 }
 
-__global__ void route_backward(Ptr<float> dlogits, Ptr<const float> dgate, Ptr<const float> dscore, Ptr<const float> score, Ptr<const int> expert, int N,
-                               Routing r) {
+__global__ void route_backward(Ptr<float> dlogits, Ptr<const float> dgate, Ptr<const float> dscore,
+                               Ptr<const float> score, Ptr<const int> expert, int N, Routing r) {
     const int64_t n = index_of_thread();
     if (n >= N) return;
     const Ptr<const float> s = score + n * r.E, dg = dgate + n * r.K;
@@ -70,13 +71,15 @@ __global__ void route_backward(Ptr<float> dlogits, Ptr<const float> dgate, Ptr<c
     float total = 0, inner = 0;
     for (int j = 0; j < r.K; ++j) total += s[chosen[j]];
     for (int j = 0; j < r.K; ++j) inner = exact::fma(dg[j], s[chosen[j]] / total, inner);
-    for (int j = 0; j < r.K; ++j) dl[chosen[j]] += r.normalise ? (dg[j] - inner) * r.scaling / total : dg[j] * r.scaling;
+    for (int j = 0; j < r.K; ++j)
+        dl[chosen[j]] += r.normalise ? (dg[j] - inner) * r.scaling / total : dg[j] * r.scaling;
     for (int e = 0; e < r.E; ++e) dl[e] *= s[e] * (1.0f - s[e]);
 }
 
 // A block a sequence, a thread an expert.
 constexpr int MOST_EXPERTS = 1024;
-__global__ void balance(Ptr<float> loss, Ptr<float> dscore, Ptr<const float> score, Ptr<const int> offsets, float alpha, float weight, Routing r) {
+__global__ void balance(Ptr<float> loss, Ptr<float> dscore, Ptr<const float> score, Ptr<const int> offsets, float alpha,
+                        float weight, Routing r) {
     SHARED(float, f, MOST_EXPERTS);
     SHARED(float, P, MOST_EXPERTS);
     const int b = int(blockIdx.x), first = offsets[b], end = offsets[b + 1], e = int(threadIdx.x);
@@ -113,7 +116,8 @@ __global__ void balance(Ptr<float> loss, Ptr<float> dscore, Ptr<const float> sco
 }
 
 // One block, a thread an expert: it counts its choices, then walks the list again and puts them in their places.
-__global__ void sort_choices(Ptr<int> source, Ptr<int> place, Ptr<int> offsets, Ptr<const int> expert, int choices, int E) {
+__global__ void sort_choices(Ptr<int> source, Ptr<int> place, Ptr<int> offsets, Ptr<const int> expert, int choices,
+                             int E) {
     SHARED(int, count, MOST_EXPERTS);
     const int e = int(threadIdx.x);
     int own = 0;
@@ -137,13 +141,15 @@ __global__ void gather_gradient(Ptr<float> dx, Ptr<const float> dxs, Ptr<const i
     const int64_t i = index_of_thread();
     for (int j = 0; j < K && i < int64_t(N) * C; ++j) dx[i] += dxs[int64_t(place[i / C * K + j]) * C + i % C];
 }
-__global__ void combine(Ptr<float> y, Ptr<const float> ys, Ptr<const float> gate, Ptr<const int> place, int N, int K, int C) {
+__global__ void combine(Ptr<float> y, Ptr<const float> ys, Ptr<const float> gate, Ptr<const int> place, int N, int K,
+                        int C) {
     const int64_t i = index_of_thread(), n = i / C;
-    for (int j = 0; j < K && i < int64_t(N) * C; ++j) y[i] = exact::fma(gate[n * K + j], ys[int64_t(place[n * K + j]) * C + i % C], y[i]);
+    for (int j = 0; j < K && i < int64_t(N) * C; ++j)
+        y[i] = exact::fma(gate[n * K + j], ys[int64_t(place[n * K + j]) * C + i % C], y[i]);
 }
 // A warp a choice.
-__global__ void combine_gradient(Ptr<float> dys, Ptr<float> dgate, Ptr<const float> dy, Ptr<const float> ys, Ptr<const float> gate, Ptr<const int> place,
-                                 int choices, int K, int C) {
+__global__ void combine_gradient(Ptr<float> dys, Ptr<float> dgate, Ptr<const float> dy, Ptr<const float> ys,
+                                 Ptr<const float> gate, Ptr<const int> place, int choices, int K, int C) {
     const int i = row_of_warp();
     if (i >= choices) return;
     const int64_t at = int64_t(place[i]) * C;
@@ -160,10 +166,12 @@ unsigned threads_for(int E) { return unsigned((E + 31) / 32 * 32); }
 void router_forward(float* score, int* expert, float* gate, const float* logits, const float* bias, int N, Routing r) {
     if (N > 0) launch(route, elements_grid(N), Dim{256})(score, expert, gate, logits, bias, N, r);
 }
-void router_backward(float* dlogits, const float* dgate, const float* dscore, const float* score, const int* expert, int N, Routing r) {
+void router_backward(float* dlogits, const float* dgate, const float* dscore, const float* score, const int* expert,
+                     int N, Routing r) {
     if (N > 0) launch(route_backward, elements_grid(N), Dim{256})(dlogits, dgate, dscore, score, expert, N, r);
 }
-void balance_loss(float* loss, float* dscore, const float* score, const int* offsets, int B, float alpha, float weight, Routing r) {
+void balance_loss(float* loss, float* dscore, const float* score, const int* offsets, int B, float alpha, float weight,
+                  Routing r) {
     if (B > 0) launch(balance, Dim{unsigned(B)}, Dim{threads_for(r.E)})(loss, dscore, score, offsets, alpha, weight, r);
 }
 void dispatch(int* source, int* place, int* offsets, const int* expert, int N, int E, int K) {
@@ -178,9 +186,11 @@ void gather_backward(float* dx, const float* dxs, const int* place, int N, int K
 void combine_forward(float* y, const float* ys, const float* gate, const int* place, int N, int K, int C) {
     if (N > 0) launch(combine, elements_grid(int64_t(N) * C), Dim{256})(y, ys, gate, place, N, K, C);
 }
-void combine_backward(float* dys, float* dgate, const float* dy, const float* ys, const float* gate, const int* place, int N, int K, int C) {
-    if (N > 0) launch(combine_gradient, rows_grid(N * K), Dim{32 * WARPS})(dys, dgate, dy, ys, gate, place, N * K, K, C);
+void combine_backward(float* dys, float* dgate, const float* dy, const float* ys, const float* gate, const int* place,
+                      int N, int K, int C) {
+    if (N > 0)
+        launch(combine_gradient, rows_grid(N * K), Dim{32 * WARPS})(dys, dgate, dy, ys, gate, place, N * K, K, C);
 }
 
-}  // namespace
-}  // namespace r1
+} // namespace
+} // namespace r1

@@ -29,8 +29,8 @@ __device__ float lane_sum(int n, const Value& value) {
     return chain;
 }
 
-__global__ void logprob(Ptr<float> logp, Ptr<float> entropy, Ptr<float> stats, Ptr<const float> logits, Ptr<const int> target, int N, int V,
-                        float inverse) {
+__global__ void logprob(Ptr<float> logp, Ptr<float> entropy, Ptr<float> stats, Ptr<const float> logits,
+                        Ptr<const int> target, int N, int V, float inverse) {
     const int n = row_of_warp();
     if (n >= N) return;
     const Ptr<const float> l = logits + int64_t(n) * V;
@@ -48,7 +48,8 @@ __global__ void logprob(Ptr<float> logp, Ptr<float> entropy, Ptr<float> stats, P
     stats[2 * n] = max, stats[2 * n + 1] = sum;
 }
 
-__global__ void logprob_gradient(Ptr<float> logits, Ptr<const float> dlogp, Ptr<const float> stats, Ptr<const int> target, int N, int V, float inverse) {
+__global__ void logprob_gradient(Ptr<float> logits, Ptr<const float> dlogp, Ptr<const float> stats,
+                                 Ptr<const int> target, int N, int V, float inverse) {
     const int64_t i = index_of_thread();
     if (i >= int64_t(N) * V) return;
     const int64_t n = i / V;
@@ -57,11 +58,16 @@ __global__ void logprob_gradient(Ptr<float> logits, Ptr<const float> dlogp, Ptr<
     logits[i] = target[n] == i % V ? slope + d : slope;
 }
 
-void logprob_forward(float* logp, float* entropy, float* stats, const float* logits, const int* target, int N, int V, float inverse_temperature) {
-    if (N > 0) launch(logprob, rows_grid(N), Dim{32 * WARPS})(logp, entropy, stats, logits, target, N, V, inverse_temperature);
+void logprob_forward(float* logp, float* entropy, float* stats, const float* logits, const int* target, int N, int V,
+                     float inverse_temperature) {
+    if (N > 0)
+        launch(logprob, rows_grid(N), Dim{32 * WARPS})(logp, entropy, stats, logits, target, N, V, inverse_temperature);
 }
-void logprob_backward(float* logits, const float* dlogp, const float* stats, const int* target, int N, int V, float inverse_temperature) {
-    if (N > 0) launch(logprob_gradient, elements_grid(int64_t(N) * V), Dim{256})(logits, dlogp, stats, target, N, V, inverse_temperature);
+void logprob_backward(float* logits, const float* dlogp, const float* stats, const int* target, int N, int V,
+                      float inverse_temperature) {
+    if (N > 0)
+        launch(logprob_gradient, elements_grid(int64_t(N) * V), Dim{256})(logits, dlogp, stats, target, N, V,
+                                                                          inverse_temperature);
 }
 
 // ---- sampling
@@ -88,8 +94,8 @@ __device__ Ranked next_best(Ranked last, int V, const Value& e) {
     return best;
 }
 
-__global__ void draw(Ptr<int> token, Ptr<float> logp, Ptr<const float> logits, Ptr<const float> uniform, int N, int V, float inverse_temperature,
-                     float top_p) {
+__global__ void draw(Ptr<int> token, Ptr<float> logp, Ptr<const float> logits, Ptr<const float> uniform, int N, int V,
+                     float inverse_temperature, float top_p) {
     const int n = row_of_warp();
     if (n >= N) return;
     const float inverse = inverse_temperature > 0 ? inverse_temperature : 1.0f;
@@ -97,7 +103,7 @@ __global__ void draw(Ptr<int> token, Ptr<float> logp, Ptr<const float> logits, P
     const float max = warp_maximum(V, [&](int v) { return l[v] * inverse; });
     const auto all = [&](int v) { return exact::exp(l[v] * inverse - max); };
     float chain = lane_sum(V, all), sum = join(chain), total = sum;
-    Ranked last = {-1, V};                           // of the nucleus: all tokens
+    Ranked last = {-1, V}; // of the nucleus: all tokens
     int chosen = 0;
     if (inverse_temperature <= 0) {
         chosen = next_best({__builtin_inff(), -1}, V, all).v;
@@ -139,9 +145,11 @@ __global__ void draw(Ptr<int> token, Ptr<float> logp, Ptr<const float> logits, P
     logp[n] = (l[chosen] * inverse - max) - exact::log(sum);
 }
 
-void sample(int* token, float* logp, const float* logits, const float* uniform, int N, int V, float inverse_temperature, float top_p) {
-    if (N > 0) launch(draw, rows_grid(N), Dim{32 * WARPS})(token, logp, logits, uniform, N, V, inverse_temperature, top_p);
+void sample(int* token, float* logp, const float* logits, const float* uniform, int N, int V, float inverse_temperature,
+            float top_p) {
+    if (N > 0)
+        launch(draw, rows_grid(N), Dim{32 * WARPS})(token, logp, logits, uniform, N, V, inverse_temperature, top_p);
 }
 
-}  // namespace
-}  // namespace r1
+} // namespace
+} // namespace r1

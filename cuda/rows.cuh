@@ -9,7 +9,7 @@
 namespace r1 {
 namespace {
 
-constexpr int WARPS = 4;                         // rows to a block
+constexpr int WARPS = 4; // rows to a block
 __device__ int row_of_warp() { return int(blockIdx.x) * WARPS + int(threadIdx.x) / 32; }
 __device__ int lane_of_warp() { return int(threadIdx.x) % 32; }
 __device__ int64_t index_of_thread() { return int64_t(blockIdx.x) * 256 + threadIdx.x; }
@@ -47,17 +47,19 @@ void embedding_backward(float* dtable, const float* dy, const int* token, int N,
 
 // ---- RMSNorm: a warp a row; the gain's gradient, a thread a channel
 
-__global__ void norm(Ptr<float> y, int ldy, Ptr<float> rstd, Ptr<const float> x, int ldx, Ptr<const float> g, int N, int C, float epsilon) {
+__global__ void norm(Ptr<float> y, int ldy, Ptr<float> rstd, Ptr<const float> x, int ldx, Ptr<const float> g, int N,
+                     int C, float epsilon) {
     const int n = row_of_warp();
-    if (n >= N) return;                          // the whole warp
+    if (n >= N) return; // the whole warp
     const Ptr<const float> xn = x + int64_t(n) * ldx;
     const float r = 1.0f / exact::sqrt(warp_dot(xn, xn, C) / float(C) + epsilon);
     if (lane_of_warp() == 0) rstd[n] = r;
     for (int c = lane_of_warp(); c < C; c += 32) y[int64_t(n) * ldy + c] = (xn[c] * r) * g[c];
 }
 
-__global__ void norm_backward_x(Ptr<float> dx, int lddx, Ptr<const float> base, int ldbase, Ptr<const float> dy, int lddy, Ptr<const float> x, int ldx,
-                                Ptr<const float> rstd, Ptr<const float> g, int N, int C) {
+__global__ void norm_backward_x(Ptr<float> dx, int lddx, Ptr<const float> base, int ldbase, Ptr<const float> dy,
+                                int lddy, Ptr<const float> x, int ldx, Ptr<const float> rstd, Ptr<const float> g, int N,
+                                int C) {
     const int n = row_of_warp();
     if (n >= N) return;
     const Ptr<const float> xn = x + int64_t(n) * ldx, dyn = dy + int64_t(n) * lddy;
@@ -70,7 +72,8 @@ __global__ void norm_backward_x(Ptr<float> dx, int lddx, Ptr<const float> base, 
     }
 }
 
-__global__ void norm_backward_g(Ptr<float> dg, Ptr<const float> dy, int lddy, Ptr<const float> x, int ldx, Ptr<const float> rstd, int N, int C) {
+__global__ void norm_backward_g(Ptr<float> dg, Ptr<const float> dy, int lddy, Ptr<const float> x, int ldx,
+                                Ptr<const float> rstd, int N, int C) {
     const int64_t c = index_of_thread();
     if (c >= C) return;
     float chain = dg[c];
@@ -78,19 +81,21 @@ __global__ void norm_backward_g(Ptr<float> dg, Ptr<const float> dy, int lddy, Pt
     dg[c] = chain;
 }
 
-void rmsnorm_forward(float* y, int ldy, float* rstd, const float* x, int ldx, const float* g, int N, int C, float epsilon) {
+void rmsnorm_forward(float* y, int ldy, float* rstd, const float* x, int ldx, const float* g, int N, int C,
+                     float epsilon) {
     if (N > 0) launch(norm, rows_grid(N), Dim{32 * WARPS})(y, ldy, rstd, x, ldx, g, N, C, epsilon);
 }
-void rmsnorm_backward(float* dx, int lddx, const float* base, int ldbase, float* dg, const float* dy, int lddy, const float* x, int ldx,
-                      const float* rstd, const float* g, int N, int C) {
+void rmsnorm_backward(float* dx, int lddx, const float* base, int ldbase, float* dg, const float* dy, int lddy,
+                      const float* x, int ldx, const float* rstd, const float* g, int N, int C) {
     if (N == 0) return;
-    launch(norm_backward_g, elements_grid(C), Dim{256})(dg, dy, lddy, x, ldx, rstd, N, C);  // first: dx may be dy
+    launch(norm_backward_g, elements_grid(C), Dim{256})(dg, dy, lddy, x, ldx, rstd, N, C); // first: dx may be dy
     launch(norm_backward_x, rows_grid(N), Dim{32 * WARPS})(dx, lddx, base, ldbase, dy, lddy, x, ldx, rstd, g, N, C);
 }
 
 // ---- rotation: a thread a pair
 
-__global__ void rotate(Ptr<float> x, int ldx, Ptr<const int> position, Ptr<const float> angles, int N, int heads, int stride, int D, float sign) {
+__global__ void rotate(Ptr<float> x, int ldx, Ptr<const int> position, Ptr<const float> angles, int N, int heads,
+                       int stride, int D, float sign) {
     const int64_t i = index_of_thread(), pairs = D / 2;
     if (i >= N * heads * pairs) return;
     const int64_t n = i / (heads * pairs), h = i / pairs % heads, at = n * ldx + h * stride + i % pairs * 2;
@@ -100,10 +105,14 @@ __global__ void rotate(Ptr<float> x, int ldx, Ptr<const int> position, Ptr<const
     x[at + 1] = exact::fma(a, sine, b * cosine);
 }
 void rope_forward(float* x, int ldx, const int* position, const float* angles, int N, int heads, int stride, int D) {
-    if (N > 0) launch(rotate, elements_grid(int64_t(N) * heads * (D / 2)), Dim{256})(x, ldx, position, angles, N, heads, stride, D, 1.0f);
+    if (N > 0)
+        launch(rotate, elements_grid(int64_t(N) * heads * (D / 2)), Dim{256})(x, ldx, position, angles, N, heads,
+                                                                              stride, D, 1.0f);
 }
 void rope_backward(float* dx, int lddx, const int* position, const float* angles, int N, int heads, int stride, int D) {
-    if (N > 0) launch(rotate, elements_grid(int64_t(N) * heads * (D / 2)), Dim{256})(dx, lddx, position, angles, N, heads, stride, D, -1.0f);
+    if (N > 0)
+        launch(rotate, elements_grid(int64_t(N) * heads * (D / 2)), Dim{256})(dx, lddx, position, angles, N, heads,
+                                                                              stride, D, -1.0f);
 }
 
 // ---- SwiGLU: a thread an element
@@ -150,11 +159,12 @@ void add(float* y, const float* x, int64_t n) {
     if (n > 0) launch(add_elements, elements_grid(n), Dim{256})(y, x, n);
 }
 void squares(float* partial, const float* x, int64_t n) {
-    if (n > 0) launch(square_blocks, rows_grid(int((n + SQUARES_BLOCK - 1) / SQUARES_BLOCK)), Dim{32 * WARPS})(partial, x, n);
+    if (n > 0)
+        launch(square_blocks, rows_grid(int((n + SQUARES_BLOCK - 1) / SQUARES_BLOCK)), Dim{32 * WARPS})(partial, x, n);
 }
 void adamw(float* w, float* m, float* v, const float* g, int64_t n, AdamW update) {
     if (n > 0) launch(adamw_elements, elements_grid(n), Dim{256})(w, m, v, g, n, update);
 }
 
-}  // namespace
-}  // namespace r1
+} // namespace
+} // namespace r1

@@ -46,7 +46,10 @@ std::string without_reference(const AuditBatch<double>& batch) {
 // Control characters are spelled, so that a token cannot move the cursor.
 std::string printable(const std::string& text) {
     std::string shown;
-    for (const char c : text) shown += c == '\n' ? "\\n" : static_cast<unsigned char>(c) < 32 || c == 127 ? format("\\x%02x", c) : std::string(1, c);
+    for (const char c : text)
+        shown += c == '\n'                                        ? "\\n"
+                 : static_cast<unsigned char>(c) < 32 || c == 127 ? format("\\x%02x", c)
+                                                                  : std::string(1, c);
     return shown;
 }
 
@@ -83,12 +86,19 @@ const char* weight_formula(const GrpoMath& math) {
 std::string policy_formula(const GrpoMath& m) {
     const std::string clip = format("clip(s, %g, %g)", 1 - m.epsilon_low, 1 + m.epsilon_high);
     switch (m.objective) {
-        case Objective::clip: return "min(s A, " + clip + " A)";
-        case Objective::two_sided: return format("min(min(s, %g) A, ", m.delta) + clip + " A)";
-        case Objective::dual_clip: return "min(s A, " + clip + format(" A), at least %g A where A < 0", m.dual_clip);
-        case Objective::cispo: return clip + " A logp, the clipped ratio held constant";
-        case Objective::sapo: return format("4 / tau sigmoid(tau (s - 1)) A, tau = %g where A > 0, else %g", m.tau_positive, m.tau_negative);
-        case Objective::policy_gradient: return "A logp";
+        case Objective::clip:
+            return "min(s A, " + clip + " A)";
+        case Objective::two_sided:
+            return format("min(min(s, %g) A, ", m.delta) + clip + " A)";
+        case Objective::dual_clip:
+            return "min(s A, " + clip + format(" A), at least %g A where A < 0", m.dual_clip);
+        case Objective::cispo:
+            return clip + " A logp, the clipped ratio held constant";
+        case Objective::sapo:
+            return format("4 / tau sigmoid(tau (s - 1)) A, tau = %g where A > 0, else %g", m.tau_positive,
+                          m.tau_negative);
+        case Objective::policy_gradient:
+            return "A logp";
     }
     return {};
 }
@@ -96,9 +106,10 @@ std::string policy_formula(const GrpoMath& m) {
 std::string advantage_formula(const GrpoMath& m) {
     const std::string top = m.baseline == Baseline::mean ? "reward - mean" : "reward - mean of the others";
     if (m.spread == Spread::none) return top;
-    const std::string bottom = m.spread_epsilon_place == SpreadEpsilon::inside ? format("sqrt(std^2 + %g)", m.spread_epsilon)
-                               : m.spread_epsilon > 0                          ? format("(std + %g)", m.spread_epsilon)
-                                                                               : "std";
+    const std::string bottom = m.spread_epsilon_place == SpreadEpsilon::inside
+                                   ? format("sqrt(std^2 + %g)", m.spread_epsilon)
+                               : m.spread_epsilon > 0 ? format("(std + %g)", m.spread_epsilon)
+                                                      : "std";
     return "(" + top + ") / " + bottom + (m.spread == Spread::sample ? ", std with n - 1" : ", std with n") +
            (m.spread_over == SpreadOver::batch ? ", of the batch" : ", of the group");
 }
@@ -106,13 +117,17 @@ std::string advantage_formula(const GrpoMath& m) {
 std::string kl_formula(const GrpoMath& m) {
     const char* const of[] = {"0", "-d", "d^2 / 2", "e^d - d - 1", "ratio (e^d - d - 1)"};
     if (m.kl == Kl::none) return "none";
-    if (m.kl_in == KlIn::reward) return std::string(of[int(m.kl)]) + format(" of the policy that sampled, d = logp_ref - logp_old; reward -= %g sum of it", m.beta);
-    return std::string(of[int(m.kl)]) + (m.kl_over == KlOver::token ? ", d = logp_ref - logp" : ", d = sum of logp_ref - logp over the answer");
+    if (m.kl_in == KlIn::reward)
+        return std::string(of[int(m.kl)]) +
+               format(" of the policy that sampled, d = logp_ref - logp_old; reward -= %g sum of it", m.beta);
+    return std::string(of[int(m.kl)]) +
+           (m.kl_over == KlOver::token ? ", d = logp_ref - logp" : ", d = sum of logp_ref - logp over the answer");
 }
 
 std::string mismatch_formula(const GrpoMath& m) {
     const bool tokens = m.mismatch == Mismatch::token_truncate || m.mismatch == Mismatch::token_mask;
-    const std::string w = tokens ? "exp(logp_old - logp_sampler)" : "exp(sum of logp_old - logp_sampler over the answer)";
+    const std::string w =
+        tokens ? "exp(logp_old - logp_sampler)" : "exp(sum of logp_old - logp_sampler over the answer)";
     return m.mismatch == Mismatch::token_truncate || m.mismatch == Mismatch::sequence_truncate
                ? "min(" + w + format(", %g)", m.mismatch_cap)
                : w + format(", and 0 outside [%g, %g]", m.mismatch_floor, m.mismatch_cap);
@@ -120,17 +135,23 @@ std::string mismatch_formula(const GrpoMath& m) {
 
 void print_settings(const GrpoMath& m) {
     std::printf("A      = %s; 0 where all rewards of a group are equal\n", advantage_formula(m).c_str());
-    std::printf("ratio  s = %s\n", m.ratio == Ratio::token ? "exp(logp - logp_old)"
-                                    : m.ratio == Ratio::sequence ? "exp(mean of logp - logp_old over the answer)"
-                                                                 : "exp(sum of logp - logp_old over the answer)");
+    std::printf("ratio  s = %s\n", m.ratio == Ratio::token      ? "exp(logp - logp_old)"
+                                   : m.ratio == Ratio::sequence ? "exp(mean of logp - logp_old over the answer)"
+                                                                : "exp(sum of logp - logp_old over the answer)");
     std::printf("policy = %s%s\n", policy_formula(m).c_str(), m.mismatch == Mismatch::none ? "" : ", times w");
     if (m.mismatch != Mismatch::none) std::printf("w      = %s; 1 without logp_sampler\n", mismatch_formula(m).c_str());
     std::printf("KL     = %s\n", kl_formula(m).c_str());
-    if (m.kl_in == KlIn::reward || m.kl == Kl::none) std::printf("loss   = - sum of weight x policy, weight of a token = %s\n", weight_formula(m));
-    else std::printf("loss   = - sum of weight (policy - beta KL), weight of a token = %s, beta = %g\n", weight_formula(m), m.beta);
+    if (m.kl_in == KlIn::reward || m.kl == Kl::none)
+        std::printf("loss   = - sum of weight x policy, weight of a token = %s\n", weight_formula(m));
+    else
+        std::printf("loss   = - sum of weight (policy - beta KL), weight of a token = %s, beta = %g\n",
+                    weight_formula(m), m.beta);
     if (m.overlong_limit > 0)
-        std::printf("reward -= 0 up to %d tokens, then rising to 1 at %d\n", m.overlong_limit - m.overlong_cache, m.overlong_limit);
-    std::printf("columns: `of the loss` is a token's own part of it; dloss/dlogp its slope: below 0, a step of descent raises the token\n");
+        std::printf("reward -= 0 up to %d tokens, then rising to 1 at %d\n", m.overlong_limit - m.overlong_cache,
+                    m.overlong_limit);
+    std::printf(
+        "columns: `of the loss` is a token's own part of it; dloss/dlogp its slope: below 0, a step of descent raises "
+        "the token\n");
     std::string others;
     for (const MathOption& option : math_options())
         if (option.get(m) != option.get(GrpoMath())) others += std::string(" ") + option.name + " " + option.get(m);
@@ -145,30 +166,39 @@ double share_of_loss(const AuditedAnswer<double>& a, int t, const GrpoMath& math
     return 0.0 - a.weight * (a.terms[t].policy - (math.kl_in == KlIn::loss ? math.beta : 0) * a.terms[t].kl);
 }
 
-void print_tokens(const AuditAnswer<double>& answer, const AuditedAnswer<double>& a, const GrpoMath& math, const Audited<double>& all, int g, int i) {
+void print_tokens(const AuditAnswer<double>& answer, const AuditedAnswer<double>& a, const GrpoMath& math,
+                  const Audited<double>& all, int g, int i) {
     size_t width = 5;
     for (int t = 0; t < answer.length(); ++t) width = std::max(width, code_points(text_of(answer, t)));
     const bool weighs = math.mismatch != Mismatch::none && !answer.logp_sampler.empty();
-    std::printf("    %s %10s %10s %10s %9s %10s%s %11s %10s %11s %11s  %s\n", padded("token", width).c_str(), "logp", "logp_old",
-                "logp_ref", "A", "ratio", weighs ? "         w" : "", "policy", "KL", "of the loss", "dloss/dlogp", "clipped");
+    std::printf("    %s %10s %10s %10s %9s %10s%s %11s %10s %11s %11s  %s\n", padded("token", width).c_str(), "logp",
+                "logp_old", "logp_ref", "A", "ratio", weighs ? "         w" : "", "policy", "KL", "of the loss",
+                "dloss/dlogp", "clipped");
     for (int t = 0; t < answer.length(); ++t) {
         const TokenTerm<double>& term = a.terms[t];
         const std::string old = answer.has_old ? format("%10.5f", answer.logp_old[t]) : "         -";
         const std::string ref = answer.has_ref ? format("%10.5f", answer.logp_ref[t]) : "         -";
-        const std::string ratio = format(term.ratio < 1000 ? "%10.5f" : "%10.3e", term.ratio), w = weighs ? format("%10.5f", term.mismatch) : "";
-        std::printf("    %s %10.5f %s %s %+9.4f %s%s %+11.6f %10.6f %+11.3e %+11.3e  %s\n", padded(text_of(answer, t), width).c_str(),
-                    answer.logp[t], old.c_str(), ref.c_str(), a.A[t], ratio.c_str(), w.c_str(), term.policy, term.kl,
-                    share_of_loss(a, t, math), all.gradient(g, i, t), why_clipped(term, a.A[t], math).c_str());
+        const std::string ratio = format(term.ratio < 1000 ? "%10.5f" : "%10.3e", term.ratio),
+                          w = weighs ? format("%10.5f", term.mismatch) : "";
+        std::printf("    %s %10.5f %s %s %+9.4f %s%s %+11.6f %10.6f %+11.3e %+11.3e  %s\n",
+                    padded(text_of(answer, t), width).c_str(), answer.logp[t], old.c_str(), ref.c_str(), a.A[t],
+                    ratio.c_str(), w.c_str(), term.policy, term.kl, share_of_loss(a, t, math), all.gradient(g, i, t),
+                    why_clipped(term, a.A[t], math).c_str());
     }
 }
 
-void print_group(const AuditGroup<double>& group, const AuditedGroup<double>& audited, const GrpoMath& math, const Audited<double>& all, int g) {
+void print_group(const AuditGroup<double>& group, const AuditedGroup<double>& audited, const GrpoMath& math,
+                 const Audited<double>& all, int g) {
     std::printf("%s\n", printable(group.name).c_str());
     std::printf("  %s: mean %.6g", group.by_steps() ? "rewards of all steps" : "rewards", audited.mean);
-    if (group.answers.size() == 1 && !group.by_steps()) std::printf("; one answer has no other to be compared with: its advantage is 0 by definition\n");
-    else if (audited.flat) std::printf("; all equal: every advantage is 0 by definition, and the policy term of the group is nothing\n");
+    if (group.answers.size() == 1 && !group.by_steps())
+        std::printf("; one answer has no other to be compared with: its advantage is 0 by definition\n");
+    else if (audited.flat)
+        std::printf("; all equal: every advantage is 0 by definition, and the policy term of the group is nothing\n");
     else if (math.spread == Spread::none) std::printf("\n");
-    else std::printf(", divided by %.6g%s\n", audited.deviation, math.spread_over == SpreadOver::batch ? ", of the batch" : "");
+    else
+        std::printf(", divided by %.6g%s\n", audited.deviation,
+                    math.spread_over == SpreadOver::batch ? ", of the batch" : "");
     for (size_t i = 0; i < group.answers.size(); ++i) {
         const AuditAnswer<double>& answer = group.answers[i];
         const AuditedAnswer<double>& a = audited.answers[i];
@@ -180,8 +210,12 @@ void print_group(const AuditGroup<double>& group, const AuditedGroup<double>& au
             if (a.reward != answer.reward) std::printf(", with penalties %.6g", a.reward);
             std::printf(", minus mean %+.6g, advantage A = %+.6f", a.reward - audited.mean, a.advantage);
         }
-        std::printf(", %d tokens%s%s", answer.length(), answer.truncated ? ", cut off" : "", answer.has_old ? "" : ", on policy (no logp_old)");
-        if (!a.counts) std::printf("; NOT in the loss (%s)\n", audited.flat && math.flat_groups != FlatGroups::keep ? "its group has no spread" : "truncated answers are masked");
+        std::printf(", %d tokens%s%s", answer.length(), answer.truncated ? ", cut off" : "",
+                    answer.has_old ? "" : ", on policy (no logp_old)");
+        if (!a.counts)
+            std::printf("; NOT in the loss (%s)\n", audited.flat && math.flat_groups != FlatGroups::keep
+                                                        ? "its group has no spread"
+                                                        : "truncated answers are masked");
         else if (a.terms.empty()) std::printf("; empty: it has no token to learn from, and counts as an answer\n");
         else std::printf(", weight of a token %.6g\n", a.weight);
         if (a.counts && !a.terms.empty()) print_tokens(answer, a, math, all, g, int(i));
@@ -207,10 +241,12 @@ double float_difference(const AuditBatch<double>& batch, const Audited<double>& 
     const Audited<float> single = audit(converted<float>(batch), math);
     double worst = 0;
     each_slope(exact, [&](int g, int i, int t) {
-        const auto &a = exact.groups[g].answers[i];
-        const auto &b = single.groups[g].answers[i];
-        for (const auto& [x, y] : {std::pair<double, double>{a.A[t], b.A[t]}, {a.terms[t].ratio, b.terms[t].ratio},
-                                   {a.terms[t].policy, b.terms[t].policy}, {a.terms[t].kl, b.terms[t].kl},
+        const auto& a = exact.groups[g].answers[i];
+        const auto& b = single.groups[g].answers[i];
+        for (const auto& [x, y] : {std::pair<double, double>{a.A[t], b.A[t]},
+                                   {a.terms[t].ratio, b.terms[t].ratio},
+                                   {a.terms[t].policy, b.terms[t].policy},
+                                   {a.terms[t].kl, b.terms[t].kl},
                                    {a.terms[t].slope, b.terms[t].slope}})
             worst = std::max(worst, std::fabs(x - y) / std::max(1.0, std::fabs(x)));
     });
@@ -226,7 +262,9 @@ bool is_cut(const AuditBatch<double>& batch, const GrpoMath& math) {
                 if (std::fabs(r) > EXP_CUT || std::fabs(d) > EXP_CUT) return true;
                 ratio += r, ref += d;
             }
-            if ((math.ratio == Ratio::whole && std::fabs(ratio) > EXP_CUT) || (math.kl_over == KlOver::answer && std::fabs(ref) > EXP_CUT)) return true;
+            if ((math.ratio == Ratio::whole && std::fabs(ratio) > EXP_CUT) ||
+                (math.kl_over == KlOver::answer && std::fabs(ref) > EXP_CUT))
+                return true;
         }
     return false;
 }
@@ -238,12 +276,16 @@ void print_totals(const AuditBatch<double>& batch, const Audited<double>& a, con
     if (of_run) std::printf("totals of the recorded answers, mean over the step's updates as in metrics.jsonl\n");
     else std::printf("totals: N = %g answers, L = %g tokens\n", a.answers, a.tokens);
     std::printf("  loss %.9g = policy %.9g + KL %.9g\n", a.loss, a.policy_loss, a.kl_loss);
-    std::printf("  clipped below %.4g %%, above %.4g %%; mean ratio %.6g; mean KL %.6g; |dloss/dlogp| %.6g\n", 100 * a.clip_low,
-                100 * a.clip_high, a.ratio_mean, a.kl_mean, gradient_norm(a));
+    std::printf("  clipped below %.4g %%, above %.4g %%; mean ratio %.6g; mean KL %.6g; |dloss/dlogp| %.6g\n",
+                100 * a.clip_low, 100 * a.clip_high, a.ratio_mean, a.kl_mean, gradient_norm(a));
     if (on_policy && !of_run && a.tokens > 0 && std::fabs(a.policy_loss) < 1e-12)
-        std::printf("  On policy every ratio is 1, and the advantages of a group sum to 0: the policy loss says nothing, its gradient does.\n");
-    if (is_cut(batch, math)) std::printf("  Somewhere a difference of log-probabilities is beyond %d: exp of it is cut there.\n", EXP_CUT);
-    std::printf("  In float, as training computes it, the largest difference is %.2e (relative above 1).\n\n", float_difference(batch, a, math));
+        std::printf(
+            "  On policy every ratio is 1, and the advantages of a group sum to 0: the policy loss says nothing, its "
+            "gradient does.\n");
+    if (is_cut(batch, math))
+        std::printf("  Somewhere a difference of log-probabilities is beyond %d: exp of it is cut there.\n", EXP_CUT);
+    std::printf("  In float, as training computes it, the largest difference is %.2e (relative above 1).\n\n",
+                float_difference(batch, a, math));
 }
 
 // A preset sets everything; only a clip range that its source does not state is the file's.
@@ -254,7 +296,8 @@ GrpoMath with_epsilon(const Preset& preset, const AuditBatch<double>& batch) {
 }
 
 void print_presets(const AuditBatch<double>& batch) {
-    std::printf("the presets on the same numbers\n  %-10s %13s %13s %13s %9s %13s\n", "preset", "loss", "policy", "KL", "clipped", "|dloss/dlogp|");
+    std::printf("the presets on the same numbers\n  %-10s %13s %13s %13s %9s %13s\n", "preset", "loss", "policy", "KL",
+                "clipped", "|dloss/dlogp|");
     for (const Preset& p : presets()) {
         const GrpoMath math = with_epsilon(p, batch);
         if (needs_reference(math) && !without_reference(batch).empty()) {
@@ -274,7 +317,7 @@ json audit_to_json(const AuditBatch<double>& batch, const Audited<double>& a) {
         json of_group = json::array(), slopes_of_group = json::array();
         for (size_t i = 0; i < a.groups[g].answers.size(); ++i) {
             const auto& answer = a.groups[g].answers[i];
-            if (batch.groups[g].by_steps()) of_group.push_back(answer.A);  // of each token
+            if (batch.groups[g].by_steps()) of_group.push_back(answer.A); // of each token
             else of_group.push_back(answer.advantage);
             json slopes = json::array();
             for (size_t t = 0; t < answer.terms.size(); ++t) slopes.push_back(a.gradient(int(g), int(i), int(t)));
@@ -282,26 +325,36 @@ json audit_to_json(const AuditBatch<double>& batch, const Audited<double>& a) {
         }
         advantages_out.push_back(of_group), gradient.push_back(slopes_of_group);
     }
-    return {{"advantages", advantages_out}, {"loss", a.loss}, {"policy_loss", a.policy_loss}, {"kl_loss", a.kl_loss},
-            {"gradient", gradient}, {"clip_low", a.clip_low}, {"clip_high", a.clip_high}, {"kl_mean", a.kl_mean},
-            {"ratio_mean", a.ratio_mean}};
+    return {{"advantages", advantages_out}, {"loss", a.loss},       {"policy_loss", a.policy_loss},
+            {"kl_loss", a.kl_loss},         {"gradient", gradient}, {"clip_low", a.clip_low},
+            {"clip_high", a.clip_high},     {"kl_mean", a.kl_mean}, {"ratio_mean", a.ratio_mean}};
 }
 
 // What audit_page.h draws.
-json page_of(const std::string& title, const AuditBatch<double>& batch, const Audited<double>& audited, const GrpoMath& math) {
+json page_of(const std::string& title, const AuditBatch<double>& batch, const Audited<double>& audited,
+             const GrpoMath& math) {
     json page = audit_to_json(batch, audited);
     page["title"] = title, page["math"] = math_to_json(math), page["groups"] = json::array();
     for (size_t g = 0; g < batch.groups.size(); ++g) {
         const AuditedGroup<double>& of = audited.groups[g];
-        json group = {{"name", batch.groups[g].name}, {"mean", of.mean}, {"deviation", of.deviation}, {"flat", of.flat}, {"answers", json::array()}};
+        json group = {{"name", batch.groups[g].name},
+                      {"mean", of.mean},
+                      {"deviation", of.deviation},
+                      {"flat", of.flat},
+                      {"answers", json::array()}};
         for (size_t i = 0; i < of.answers.size(); ++i) {
             const auto& in = batch.groups[g].answers[i];
             const auto& a = of.answers[i];
             json tokens = json::array();
             for (int t = 0; t < in.length(); ++t)
-                tokens.push_back({text_of(in, t), in.logp[t], in.logp_old[t], in.logp_ref[t], a.A[t], a.terms[t].ratio, a.terms[t].policy,
-                                  a.terms[t].kl, share_of_loss(a, t, math), audited.gradient(int(g), int(i), t), why_clipped(a.terms[t], a.A[t], math)});
-            group["answers"].push_back({{"name", in.name}, {"reward", a.reward}, {"counts", a.counts}, {"weight", a.weight}, {"tokens", tokens}});
+                tokens.push_back({text_of(in, t), in.logp[t], in.logp_old[t], in.logp_ref[t], a.A[t], a.terms[t].ratio,
+                                  a.terms[t].policy, a.terms[t].kl, share_of_loss(a, t, math),
+                                  audited.gradient(int(g), int(i), t), why_clipped(a.terms[t], a.A[t], math)});
+            group["answers"].push_back({{"name", in.name},
+                                        {"reward", a.reward},
+                                        {"counts", a.counts},
+                                        {"weight", a.weight},
+                                        {"tokens", tokens}});
         }
         page["groups"].push_back(group);
     }
@@ -317,18 +370,26 @@ void print_run(const RunStep& run, const Audited<double>& a) {
     for (size_t g = 0; g < run.recorded.size(); ++g)
         for (size_t i = 0; i < run.recorded[g].size(); ++i, ++answers)
             worst = std::max(worst, std::fabs(a.groups[g].answers[i].advantage - run.recorded[g][i].advantage));
-    std::printf("step %lld: %zu groups were recorded, %d answers; each is weighed with the N and L of the minibatch that it went into\n",
-                (long long)run.step, run.recorded.size(), answers);
-    std::map<int, const AuditAnswer<double>*> one_of;  // each update
+    std::printf(
+        "step %lld: %zu groups were recorded, %d answers; each is weighed with the N and L of the minibatch that it "
+        "went into\n",
+        (long long)run.step, run.recorded.size(), answers);
+    std::map<int, const AuditAnswer<double>*> one_of; // each update
     for (size_t g = 0; g < run.recorded.size(); ++g)
-        for (size_t i = 0; i < run.recorded[g].size(); ++i) one_of[run.recorded[g][i].update] = &run.batch.groups[g].answers[i];
+        for (size_t i = 0; i < run.recorded[g].size(); ++i)
+            one_of[run.recorded[g][i].update] = &run.batch.groups[g].answers[i];
     for (const auto& [update, one] : one_of) std::printf("  update %d: N = %g, L = %g\n", update + 1, one->N, one->L);
     std::printf("Advantages computed anew differ from those that training used, in float, by at most %.1e.\n", worst);
     const json& m = run.metrics;
-    const auto value = [&](const char* key) { return m.contains(key) && m[key].is_number() ? m[key].get<double>() : std::nan(""); };
+    const auto value = [&](const char* key) {
+        return m.contains(key) && m[key].is_number() ? m[key].get<double>() : std::nan("");
+    };
     if (m.is_object())
-        std::printf("The whole step: reward %.4f, policy loss %+.6f, KL loss %.6f, KL %.5f a token, mean ratio %.5f, clipped %.2f %%.\n",
-                    value("reward"), value("policy_loss"), value("kl_loss"), value("kl"), value("ratio"), 100 * (value("clip_low") + value("clip_high")));
+        std::printf(
+            "The whole step: reward %.4f, policy loss %+.6f, KL loss %.6f, KL %.5f a token, mean ratio %.5f, clipped "
+            "%.2f %%.\n",
+            value("reward"), value("policy_loss"), value("kl_loss"), value("kl"), value("ratio"),
+            100 * (value("clip_low") + value("clip_high")));
     std::printf("\n");
 }
 
@@ -341,25 +402,33 @@ void print_logits(const RunStep& run, const Audited<double>& a, int answer, int 
         if (here >= count) continue;
         const AuditAnswer<double>& o = run.batch.groups[g].answers[here];
         const RecordedAnswer& recorded = run.recorded[g][here];
-        if (token > o.length()) throw UsageError("the answer has " + std::to_string(o.length()) + " tokens, --token, give 1 to that");
+        if (token > o.length())
+            throw UsageError("the answer has " + std::to_string(o.length()) + " tokens, --token, give 1 to that");
         const int t = token - 1;
         const double slope = a.gradient(int(g), here, t);
-        std::printf("%s, %s, token %s\n", printable(run.batch.groups[g].name).c_str(), o.name.c_str(), text_of(o, t).c_str());
-        std::printf("  dloss/dlogp = %+.6e: a step against it %s this token\n", slope, slope < 0 ? "raises" : slope > 0 ? "lowers" : "leaves");
+        std::printf("%s, %s, token %s\n", printable(run.batch.groups[g].name).c_str(), o.name.c_str(),
+                    text_of(o, t).c_str());
+        std::printf("  dloss/dlogp = %+.6e: a step against it %s this token\n", slope,
+                    slope < 0   ? "raises"
+                    : slope > 0 ? "lowers"
+                                : "leaves");
         std::printf("  dloss/dlogit of v = dloss/dlogp (1[v is the token] - p(v)) / temperature %g\n", run.temperature);
         std::printf("    %s %12s %14s\n", padded("v", 14).c_str(), "p(v)", "dloss/dlogit");
         double rest = 1, sum = 0;
         bool among = false;
         const auto row = [&](const std::string& text, double p, bool own) {
-            const double d = slope * ((own ? 1 : 0) - p) / run.temperature + 0.0;  // and no -0
-            std::printf("    %s %12.6g %+14.6e%s\n", padded(printable(text), 14).c_str(), p, d, own ? "   the sampled token" : "");
+            const double d = slope * ((own ? 1 : 0) - p) / run.temperature + 0.0; // and no -0
+            std::printf("    %s %12.6g %+14.6e%s\n", padded(printable(text), 14).c_str(), p, d,
+                        own ? "   the sampled token" : "");
             rest -= p, sum += d, among |= own;
         };
         for (const auto& c : recorded.candidates[t]) row(c.text, c.p, c.id == recorded.ids[t]);
         if (!among) row(o.tokens[t], std::exp(o.logp[t]), true);
-        std::printf("    %s %12.6g %+14.6e   together: each loses or gains by its own p(v)\n", padded("all others", 14).c_str(), std::max(0.0, rest),
+        std::printf("    %s %12.6g %+14.6e   together: each loses or gains by its own p(v)\n",
+                    padded("all others", 14).c_str(), std::max(0.0, rest),
                     0.0 - slope * std::max(0.0, rest) / run.temperature);
-        std::printf("    %s %12s %+14.1e   0 but for the rounding of p\n", padded("sum", 14).c_str(), "", sum - slope * std::max(0.0, rest) / run.temperature);
+        std::printf("    %s %12s %+14.1e   0 but for the rounding of p\n", padded("sum", 14).c_str(), "",
+                    sum - slope * std::max(0.0, rest) / run.temperature);
         return;
     }
     throw UsageError("there are " + std::to_string(seen) + " recorded answers, --answer, give 1 to that");
@@ -373,44 +442,64 @@ void explain(const std::string& folder) {
     if (lines.empty()) fail("no steps yet", folder + "/metrics.jsonl", "wait for the first");
     const json &m = lines.back(), &first = lines.front();
     const auto value = [&](const json& line, const char* key) {
-        if (!line.contains(key) || !line[key].is_number()) fail(std::string("no number \"") + key + "\"", folder + "/metrics.jsonl", "give the folder of a GRPO run");
+        if (!line.contains(key) || !line[key].is_number())
+            fail(std::string("no number \"") + key + "\"", folder + "/metrics.jsonl", "give the folder of a GRPO run");
         return line[key].get<double>();
     };
     GrpoMath math;
     if (exists(folder + "/options.json")) {
         const json options = read_json(folder + "/options.json");
-        math = math_from_json(options.is_object() && options.contains("math") ? options["math"] : json(), folder + "/options.json");
+        math = math_from_json(options.is_object() && options.contains("math") ? options["math"] : json(),
+                              folder + "/options.json");
     }
     int odd = 0;
-    std::string report = format("%s, %zu steps; the last one, step %.0f, in words\n", folder.c_str(), lines.size(), value(m, "step"));
+    std::string report =
+        format("%s, %zu steps; the last one, step %.0f, in words\n", folder.c_str(), lines.size(), value(m, "step"));
     const auto say = [&](bool expected, const std::string& text) {
         report += std::string(expected ? "  as expected   " : "  NOT EXPECTED  ") + text + "\n";
         odd += !expected;
     };
     say(value(m, "first_update_mismatch") == 0,
-        format("sampler against trainer: largest difference of a log-probability %.3g. It is 0 here, to the bit; elsewhere it is the first thing to look at.",
+        format("sampler against trainer: largest difference of a log-probability %.3g. It is 0 here, to the bit; "
+               "elsewhere it is the first thing to look at.",
                value(m, "first_update_mismatch")));
-    if (math.objective != Objective::cispo && math.objective != Objective::policy_gradient)  // whose values mean nothing
+    if (math.objective != Objective::cispo && math.objective != Objective::policy_gradient) // whose values mean nothing
         say(std::fabs(value(m, "policy_loss")) < 0.5,
-        format("policy loss %+.5f. Near 0 by construction: a group's advantages sum to 0, and ratios are near 1. It is no measure of progress; the reward is.",
-               value(m, "policy_loss")));
-    if (math.kl != Kl::k1 && math.kl != Kl::none) say(value(m, "kl") >= 0, format("KL to the reference %.5f a token. Each term is at least 0, and 0 only where both agree; it begins at 0 and grows.", value(m, "kl")));
+            format("policy loss %+.5f. Near 0 by construction: a group's advantages sum to 0, and ratios are near 1. "
+                   "It is no measure of progress; the reward is.",
+                   value(m, "policy_loss")));
+    if (math.kl != Kl::k1 && math.kl != Kl::none)
+        say(value(m, "kl") >= 0, format("KL to the reference %.5f a token. Each term is at least 0, and 0 only where "
+                                        "both agree; it begins at 0 and grows.",
+                                        value(m, "kl")));
     say(value(m, "kl") < 1, format("KL %.3f below 1: the policy stays in sight of the reference.", value(m, "kl")));
-    say(value(m, "ratio") > 0.5 && value(m, "ratio") < 2, format("mean ratio %.4f. 1 in the first update of a rollout, near 1 in the others.", value(m, "ratio")));
+    say(value(m, "ratio") > 0.5 && value(m, "ratio") < 2,
+        format("mean ratio %.4f. 1 in the first update of a rollout, near 1 in the others.", value(m, "ratio")));
     const double clipped = value(m, "clip_low") + value(m, "clip_high");
-    say(clipped < 0.2, format("%.2f %% of tokens clipped (%.2f below, %.2f above). None in the first update; many mean steps too long.", 100 * clipped,
-                              100 * value(m, "clip_low"), 100 * value(m, "clip_high")));
+    say(clipped < 0.2,
+        format(
+            "%.2f %% of tokens clipped (%.2f below, %.2f above). None in the first update; many mean steps too long.",
+            100 * clipped, 100 * value(m, "clip_low"), 100 * value(m, "clip_high")));
     say(value(m, "groups_without_spread") < 0.8,
-        format("%.0f %% of groups have equal rewards and teach nothing; it grows as problems become easy.", 100 * value(m, "groups_without_spread")));
-    say(value(m, "entropy") > 0.01, format("entropy %.4f nats a token (%.4f at the start). It falls as the policy makes up its mind; near 0 nothing new is tried.",
+        format("%.0f %% of groups have equal rewards and teach nothing; it grows as problems become easy.",
+               100 * value(m, "groups_without_spread")));
+    say(value(m, "entropy") > 0.01, format("entropy %.4f nats a token (%.4f at the start). It falls as the policy "
+                                           "makes up its mind; near 0 nothing new is tried.",
                                            value(m, "entropy"), value(first, "entropy")));
-    say(value(m, "gradient_norm") > 0 && value(m, "gradient_norm") < 100, format("gradient norm %.4f before clipping. Not 0 although the loss is near 0.", value(m, "gradient_norm")));
-    say(value(m, "truncated") < 0.4, format("%.1f %% of answers cut off; they earn nothing.", 100 * value(m, "truncated")));
+    say(value(m, "gradient_norm") > 0 && value(m, "gradient_norm") < 100,
+        format("gradient norm %.4f before clipping. Not 0 although the loss is near 0.", value(m, "gradient_norm")));
+    say(value(m, "truncated") < 0.4,
+        format("%.1f %% of answers cut off; they earn nothing.", 100 * value(m, "truncated")));
     const size_t window = std::min<size_t>(5, lines.size());
     double early = 0, late = 0;
-    for (size_t i = 0; i < window; ++i) early += value(lines[i], "reward") / double(window), late += value(lines[lines.size() - 1 - i], "reward") / double(window);
-    say(lines.size() < 10 || late > early, format("reward %.4f in the first %zu steps, %.4f in the last. This is what training raises.", early, window, late));
-    std::printf("%s%s\n", report.c_str(), odd ? format("%d of these are not as expected.", odd).c_str() : "Nothing unexpected.");
+    for (size_t i = 0; i < window; ++i)
+        early += value(lines[i], "reward") / double(window),
+            late += value(lines[lines.size() - 1 - i], "reward") / double(window);
+    say(lines.size() < 10 || late > early,
+        format("reward %.4f in the first %zu steps, %.4f in the last. This is what training raises.", early, window,
+               late));
+    std::printf("%s%s\n", report.c_str(),
+                odd ? format("%d of these are not as expected.", odd).c_str() : "Nothing unexpected.");
 }
 
 // The run's own settings or the defaults, then the file's, a preset, single options.
@@ -428,10 +517,12 @@ GrpoMath settings_of(const AuditOptions& o, const RunStep& run) {
     for (const auto& group : run.batch.groups) {
         if (!group.by_steps()) continue;
         if (math.kl_in == KlIn::reward && needs_reference(math))
-            throw UsageError("KL is taken off an answer's reward, and " + group.name + " has rewards of steps, --kl-in, give loss");
+            throw UsageError("KL is taken off an answer's reward, and " + group.name +
+                             " has rewards of steps, --kl-in, give loss");
         for (const auto& a : group.answers)
             if (overlong_penalty<double>(a.length(), math) != 0)
-                throw UsageError("the penalty of length is taken off an answer's reward, and " + group.name + " has rewards of steps, --overlong-limit, give 0");
+                throw UsageError("the penalty of length is taken off an answer's reward, and " + group.name +
+                                 " has rewards of steps, --overlong-limit, give 0");
     }
     return math;
 }
@@ -439,14 +530,18 @@ GrpoMath settings_of(const AuditOptions& o, const RunStep& run) {
 void check_options(const AuditOptions& o) {
     const bool run = !o.run.empty();
     if (o.file.empty() != run) throw UsageError("nothing to audit, or two things, r1 audit, give FILE or --run DIR");
-    if (o.step < 0 || o.answer < 0 || o.token < 0) throw UsageError("a place below 1, --step, --answer and --token, count from 1");
-    if (!run && (o.step || o.answer || o.token)) throw UsageError("a file has no steps and no logits, --step, --answer and --token, give --run DIR");
-    if ((o.answer > 0) != (o.token > 0)) throw UsageError("half a place, --answer and --token, give both, counted from 1");
+    if (o.step < 0 || o.answer < 0 || o.token < 0)
+        throw UsageError("a place below 1, --step, --answer and --token, count from 1");
+    if (!run && (o.step || o.answer || o.token))
+        throw UsageError("a file has no steps and no logits, --step, --answer and --token, give --run DIR");
+    if ((o.answer > 0) != (o.token > 0))
+        throw UsageError("half a place, --answer and --token, give both, counted from 1");
     if (o.explain && !run) throw UsageError("a file has no metrics, --explain, give --run DIR");
-    if ((o.explain || o.token) && (o.as_json || !o.html.empty())) throw UsageError("words only, --explain and --token, leave --json and --html out");
+    if ((o.explain || o.token) && (o.as_json || !o.html.empty()))
+        throw UsageError("words only, --explain and --token, leave --json and --html out");
 }
 
-}  // namespace
+} // namespace
 
 void audit_command(const AuditOptions& o) {
     check_options(o);
@@ -472,12 +567,15 @@ void audit_command(const AuditOptions& o) {
     }
     if (o.token > 0) return print_logits(run, audited, o.answer, o.token);
     if (as_trained) print_run(run, audited);
-    else if (!o.run.empty()) std::printf("step %lld with settings of your own: its recorded groups as a batch by themselves\n\n", (long long)run.step);
+    else if (!o.run.empty())
+        std::printf("step %lld with settings of your own: its recorded groups as a batch by themselves\n\n",
+                    (long long)run.step);
     print_settings(math);
-    for (size_t g = 0; g < batch.groups.size(); ++g) print_group(batch.groups[g], audited.groups[g], math, audited, int(g));
+    for (size_t g = 0; g < batch.groups.size(); ++g)
+        print_group(batch.groups[g], audited.groups[g], math, audited, int(g));
     print_totals(batch, audited, math, as_trained);
     if (!as_trained) print_presets(batch);
     if (!o.html.empty()) std::printf("\ndrawn in %s\n", o.html.c_str());
 }
 
-}  // namespace r1
+} // namespace r1

@@ -10,13 +10,14 @@ namespace r1 {
 
 namespace {
 
-constexpr double LARGEST = 1e6;                  // of a reward or a log-probability that means anything
+constexpr double LARGEST = 1e6; // of a reward or a log-probability that means anything
 
 double number_of(const json& value, const std::string& where, double low = -LARGEST, double high = LARGEST) {
     if (!value.is_number() || !std::isfinite(value.get<double>()))
         fail("a value that is not a finite number", where, "GRPO is not defined on it: repair the input");
     const double number = value.get<double>();
-    if (!(number >= low && number <= high)) fail("a number out of range", where, "give " + json(low).dump() + " to " + json(high).dump());
+    if (!(number >= low && number <= high))
+        fail("a number out of range", where, "give " + json(low).dump() + " to " + json(high).dump());
     return number;
 }
 
@@ -41,7 +42,8 @@ std::vector<double> logps_of(const json& answer, const char* key, size_t length,
     }
     if (length != size_t(-1) && numbers.size() != length)
         fail(std::string("\"") + key + "\" has " + std::to_string(numbers.size()) + " numbers and \"logp\" " +
-                 std::to_string(length), where, "give one for each token");
+                 std::to_string(length),
+             where, "give one for each token");
     return numbers;
 }
 
@@ -60,7 +62,8 @@ std::vector<std::pair<int, double>> steps_of(const json& answer, int length, con
 }
 
 AuditAnswer<double> answer_of(const json& object, const char* texts, const std::string& where) {
-    if (!object.is_object()) fail("an answer that is not an object", where, "write {\"reward\": 1, \"logp\": [...], ...}");
+    if (!object.is_object())
+        fail("an answer that is not an object", where, "write {\"reward\": 1, \"logp\": [...], ...}");
     AuditAnswer<double> a;
     a.logp = logps_of(object, "logp", size_t(-1), where);
     const size_t n = a.logp.size();
@@ -72,24 +75,29 @@ AuditAnswer<double> answer_of(const json& object, const char* texts, const std::
         if (object.contains("reward")) fail("\"reward\" and \"steps\"", where, "give one of them");
         a.steps = steps_of(object, int(n), where);
     } else {
-        a.reward = number_of(member(object, "reward", where, "give the answer's reward, or \"steps\""), where + " reward");
+        a.reward =
+            number_of(member(object, "reward", where, "give the answer's reward, or \"steps\""), where + " reward");
     }
     if (object.contains("truncated")) {
-        if (!object["truncated"].is_boolean()) fail("\"truncated\" is neither true nor false", where, "write one of them");
+        if (!object["truncated"].is_boolean())
+            fail("\"truncated\" is neither true nor false", where, "write one of them");
         a.truncated = object["truncated"].get<bool>();
     }
     if (!object.contains(texts)) return a;
     for (const json& text : list_of(object, texts, where, "give one text for each token")) {
-        if (!text.is_string() && !text.is_number_integer()) fail("a token that is no text", where, "write [\"a\", \"b\"]");
+        if (!text.is_string() && !text.is_number_integer())
+            fail("a token that is no text", where, "write [\"a\", \"b\"]");
         a.tokens.push_back(text.is_string() ? text.get<std::string>() : text.dump());
     }
-    if (a.tokens.size() != n) fail(std::string("\"") + texts + "\" and \"logp\" of different lengths", where, "give one text for each token");
+    if (a.tokens.size() != n)
+        fail(std::string("\"") + texts + "\" and \"logp\" of different lengths", where, "give one text for each token");
     return a;
 }
 
 int64_t integer_of(const json& line, const char* key, const std::string& where, int64_t low) {
     const json& value = member(line, key, where, "let r1 grpo write it");
-    if (!value.is_number_integer() || value.get<int64_t>() < low) fail(std::string("\"") + key + "\" is no such number", where, "let r1 grpo write it");
+    if (!value.is_number_integer() || value.get<int64_t>() < low)
+        fail(std::string("\"") + key + "\" is no such number", where, "let r1 grpo write it");
     return value.get<int64_t>();
 }
 
@@ -98,7 +106,8 @@ RecordedAnswer recorded_of(const json& line, int length, const std::string& wher
     RecordedAnswer a;
     a.update = int(integer_of(line, "update", where, 0));
     a.advantage = number_of(member(line, "advantage", where, mend), where + " advantage");
-    for (const json& id : list_of(line, "ids", where, mend)) a.ids.push_back(int(number_of(id, where + " ids", 0, 1e9)));
+    for (const json& id : list_of(line, "ids", where, mend))
+        a.ids.push_back(int(number_of(id, where + " ids", 0, 1e9)));
     for (const json& place : list_of(line, "candidates", where, mend)) {
         auto& list = a.candidates.emplace_back();
         for (const json& c : place) {
@@ -107,11 +116,12 @@ RecordedAnswer recorded_of(const json& line, int length, const std::string& wher
             list.push_back({c[0].get<int>(), c[1].get<std::string>(), c[2].get<double>()});
         }
     }
-    if (int(a.ids.size()) != length || int(a.candidates.size()) != length) fail("\"ids\" or \"candidates\" of another length than \"logp\"", where, mend);
+    if (int(a.ids.size()) != length || int(a.candidates.size()) != length)
+        fail("\"ids\" or \"candidates\" of another length than \"logp\"", where, mend);
     return a;
 }
 
-}  // namespace
+} // namespace
 
 AuditBatch<double> read_audit(const std::string& path) {
     const json file = read_json(path);
@@ -132,7 +142,8 @@ AuditBatch<double> read_audit(const std::string& path) {
         }
         for (const json& answer : answers)
             if (answer.contains("steps") != group.by_steps())
-                fail("answers with and without \"steps\"", where, "give all of a group the same kind of reward, and one step at least");
+                fail("answers with and without \"steps\"", where,
+                     "give all of a group the same kind of reward, and one step at least");
         batch.groups.push_back(std::move(group));
     }
     if (batch.groups.empty()) fail("no groups", path, "give at least one");
@@ -143,11 +154,13 @@ RunStep read_run(const std::string& folder, int64_t step) {
     RunStep out;
     const std::string options_path = folder + "/options.json", path = folder + "/rollouts.jsonl";
     const json options = read_json(options_path);
-    out.math = math_from_json(member(options, "math", options_path, "give the folder that r1 grpo wrote"), options_path);
-    out.temperature = number_of(member(options, "temperature", options_path, "let r1 grpo write it"), options_path + " temperature", 1e-6);
+    out.math =
+        math_from_json(member(options, "math", options_path, "give the folder that r1 grpo wrote"), options_path);
+    out.temperature = number_of(member(options, "temperature", options_path, "let r1 grpo write it"),
+                                options_path + " temperature", 1e-6);
     out.batch.updates = int(integer_of(options, "updates", options_path, 1));
 
-    std::vector<std::pair<int64_t, json>> lines;  // with their numbers
+    std::vector<std::pair<int64_t, json>> lines; // with their numbers
     std::vector<int64_t> steps;
     read_json_lines(path, [&](const json& line, int64_t number) {
         const int64_t s = integer_of(line, "step", path + " line " + std::to_string(number), 1);
@@ -168,17 +181,20 @@ RunStep read_run(const std::string& folder, int64_t step) {
         if (const int64_t index = integer_of(line, "prompt_index", where, 0); index != prompt) {
             prompt = index;
             const json& text = member(line, "prompt", where, "let r1 grpo write it");
-            out.batch.groups.push_back({"group " + std::to_string(prompt + 1) + ": " + (text.is_string() ? text.get<std::string>() : ""), {}});
+            out.batch.groups.push_back(
+                {"group " + std::to_string(prompt + 1) + ": " + (text.is_string() ? text.get<std::string>() : ""), {}});
             out.recorded.emplace_back();
         }
         AuditAnswer<double> a = answer_of(line, "pieces", where);
         a.name = "answer " + std::to_string(integer_of(line, "sample", where, 0) + 1);
         const json& finished = member(line, "finished", where, "let r1 grpo write it");
-        if (!finished.is_boolean() || a.tokens.empty() != a.logp.empty()) fail("\"finished\" or \"pieces\" are not as r1 grpo writes them", where, "run it again");
+        if (!finished.is_boolean() || a.tokens.empty() != a.logp.empty())
+            fail("\"finished\" or \"pieces\" are not as r1 grpo writes them", where, "run it again");
         a.truncated = !finished.get<bool>();
         a.N = number_of(member(line, "batch_answers", where, "run r1 grpo again"), where + " batch_answers", 0, 1e12);
         a.L = number_of(member(line, "batch_tokens", where, "run r1 grpo again"), where + " batch_tokens", 0, 1e12);
-        out.batch.deviation = number_of(member(line, "batch_deviation", where, "run r1 grpo again"), where + " batch_deviation", 0);
+        out.batch.deviation =
+            number_of(member(line, "batch_deviation", where, "run r1 grpo again"), where + " batch_deviation", 0);
         out.recorded.back().push_back(recorded_of(line, a.length(), where));
         out.batch.groups.back().answers.push_back(std::move(a));
     }
@@ -189,4 +205,4 @@ RunStep read_run(const std::string& folder, int64_t step) {
     return out;
 }
 
-}  // namespace r1
+} // namespace r1
