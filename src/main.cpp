@@ -90,7 +90,7 @@ void add_pretrain(Commands& commands) {
     option(c, "--balance-alpha", o.balance_alpha, "weight of the sequence balance loss");
     option(c, "--bias-speed", o.bias_speed, "step of the routers' balancing bias");
     option(c, "--shards", o.shards, "virtual shards of the batch: part of the arithmetic");
-    option(c, "--micro-rows", o.micro_rows, "tokens computed at a time: memory, not arithmetic");
+    option(c, "--micro-rows", o.micro_rows, "tokens computed at a time; 0: 256, or 8192 on a GPU. Speed and memory, not results");
     option(c, "--seed", o.seed, "seed");
     option(c, "--save-every", o.save_every, "updates between saved states");
     flag(c, "--resume", o.resume, "go on from the saved state in --output");
@@ -141,7 +141,7 @@ void add_evaluate(Commands& commands) {
     option(c, "--temperature", o.temperature, "of sampling; 0: the best token");
     option(c, "--top-p", o.top_p, "mass of the nucleus");
     option(c, "--max-tokens", o.max_tokens, "longest answer");
-    option(c, "--slots", o.slots, "answers sampled side by side, per thread: speed and memory only");
+    option(c, "--slots", o.slots, "answers sampled side by side; 0: 96 a thread, or 512 on a GPU. Speed and memory, not results");
     option(c, "--seed", o.seed, "seed");
     add_task(c, o.task);
 }
@@ -168,9 +168,9 @@ void add_grpo(Commands& commands) {
     option(c, "--reference-every", o.reference_every, "updates between refreshes of the reference; 0: never");
     option(c, "--temperature", o.temperature, "of sampling and of the policy that is trained");
     option(c, "--max-tokens", o.max_tokens, "longest answer");
-    option(c, "--slots", o.slots, "answers sampled side by side, per thread: speed and memory only");
+    option(c, "--slots", o.slots, "answers sampled side by side; 0: 96 a thread, or 512 on a GPU. Speed and memory, not results");
     option(c, "--shards", o.shards, "virtual shards of the batch: part of the arithmetic");
-    option(c, "--micro-rows", o.micro_rows, "tokens computed at a time: memory, not arithmetic");
+    option(c, "--micro-rows", o.micro_rows, "tokens computed at a time; 0: 256, or 8192 on a GPU. Speed and memory, not results");
     option(c, "--seed", o.seed, "seed");
     option(c, "--evaluate-every", o.evaluate_every, "steps between evaluations on --held-out; 0: none");
     option(c, "--evaluate-count", o.evaluate_count, "problems of such an evaluation");

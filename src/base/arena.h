@@ -1,38 +1,47 @@
-// One allocation per role (weights, gradients, activations, cache), carved at the start and never again.
+// Memory of a device, and one allocation of it per role (weights, gradients, activations, cache), carved at the start
+// and never again.
 #pragma once
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
-#include <cstring>
-#include <new>
+#include <utility>
 
 #include "base/check.h"
 
 namespace r1 {
 
+// The memory of a device: the host's own, or a GPU's, which the host reaches by copies alone. Work and copies happen in
+// the order in which they were asked for, and only download waits for them.
+struct Memory {
+    void* (*allocate)(size_t bytes);     // aligned to 64 bytes; throws one line that says how much there is
+    void (*release)(void* p);
+    void (*upload)(void* to, const void* host, size_t bytes);    // on return `host` may be written again
+    void (*download)(void* host, const void* from, size_t bytes);
+    void (*copy)(void* to, const void* from, size_t bytes);
+    void (*zero)(void* p, size_t bytes);
+};
+
+extern const Memory host_memory;
+
 // A block of zeroed memory, aligned to 64 bytes. carve<T>(n) hands out its parts in order; every part is aligned to
-// 64 bytes too. An Arena made with no size only counts, which is how a caller learns what to allocate:
-//
-//   Arena count;  place(count);  Arena arena(count.used());  place(arena);
+// 64 bytes too. An Arena made with no size only counts, which is how a caller learns what to allocate; make_arena does
+// both. Its parts are memory of the device: only a host's arena may be looked into.
 class Arena {
 public:
     Arena() = default;
-    explicit Arena(size_t bytes) : size_(bytes) {
+    Arena(size_t bytes, const Memory& memory) : memory_(&memory), size_(bytes) {
         if (bytes == 0) return;
-        base_ = static_cast<char*>(std::aligned_alloc(64, (bytes + 63) / 64 * 64));
-        if (!base_)
-            fail("out of memory", std::to_string(bytes >> 20) + " MiB for one arena",
-                 "use a smaller model or batch, or more memory");
-        std::memset(base_, 0, bytes);
+        base_ = static_cast<char*>(memory.allocate(bytes));
+        memory.zero(base_, bytes);
     }
-    Arena(Arena&& other) noexcept : base_(other.base_), size_(other.size_), used_(other.used_) {
-        other.base_ = nullptr, other.size_ = other.used_ = 0;
-    }
+    Arena(Arena&& other) noexcept { *this = std::move(other); }
     Arena& operator=(Arena&& other) noexcept {
-        std::swap(base_, other.base_), std::swap(size_, other.size_), std::swap(used_, other.used_);
+        std::swap(memory_, other.memory_), std::swap(base_, other.base_);
+        std::swap(size_, other.size_), std::swap(used_, other.used_);
         return *this;
     }
-    ~Arena() { std::free(base_); }
+    ~Arena() {
+        if (base_) memory_->release(base_);
+    }
 
     template <class T>
     T* carve(size_t n) {
@@ -44,10 +53,22 @@ public:
     }
     size_t used() const { return used_; }
     char* base() const { return base_; }
+    const Memory& memory() const { return *memory_; }
 
 private:
+    const Memory* memory_ = &host_memory;
     char* base_ = nullptr;
     size_t size_ = 0, used_ = 0;
 };
+
+// place(arena) carves what it needs; called once to count and once to place.
+template <class Place>
+Arena make_arena(const Memory& memory, const Place& place) {
+    Arena count;
+    place(count);
+    Arena arena(count.used(), memory);
+    place(arena);
+    return arena;
+}
 
 }  // namespace r1

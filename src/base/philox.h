@@ -16,7 +16,7 @@ struct Philox4 {
     uint32_t x[4];
 };
 
-DEVICE inline Philox4 philox(uint32_t key0, uint32_t key1, uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3) {
+DEVICE static inline Philox4 philox(uint32_t key0, uint32_t key1, uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3) {
     for (int round = 0; round < 10; ++round) {
         const uint64_t p0 = uint64_t(0xD2511F53u) * c0, p1 = uint64_t(0xCD9E8D57u) * c2;
         const uint32_t n0 = uint32_t(p1 >> 32) ^ c1 ^ key0, n2 = uint32_t(p0 >> 32) ^ c3 ^ key1;
@@ -26,13 +26,13 @@ DEVICE inline Philox4 philox(uint32_t key0, uint32_t key1, uint32_t c0, uint32_t
     return {{c0, c1, c2, c3}};
 }
 
-DEVICE inline Philox4 philox(uint32_t seed, Purpose purpose, uint32_t step, uint32_t prompt, uint32_t sample,
+DEVICE static inline Philox4 philox(uint32_t seed, Purpose purpose, uint32_t step, uint32_t prompt, uint32_t sample,
                              uint32_t position) {
     return philox(seed, uint32_t(purpose), step, prompt, sample, position);
 }
 
 // 24 bits to a float in [0, 1): every value is exact.
-DEVICE inline float uniform(uint32_t bits) { return float(bits >> 8) * 0x1p-24f; }
+DEVICE static inline float uniform(uint32_t bits) { return float(bits >> 8) * 0x1p-24f; }
 
 // A sequence of draws for code that simply wants "the next number": document n of a corpus, a shuffle.
 class Stream {

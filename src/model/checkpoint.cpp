@@ -79,8 +79,9 @@ static float& element(const Tensor& t, int64_t o, int64_t i) {
     return t.ld ? t.data[i * t.ld + o] : t.data[o * t.in + i];
 }
 
-static void store(const Config& config, Weights& w, const std::string& prefix, std::vector<StoredTensor>& into) {
-    visit(config, w, [](float*, size_t, TensorKind) {}, [&](const Tensor& t) {
+static void store(const Config& config, const Weights& w, const std::string& prefix, std::vector<StoredTensor>& into) {
+    Weights host = download(config, w);
+    visit(config, host, [](float*, size_t, TensorKind) {}, [&](const Tensor& t) {
         StoredTensor s{prefix + t.name, {t.out}, {}};
         if (t.in) s.shape.push_back(t.in);
         const int64_t in = t.in ? t.in : 1;
@@ -93,7 +94,8 @@ static void store(const Config& config, Weights& w, const std::string& prefix, s
 
 static void restore(const Config& config, Weights& w, const std::string& prefix,
                     std::map<std::string, const StoredTensor*>& from, const std::string& path) {
-    visit(config, w, [](float*, size_t, TensorKind) {}, [&](const Tensor& t) {
+    Weights host = make_weights(config);
+    visit(config, host, [](float*, size_t, TensorKind) {}, [&](const Tensor& t) {
         const std::string where = path + " tensor " + prefix + t.name;
         const auto found = from.find(prefix + t.name);
         if (found == from.end()) fail("a tensor is missing", where, "config.json and model.safetensors must belong together");
@@ -110,6 +112,7 @@ static void restore(const Config& config, Weights& w, const std::string& prefix,
             for (int64_t i = 0; i < in; ++i) element(t, o, i) = s.values[size_t(o * in + i)];
         from.erase(found);
     });
+    upload(w, host);
 }
 
 static std::map<std::string, const StoredTensor*> by_name(const std::vector<StoredTensor>& tensors) {

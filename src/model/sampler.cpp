@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstring>
 
 #include "base/threads.h"
 
@@ -10,24 +9,27 @@ namespace r1 {
 
 Sampler make_sampler(const Model& model, int slots) {
     const Config& c = model.config;
+    const bool on_host = model.ops->on_host;
     Sampler s;
-    s.slots = slots;
+    s.slots = slots > 0 ? slots : on_host ? 96 : 512;
     s.blocks = (c.max_position_embeddings + KEY_BLOCK - 1) / KEY_BLOCK;
-    for (int i = 0; i < thread_count(); ++i) {
+    s.steps = on_host ? 1 : 16;
+    const size_t n = size_t(s.slots), most = size_t(c.max_position_embeddings);
+    for (int i = 0; i < (on_host ? thread_count() : 1); ++i) {
         Sampler::Worker w;
-        const int rows = std::max(slots, c.max_position_embeddings);  // a decoding step, or a prompt
-        w.activations = make_activations(c, rows, false);
-        const auto place = [&](Arena& arena) {
-            w.cache = make_cache(c, int64_t(slots + 1) * s.blocks, true, arena);  // the last one is the prompt's
-            for (int** p : {&w.rows.token, &w.rows.position, &w.rows.block, &w.token}) *p = arena.carve<int>(rows);
-            w.logits = arena.carve<float>(size_t(slots) * c.vocab_size);
+        const size_t rows = std::max(n, most);  // a decoding step, or a prompt
+        w.activations = make_activations(c, *model.ops, int(rows), false);
+        w.arena = make_arena(*model.ops->memory, [&](Arena& arena) {
+            w.cache = make_cache(c, int64_t(n + 1) * s.blocks, true, arena);  // the last one is the prompt's
+            for (int** p : {&w.rows.token, &w.rows.position, &w.rows.block, &w.token, &w.slot}) *p = arena.carve<int>(rows);
+            w.fields = arena.carve<int>(6 * n);
+            w.answers = {w.fields, w.fields + n, w.fields + 2 * n, w.fields + 3 * n, w.fields + 4 * n, w.fields + 5 * n,
+                         arena.carve<int>(n * most), arena.carve<float>(n * most), int(most)};
+            w.stop = arena.carve<int>(MOST_STOPS);
+            w.logits = arena.carve<float>(n * c.vocab_size);
             w.prefix_logits = arena.carve<float>(c.vocab_size);
-            w.uniform = arena.carve<float>(slots), w.logp = arena.carve<float>(slots);
-        };
-        Arena count;
-        place(count);
-        w.memory = Arena(count.used());
-        place(w.memory);
+            w.uniform = arena.carve<float>(n), w.logp = arena.carve<float>(n);
+        });
         s.workers.push_back(std::move(w));
     }
     return s;
@@ -43,113 +45,132 @@ struct Run {
     const std::vector<Request>& requests;
     std::vector<std::vector<Completion>>& completions;
     std::atomic<int>& next_request;
-    int slots, blocks;
+    int slots, blocks, steps;
 
-    struct Slot {
-        int request = -1, sample = 0, position = 0;  // position of the next token to be fed
-    };
-    std::vector<Slot> slot = std::vector<Slot>(slots);
-    std::vector<int> active = {};        // slots at work, in the order of the rows
-    int open = -1, next_sample = 0;      // the request whose prompt is in the prefix cache
+    const Ops& op = *model.ops;
+    const Memory& memory = *op.memory;
+    const Config& c = model.config;
+    std::vector<int> fields = std::vector<int>(6 * size_t(slots));  // what the device's were at the last look
+    std::vector<int> request = std::vector<int>(slots, -1);         // whose answer is in a slot; -1: none
+    int open = -1, next_sample = 0;      // the request whose samples are being given out
+    int cached = -1;                     // the request whose prompt is in the prefix's cache
     int64_t tokens = 0;
 
-    float draw(int request, int sample, size_t position) const {
-        return uniform(philox(options.seed, options.purpose, options.step, requests[request].index, uint32_t(sample),
-                              uint32_t(position)).x[0]);
-    }
+    enum Field { PROMPT, SAMPLE, BEGIN, LIMIT, COUNT, STATE };
+    int& field(Field which, int slot) { return fields[size_t(which) * slots + slot]; }
 
     void logits_of(float* logits, const float* h, int rows) const {
-        const Config& c = model.config;
-        model.ops->matmul_forward(logits, c.vocab_size, nullptr, 0, h, c.hidden_size, model.weights.head, rows,
-                                  c.hidden_size, c.vocab_size);
+        op.matmul_forward(logits, c.vocab_size, nullptr, 0, h, c.hidden_size, model.weights.head, rows, c.hidden_size,
+                          c.vocab_size);
     }
 
     void prefill() {
-        const std::vector<int>& prompt = requests[open].prompt;
-        const int N = int(prompt.size());
-        for (int n = 0; n < N; ++n)
-            w.rows.token[n] = prompt[n], w.rows.position[n] = n, w.rows.block[n] = slots * blocks;
-        w.rows.N = N;
+        const std::vector<int>& prompt = requests[cached].prompt;
+        std::vector<int> position(prompt.size()), block(prompt.size(), slots * blocks);
+        for (size_t n = 0; n < prompt.size(); ++n) position[n] = int(n);
+        memory.upload(w.rows.token, prompt.data(), prompt.size() * sizeof(int));
+        memory.upload(w.rows.position, position.data(), prompt.size() * sizeof(int));
+        memory.upload(w.rows.block, block.data(), prompt.size() * sizeof(int));
+        w.rows.N = int(prompt.size());
         forward(model, w.activations, w.rows, w.cache);
-        logits_of(w.prefix_logits, w.activations.h + int64_t(N - 1) * model.config.hidden_size, 1);
+        logits_of(w.prefix_logits, w.activations.h + int64_t(w.rows.N - 1) * c.hidden_size, 1);
     }
 
-    // The prompt's keys and values into a slot's blocks, in every layer.
-    void copy_prefix(int to) const {
-        const Heads heads = model.config.heads();
-        const int64_t used = (int64_t(requests[open].prompt.size()) + KEY_BLOCK - 1) / KEY_BLOCK;
-        const auto copy = [&](float* cache, int64_t width, int layer) {
-            const int64_t block = KEY_BLOCK * width, first = layer * w.cache.layer_blocks;
-            std::memcpy(cache + (first + int64_t(to) * blocks) * block,
-                        cache + (first + int64_t(slots) * blocks) * block, size_t(used * block) * sizeof(float));
-        };
-        for (int l = 0; l < model.config.num_hidden_layers; ++l)
-            copy(w.cache.k, heads.keys(), l), copy(w.cache.v, heads.values(), l);
+    // Draws the next tokens of the answers in N slots from their logits; ld 0: one row of logits for all.
+    void draw(int N, const float* logits, int ld) const {
+        op.sample(w.token, w.logp, logits, ld, w.uniform, N, c.vocab_size,
+                  options.temperature > 0 ? 1.0f / options.temperature : 0.0f, options.top_p);
+        op.append(w.answers, w.slot, w.token, w.logp, w.stop, int(options.stop.size()), N);
+    }
+    void answer_rows(int N) const {
+        op.answer_rows(w.rows.token, w.rows.position, w.rows.block, w.uniform, w.slot, w.answers, blocks,
+                       {options.seed, uint32_t(options.purpose), options.step}, N);
     }
 
-    // Appends a token to the slot's answer; false if the answer is complete.
-    bool append(Slot& s, int token, float logp) {
-        Completion& c = completions[s.request][s.sample];
-        c.tokens.push_back(token), c.logp.push_back(logp);
-        ++tokens;
-        c.finished = std::find(options.stop.begin(), options.stop.end(), token) != options.stop.end();
-        const int limit = std::min(options.max_tokens,
-                                   model.config.max_position_embeddings - int(requests[s.request].prompt.size()));
-        return !c.finished && int(c.tokens.size()) < limit;
-    }
-
-    bool start_one(int index) {
+    // The next answer that nobody has begun goes into this slot; false if there is none.
+    bool take(int slot) {
         while (open < 0 || next_sample == requests[open].samples) {
-            open = next_request.fetch_add(1);
-            next_sample = 0;
-            if (open >= int(requests.size())) {
-                open = -1;
-                return false;
-            }
-            if (requests[open].samples > 0) prefill();
+            const int next = next_request.fetch_add(1);
+            if (next >= int(requests.size())) return false;
+            open = next, next_sample = 0;
         }
-        Slot& s = slot[index];
-        s = {open, next_sample++, int(requests[open].prompt.size())};
-        int token;
-        float logp;
-        const float u = draw(s.request, s.sample, 0);
-        model.ops->sample(&token, &logp, w.prefix_logits, &u, 1, model.config.vocab_size,
-                          options.temperature > 0 ? 1.0f / options.temperature : 0.0f, options.top_p);
-        if (append(s, token, logp)) copy_prefix(index), active.push_back(index);
-        else s.request = -1;
+        const Request& r = requests[open];
+        request[slot] = open;
+        field(PROMPT, slot) = int(r.index), field(SAMPLE, slot) = next_sample++;
+        field(BEGIN, slot) = int(r.prompt.size()), field(COUNT, slot) = 0, field(STATE, slot) = GROWING;
+        field(LIMIT, slot) = std::min(options.max_tokens, c.max_position_embeddings - int(r.prompt.size()));
         return true;
     }
 
-    void decode() {
-        const int N = int(active.size());
-        for (int n = 0; n < N; ++n) {
-            const Slot& s = slot[active[n]];
-            const Completion& c = completions[s.request][s.sample];
-            w.rows.token[n] = c.tokens.back(), w.rows.position[n] = s.position, w.rows.block[n] = active[n] * blocks;
-            w.uniform[n] = draw(s.request, s.sample, c.tokens.size());
+    // The prompt's keys and values into these slots, and the first token of their answers.
+    void begin(int prompt, const std::vector<int>& chosen) {
+        if (prompt != cached) cached = prompt, prefill();
+        const int n = int(chosen.size());
+        std::vector<int> first(n);
+        for (int i = 0; i < n; ++i) first[i] = chosen[i] * blocks;
+        memory.upload(w.slot, first.data(), n * sizeof(int));
+        op.cache_copy(w.cache.k, w.cache.v, w.slot, n, slots * blocks,
+                      (int(requests[prompt].prompt.size()) + KEY_BLOCK - 1) / KEY_BLOCK, c.num_hidden_layers,
+                      w.cache.layer_blocks, c.heads());
+        memory.upload(w.slot, chosen.data(), n * sizeof(int));
+        answer_rows(n);
+        draw(n, w.prefix_logits, 0);
+    }
+
+    // Fills the free slots, and adds them to `active`.
+    void refill(std::vector<int>& active) {
+        const size_t before = active.size();
+        for (int slot = 0; slot < slots; ++slot)
+            if (request[slot] < 0 && take(slot)) active.push_back(slot);
+        if (active.size() == before) return;
+        memory.upload(w.fields, fields.data(), fields.size() * sizeof(int));
+        for (size_t i = before; i < active.size();) {
+            const int prompt = request[active[i]];
+            std::vector<int> chosen;
+            for (; i < active.size() && request[active[i]] == prompt; ++i) chosen.push_back(active[i]);
+            begin(prompt, chosen);
         }
-        w.rows.N = N;
-        forward(model, w.activations, w.rows, w.cache);
-        logits_of(w.logits, w.activations.h, N);
-        model.ops->sample(w.token, w.logp, w.logits, w.uniform, N, model.config.vocab_size,
-                          options.temperature > 0 ? 1.0f / options.temperature : 0.0f, options.top_p);
-        int kept = 0;
-        for (int n = 0; n < N; ++n) {
-            Slot& s = slot[active[n]];
-            ++s.position;
-            if (append(s, w.token[n], w.logp[n])) active[kept++] = active[n];
-            else s.request = -1;
+    }
+
+    // Takes the answers that are complete out of their slots; the others' slots go into `active`.
+    void harvest(std::vector<int>& active) {
+        memory.download(fields.data(), w.fields, fields.size() * sizeof(int));
+        active.clear();
+        for (int slot = 0; slot < slots; ++slot) {
+            if (request[slot] < 0) continue;
+            if (field(STATE, slot) == GROWING) {
+                active.push_back(slot);
+                continue;
+            }
+            Completion& done = completions[request[slot]][field(SAMPLE, slot)];
+            const size_t n = size_t(field(COUNT, slot)), at = size_t(slot) * w.answers.most;
+            done.tokens.resize(n), done.logp.resize(n);
+            memory.download(done.tokens.data(), w.answers.token + at, n * sizeof(int));
+            memory.download(done.logp.data(), w.answers.logp + at, n * sizeof(float));
+            done.finished = field(STATE, slot) == ENDED;
+            tokens += int64_t(n);
+            request[slot] = -1;
         }
-        active.resize(kept);
+    }
+
+    void decode(const std::vector<int>& active) {
+        const int N = w.rows.N = int(active.size());
+        memory.upload(w.slot, active.data(), active.size() * sizeof(int));
+        op.repeat(steps, [&] {
+            answer_rows(N);
+            forward(model, w.activations, w.rows, w.cache);
+            logits_of(w.logits, w.activations.h, N);
+            draw(N, w.logits, c.vocab_size);
+        });
     }
 
     void run(const std::function<void(int64_t)>& progress) {
-        bool more = true;
+        memory.upload(w.stop, options.stop.data(), options.stop.size() * sizeof(int));
+        std::vector<int> active;
         while (true) {
-            for (int i = 0; i < slots && more; ++i)
-                while (more && slot[i].request < 0) more = start_one(i);
+            harvest(active), refill(active);
             if (active.empty()) break;
-            decode();
+            decode(active);
             if (progress && tokens >= 4096) progress(tokens), tokens = 0;
         }
         if (progress) progress(tokens);
@@ -167,14 +188,16 @@ std::vector<std::vector<Completion>> sample(Sampler& sampler, const Model& model
         ENSURE(!requests[i].prompt.empty() && int(requests[i].prompt.size()) < model.config.max_position_embeddings,
               "a prompt must leave room for an answer");
     }
+    ENSURE(options.stop.size() <= size_t(MOST_STOPS), "more stop tokens than there is room for");
     std::atomic<int> next_request{0};
     const std::function<void(int64_t)> report = [&](int64_t tokens) {
 #pragma omp critical(sampler_progress)
         progress(tokens);
     };
     parallel_for(int64_t(sampler.workers.size()), [&](int64_t i) {
-        Run{sampler.workers[i], model, options, requests, completions, next_request, sampler.slots, sampler.blocks}.run(
-            progress ? report : std::function<void(int64_t)>{});
+        Run{sampler.workers[i], model, options, requests, completions, next_request, sampler.slots, sampler.blocks,
+            sampler.steps}
+            .run(progress ? report : std::function<void(int64_t)>{});
     });
     return completions;
 }

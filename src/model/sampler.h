@@ -1,9 +1,11 @@
 // Sampling: many answers to many prompts, with their log-probabilities.
 //
-// Each worker (thread) keeps a batch of slots full. It takes a prompt, runs it through the model once (prefill), and
-// gives a copy of its cache to each of the prompt's samples; a sample that ends gives its slot to the next. Which
-// worker and which slot an answer gets cannot be seen in it: a row does not know its batch, and a draw is a function
-// of (seed, step, prompt, sample, position).
+// Each worker (a thread of the CPU, or one for another device) keeps a batch of slots full. It takes a prompt, runs it
+// through the model once (prefill), and gives a copy of its cache to each of the prompt's samples; a sample that ends
+// gives its slot to the next. Tokens, draws and stops stay on the device: the host looks only every few steps, takes
+// the answers that have ended and fills their slots. Which worker and which slot an answer gets, and when the host
+// looks, cannot be seen in it: a row does not know its batch, and a draw is a function of (seed, step, prompt, sample,
+// position).
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -29,7 +31,6 @@ struct Completion {
 struct SampleOptions {
     float temperature = 1.0f, top_p = 1.0f;
     int max_tokens = 256;
-    int slots = 64;                      // rows of a decoding step, per worker
     std::vector<int> stop = {1};         // tokens that end an answer
     uint32_t seed = 0, step = 0;
     Purpose purpose = Purpose::sampling;
@@ -39,16 +40,22 @@ struct SampleOptions {
 struct Sampler {
     struct Worker {
         Activations activations;
-        Arena memory;
+        Arena arena;
         Cache cache;
-        Rows rows;
+        Rows rows;                       // the device's, as are the next
+        Answers answers;
+        int* fields;                     // of the answers: prompt, sample, begin, limit, count, state, (6, slots)
         float *logits, *prefix_logits, *uniform, *logp;
-        int* token;
+        int *token, *slot, *stop;        // of the rows; the stop tokens
     };
     std::vector<Worker> workers;
     int slots = 0, blocks = 0;           // blocks of one sequence
+    int steps = 1;                       // decoding steps between looks of the host
 };
 
+constexpr int MOST_STOPS = 64;
+
+// slots: rows of a decoding step, per worker; 0: 96 on a CPU, 512 on another device.
 Sampler make_sampler(const Model& model, int slots);
 
 // completions[i] holds the samples of requests[i]. progress(tokens) is called now and then, by one thread at a time.

@@ -1,51 +1,77 @@
 #include "model/train.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/threads.h"
 
 namespace r1 {
 
-static Lane make_lane(const Config& config, int rows) {
+static Lane make_lane(const Model& model, int rows) {
     Lane lane;
-    lane.activations = make_activations(config, rows, true);
+    lane.memory = model.ops->memory;
+    lane.activations = make_activations(model.config, *model.ops, rows, true);
+    // Rows whose logits are held at a time: on a CPU they stay in the second-level cache, elsewhere 256 MiB do.
+    lane.head_rows = model.ops->on_host ? 192 : std::min(rows, (1 << 26) / model.config.vocab_size);
+    // A micro-batch of one sequence may be longer than its share of whole blocks.
     const int blocks = 2 * ((rows + KEY_BLOCK - 1) / KEY_BLOCK) + 8;
-    const auto place = [&](Arena& arena) {
-        lane.cache = make_cache(config, blocks, false, arena);
-        for (int** p : {&lane.rows.token, &lane.rows.position, &lane.rows.block, &lane.target}) *p = arena.carve<int>(rows);
-        lane.rows.offsets = arena.carve<int>(rows + 1);
+    lane.arena = make_arena(*lane.memory, [&](Arena& arena) {
+        int* const all = arena.carve<int>(5 * size_t(rows) + 1);
+        int** part[] = {&lane.rows.token, &lane.target, &lane.rows.position, &lane.rows.block, &lane.rows.offsets};
+        for (int i = 0; i < 5; ++i) *part[i] = all ? all + i * size_t(rows) : nullptr;
+        lane.cache = make_cache(model.config, blocks, false, arena);
         for (float** p : {&lane.logp, &lane.entropy, &lane.dlogp}) *p = arena.carve<float>(rows);
-        lane.stats = arena.carve<float>(2 * rows);
-        lane.logits = arena.carve<float>(size_t(rows) * config.vocab_size);
-    };
-    Arena count;
-    place(count);
-    lane.memory = Arena(count.used());
-    place(lane.memory);
+        lane.stats = arena.carve<float>(2 * size_t(rows));
+        lane.logits = arena.carve<float>(size_t(std::max(lane.head_rows, model.config.max_position_embeddings)) *
+                                         model.config.vocab_size);
+    });
+    lane.packed.resize(5 * size_t(rows) + 1);
+    lane.host.resize(3 * size_t(rows));
     return lane;
 }
 
-Trainer make_trainer(Model& model, const TrainOptions& options) {
-    Trainer t{&model, options, {}, {}, make_weights(model.config), make_weights(model.config), {}, {}, {}, {}, 0};
-    const int rows = std::max(options.micro_rows, model.config.max_position_embeddings);
-    for (int i = 0; i < std::min(thread_count(), options.shards); ++i) t.lanes.push_back(make_lane(model.config, rows));
-    for (int s = 0; s < options.shards; ++s) t.gradient.push_back(make_weights(model.config));
-    t.load.assign(options.shards, std::vector<int64_t>(model.config.num_hidden_layers * model.config.n_routed_experts));
-    t.balance.assign(options.shards, std::vector<float>(model.config.num_hidden_layers));
-    t.partial.resize(float_count(t.m) / SQUARES_BLOCK + 1);
+// The ranges of the weights that AdamW updates: all but the routers' biases.
+static std::vector<Piece> pieces_of(Model& model) {
+    std::vector<Piece> pieces;
     const float* base = reinterpret_cast<float*>(model.weights.arena.base());
     visit(model.config, model.weights, [&](float* w, size_t size, TensorKind kind) {
-        constexpr int64_t MOST = 1 << 15;
-        for (int64_t at = 0; kind != TensorKind::bias && at < int64_t(size); at += MOST)
-            t.pieces.push_back({w - base + at, std::min<int64_t>(MOST, int64_t(size) - at), kind == TensorKind::matrix});
+        for (int64_t at = 0; kind != TensorKind::bias && at < int64_t(size); at += MOST_PIECE)
+            pieces.push_back({w - base + at, int(std::min<int64_t>(MOST_PIECE, int64_t(size) - at)),
+                              kind == TensorKind::matrix});
     }, [](const Tensor&) {});
+    return pieces;
+}
+
+static int64_t partial_count(const Trainer& t) { return (float_count(t.m) + SQUARES_BLOCK - 1) / SQUARES_BLOCK; }
+
+Trainer make_trainer(Model& model, const TrainOptions& options) {
+    const Memory& memory = *model.ops->memory;
+    const Config& c = model.config;
+    const bool on_host = model.ops->on_host;
+    Trainer t{&model, options, {}, {}, make_weights(c, memory), make_weights(c, memory), {}, {}, {}, {}, {}, 0, 0};
+    if (t.options.micro_rows <= 0) t.options.micro_rows = on_host ? 256 : 8192;
+    const int rows = std::max(t.options.micro_rows, c.max_position_embeddings);
+    const int lanes = on_host ? std::min(thread_count(), options.shards) : 1;
+    for (int i = 0; i < lanes; ++i) t.lanes.push_back(make_lane(model, rows));
+    for (int s = 0; s < options.shards; ++s) t.gradient.push_back(make_weights(c, memory));
+    const std::vector<Piece> pieces = pieces_of(model);
+    t.piece_count = int(pieces.size());
+    t.arena = make_arena(memory, [&](Arena& arena) {
+        t.load = arena.carve<int>(size_t(options.shards) * c.num_hidden_layers * c.n_routed_experts);
+        t.balance = arena.carve<float>(size_t(options.shards) * c.num_hidden_layers);
+        t.partial = arena.carve<float>(partial_count(t));
+        t.pieces = arena.carve<Piece>(pieces.size());
+    });
+    memory.upload(t.pieces, pieces.data(), pieces.size() * sizeof(Piece));
     return t;
 }
 
 // Fills the lane's rows with sequences from `next` on, as many as fit; returns the first that did not.
 static int fill(Lane& lane, const std::vector<Example>& batch, int next, int end, int most_rows) {
     Rows& r = lane.rows;
+    const size_t capacity = lane.activations.capacity;
+    int* const token = lane.packed.data();
+    int *const target = token + capacity, *const position = target + capacity, *const first_block = position + capacity,
+        *const offsets = first_block + capacity;
     r.N = r.B = 0;
     lane.members.clear();
     int block = 0;
@@ -55,67 +81,76 @@ static int fill(Lane& lane, const std::vector<Example>& batch, int next, int end
         if (rows <= 0) continue;
         ENSURE(rows <= lane.activations.capacity, "a sequence is longer than max_position_embeddings");
         if (r.B > 0 && (r.N + rows > most_rows || block + blocks > lane.cache.blocks)) break;
-        r.offsets[r.B++] = r.N;
+        offsets[r.B++] = r.N;
         lane.members.push_back(next);
         for (int t = 0; t < rows; ++t, ++r.N) {
-            r.token[r.N] = e.tokens[t], lane.target[r.N] = e.tokens[t + 1];
-            r.position[r.N] = t, r.block[r.N] = block;
+            token[r.N] = e.tokens[t], target[r.N] = e.tokens[t + 1];
+            position[r.N] = t, first_block[r.N] = block;
         }
         block += blocks;
     }
-    r.offsets[r.B] = r.N;
+    offsets[r.B] = r.N;
+    lane.memory->upload(r.token, lane.packed.data(), lane.packed.size() * sizeof(int));
     return next;
 }
 
-constexpr int HEAD_ROWS = 192;  // rows whose logits are held at a time: they stay in the second-level cache
-
-// The head: calls part(first row, rows, first sequence, sequences) for runs of whole sequences, logits computed.
+// The head: calls part(first row, rows, first sequence, sequences, logp, entropy) for runs of whole sequences whose
+// logits the lane holds; logp and entropy are the host's.
 template <class Part>
-static void head(const Model& model, Lane& lane, const Part& part) {
+static void head(const Model& model, Lane& lane, float inverse_temperature, const Part& part) {
     const Config& c = model.config;
-    const Rows& r = lane.rows;
-    for (int b = 0; b < r.B;) {
+    const int* offsets = lane.offsets();
+    float *const logp = lane.host.data(), *const entropy = logp + lane.activations.capacity;
+    for (int b = 0; b < lane.rows.B;) {
         int end = b + 1;
-        while (end < r.B && r.offsets[end + 1] - r.offsets[b] <= HEAD_ROWS) ++end;
-        const int64_t first = r.offsets[b];
-        const int rows = r.offsets[end] - int(first);
+        while (end < lane.rows.B && offsets[end + 1] - offsets[b] <= lane.head_rows) ++end;
+        const int64_t first = offsets[b];
+        const int rows = offsets[end] - int(first);
         model.ops->matmul_forward(lane.logits, c.vocab_size, nullptr, 0, lane.activations.h + first * c.hidden_size,
                                   c.hidden_size, model.weights.head, rows, c.hidden_size, c.vocab_size);
-        part(first, rows, b, end);
+        model.ops->logprob_forward(lane.logp, lane.entropy, lane.stats, lane.logits, lane.target + first, rows,
+                                   c.vocab_size, inverse_temperature);
+        lane.memory->download(logp, lane.logp, rows * sizeof(float));
+        lane.memory->download(entropy, lane.entropy, rows * sizeof(float));
+        part(first, rows, b, end, logp, entropy);
         b = end;
     }
 }
 
 static void run_shard(Trainer& t, int shard, const std::vector<Example>& batch, int begin, int end, float weight,
-                      const SequenceLoss& loss, Lane& lane) {
+                      const SequenceLoss& loss, bool with_logits, Lane& lane) {
     const Model& model = *t.model;
     const Config& c = model.config;
     const Ops& op = *model.ops;
-    const int C = c.hidden_size, V = c.vocab_size;
+    const int C = c.hidden_size, V = c.vocab_size, E = c.n_routed_experts, L = c.num_hidden_layers;
     Weights& g = t.gradient[shard];
     const float inverse_temperature = t.options.inverse_temperature;
     while (begin < end) {
         begin = fill(lane, batch, begin, end, t.options.micro_rows);
         if (lane.rows.B == 0) break;
         forward(model, lane.activations, lane.rows, lane.cache);
-        for (int l = 0; l < c.num_hidden_layers; ++l)
-            for (int e = 0; e < c.n_routed_experts && !c.is_dense(l); ++e)
-                t.load[shard][l * c.n_routed_experts + e] +=
-                    lane.activations.layer[l].offsets[e + 1] - lane.activations.layer[l].offsets[e];
-        head(model, lane, [&](int64_t first, int rows, int b0, int b1) {
-            const int* target = lane.target + first;
-            op.logprob_forward(lane.logp, lane.entropy, lane.stats, lane.logits, target, rows, V, inverse_temperature);
-            for (int b = b0; b < b1; ++b) {
-                const int64_t at = lane.rows.offsets[b] - first;
-                loss(lane.members[b], {lane.logp + at, lane.entropy + at, lane.logits + at * V, lane.dlogp + at});
+        for (int l = c.first_k_dense_replace; l < L; ++l)
+            op.count_load(t.load + (int64_t(shard) * L + l) * E, lane.activations.layer[l].offsets, E);
+        head(model, lane, inverse_temperature, [&](int64_t first, int rows, int b0, int b1, float* logp, float* entropy) {
+            float* dlogp = entropy + lane.activations.capacity;
+            if (with_logits) {
+                lane.host_logits.resize(size_t(rows) * V);
+                lane.memory->download(lane.host_logits.data(), lane.logits, size_t(rows) * V * sizeof(float));
             }
-            op.logprob_backward(lane.logits, lane.dlogp, lane.stats, target, rows, V, inverse_temperature);
+            parallel_for(b1 - b0, [&](int64_t i) {
+                const int b = b0 + int(i);
+                const int64_t at = lane.offsets()[b] - first;
+                const float* logits = with_logits ? lane.host_logits.data() + at * V : nullptr;
+                loss(lane.members[b], {logp + at, entropy + at, logits, dlogp + at});
+            });
+            lane.memory->upload(lane.dlogp, dlogp, rows * sizeof(float));
+            op.logprob_backward(lane.logits, lane.dlogp, lane.stats, lane.target + first, rows, V, inverse_temperature);
             const float* h = lane.activations.h + first * C;
             op.matmul_backward_w(g.head, h, C, lane.logits, V, rows, C, V);
             op.matmul_backward_x(lane.activations.dh + first * C, C, nullptr, 0, lane.logits, V, model.weights.head,
                                  rows, C, V);
         });
-        backward(model, lane.activations, lane.rows, g, {t.options.balance.alpha, weight}, t.balance[shard].data());
+        backward(model, lane.activations, lane.rows, g, {t.options.balance.alpha, weight}, t.balance + int64_t(shard) * L);
     }
 }
 
@@ -133,72 +168,74 @@ static std::vector<int> cut_shards(const std::vector<Example>& batch, int shards
     return cut;
 }
 
-void accumulate(Trainer& t, const std::vector<Example>& batch, const SequenceLoss& loss) {
+void accumulate(Trainer& t, const std::vector<Example>& batch, const SequenceLoss& loss, bool with_logits) {
     const std::vector<int> cut = cut_shards(batch, t.options.shards);
     const float weight = 1.0f / float(batch.size());
     const int lanes = int(t.lanes.size());
+    const auto run = [&](int s, Lane& lane) { run_shard(t, s, batch, cut[s], cut[s + 1], weight, loss, with_logits, lane); };
     // Fewer lanes than threads: shards one after the other, every operation split among the threads.
     if (lanes < thread_count()) {
-        for (int s = 0; s < t.options.shards; ++s) run_shard(t, s, batch, cut[s], cut[s + 1], weight, loss, t.lanes[0]);
+        for (int s = 0; s < t.options.shards; ++s) run(s, t.lanes[0]);
         return;
     }
     parallel_for(lanes, [&](int64_t lane) {
-        for (int s = int(lane); s < t.options.shards; s += lanes)
-            run_shard(t, s, batch, cut[s], cut[s + 1], weight, loss, t.lanes[lane]);
+        for (int s = int(lane); s < t.options.shards; s += lanes) run(s, t.lanes[lane]);
     });
+}
+
+// Of the experts' loads: the busiest expert's share of its layer's mean.
+static float load_max(const Config& c, const std::vector<int>& load, int shards) {
+    const int L = c.num_hidden_layers, E = c.n_routed_experts;
+    float most = 0;
+    for (int l = c.first_k_dense_replace; l < L; ++l) {
+        std::vector<int64_t> of(E);
+        int64_t total = 0;
+        for (int s = 0; s < shards; ++s)
+            for (int e = 0; e < E; ++e) of[e] += load[(s * L + l) * E + e], total += load[(s * L + l) * E + e];
+        for (int e = 0; e < E; ++e) most = std::max(most, float(double(of[e]) * E / double(total > 0 ? total : 1)));
+    }
+    return most;
 }
 
 Update apply(Trainer& t, float lr, size_t batch_size) {
     Model& model = *t.model;
+    const Config& c = model.config;
     const Ops& op = *model.ops;
+    const Memory& memory = *op.memory;
+    const TrainOptions& o = t.options;
     const int64_t n = float_count(t.m);
+    const int L = c.num_hidden_layers, E = c.n_routed_experts;
     const auto base = [](Weights& w) { return reinterpret_cast<float*>(w.arena.base()); };
-    for (int stride = 1; stride < t.options.shards; stride *= 2)
-        for (int s = 0; s + stride < t.options.shards; s += 2 * stride)
+    for (int stride = 1; stride < o.shards; stride *= 2)
+        for (int s = 0; s + stride < o.shards; s += 2 * stride)
             op.add(base(t.gradient[s]), base(t.gradient[s + stride]), n);
 
-    // The norm: lanes within blocks, then a chain over blocks, in double.
-    op.squares(t.partial.data(), base(t.gradient[0]), n);
+    // What the host wants to know; the norm is lanes within blocks, then a chain over blocks, in double.
+    op.squares(t.partial, base(t.gradient[0]), n);
+    std::vector<float> partial(partial_count(t)), balance(size_t(o.shards) * L);
+    std::vector<int> load(size_t(o.shards) * L * E);
+    memory.download(partial.data(), t.partial, partial.size() * sizeof(float));
+    memory.download(balance.data(), t.balance, balance.size() * sizeof(float));
+    memory.download(load.data(), t.load, load.size() * sizeof(int));
     double square = 0;
-    for (int64_t i = 0; i < (n + SQUARES_BLOCK - 1) / SQUARES_BLOCK; ++i) square += t.partial[i];
+    for (float each : partial) square += each;
     Update update;
     update.gradient_norm = float(exact::sqrt(square));
+    for (float each : balance) update.balance_loss += each / float(batch_size);
+    update.load_max = load_max(c, load, o.shards);
 
     ++t.step;
-    const TrainOptions& o = t.options;
-    AdamW adamw{lr, o.beta1, o.beta2, o.epsilon, 0, 0, 0, 1.0f};
+    AdamW adamw{lr, o.beta1, o.beta2, o.epsilon, o.decay, 0, 0, 1.0f};
     double power1 = 1, power2 = 1;
     for (int64_t i = 0; i < t.step && (power1 > 1e-9 || power2 > 1e-9); ++i) power1 *= o.beta1, power2 *= o.beta2;
     adamw.correction1 = float(1 - power1), adamw.correction2 = float(1 - power2);
     if (o.clip > 0 && update.gradient_norm > o.clip) adamw.gradient_scale = o.clip / update.gradient_norm;
-    parallel_for(int64_t(t.pieces.size()), [&](int64_t i) {
-        const Piece& p = t.pieces[i];
-        AdamW mine = adamw;
-        mine.decay = p.decays ? o.decay : 0.0f;
-        op.adamw(base(model.weights) + p.begin, base(t.m) + p.begin, base(t.v) + p.begin,
-                 base(t.gradient[0]) + p.begin, p.size, mine);
-    });
+    op.adamw(base(model.weights), base(t.m), base(t.v), base(t.gradient[0]), t.pieces, t.piece_count, adamw);
+    for (int l = c.first_k_dense_replace; l < L; ++l)
+        op.move_bias(model.weights.layer[l].router_bias, t.load + int64_t(l) * E, o.shards, L * E, E, o.bias_speed);
 
-    // b_i -= gamma where expert i's load is above the mean, += gamma where below  [V3 section 2.1.2]
-    const int E = model.config.n_routed_experts;
-    for (int l = model.config.first_k_dense_replace; l < model.config.num_hidden_layers; ++l) {
-        std::vector<int64_t> load(E);
-        int64_t total = 0;
-        for (int e = 0; e < E; ++e) {
-            for (int s = 0; s < o.shards; ++s) load[e] += t.load[s][l * E + e];
-            total += load[e];
-        }
-        for (int e = 0; e < E; ++e) {
-            const int64_t excess = load[e] * E - total;
-            model.weights.layer[l].router_bias[e] += excess > 0 ? -o.bias_speed : excess < 0 ? o.bias_speed : 0.0f;
-            update.load_max = std::max(update.load_max, float(double(load[e]) * E / double(total > 0 ? total : 1)));
-        }
-    }
-    for (int s = 0; s < o.shards; ++s) {
-        for (float& loss : t.balance[s]) update.balance_loss += loss / float(batch_size), loss = 0;
-        std::fill(t.load[s].begin(), t.load[s].end(), 0);
-    }
-    parallel_for(o.shards, [&](int64_t s) { std::memset(base(t.gradient[s]), 0, size_t(n) * sizeof(float)); });
+    for (Weights& g : t.gradient) memory.zero(base(g), size_t(n) * sizeof(float));
+    memory.zero(t.load, load.size() * sizeof(int)), memory.zero(t.balance, balance.size() * sizeof(float));
     return update;
 }
 
@@ -212,14 +249,13 @@ void score(Trainer& t, const Model& model, const std::vector<Example>& batch,
             begin = fill(lane, batch, begin, cut[i + 1], t.options.micro_rows);
             if (lane.rows.B == 0) break;
             forward(model, lane.activations, lane.rows, lane.cache);
-            head(model, lane, [&](int64_t first, int rows, int b0, int b1) {
-                model.ops->logprob_forward(lane.logp, lane.entropy, lane.stats, lane.logits, lane.target + first, rows,
-                                           model.config.vocab_size, t.options.inverse_temperature);
-                for (int b = b0; b < b1; ++b) {
-                    const int64_t at = lane.rows.offsets[b] - first;
-                    into(lane.members[b], lane.logp + at, lane.entropy + at);
-                }
-            });
+            head(model, lane, t.options.inverse_temperature,
+                 [&](int64_t first, int, int b0, int b1, const float* logp, const float* entropy) {
+                     for (int b = b0; b < b1; ++b) {
+                         const int64_t at = lane.offsets()[b] - first;
+                         into(lane.members[b], logp + at, entropy + at);
+                     }
+                 });
         }
     };
     if (lanes < thread_count()) for (int i = 0; i < lanes; ++i) run(i);

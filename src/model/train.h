@@ -19,8 +19,8 @@ struct Example {
     int rows() const { return length - 1; }
 };
 
-// What the model says of a sequence: of each row the log-probability of its target, the entropy, and the logits
-// (vocabulary-sized rows, before the temperature).
+// What the model says of a sequence: of each row the log-probability of its target, the entropy, and, if they were
+// asked for, the logits (vocabulary-sized rows, before the temperature).
 struct SequenceRows {
     const float *logp, *entropy, *logits;
     float* dlogp;
@@ -31,7 +31,8 @@ using SequenceLoss = std::function<void(int index, const SequenceRows& rows)>;
 
 struct TrainOptions {
     int shards = 2;                      // V
-    int micro_rows = 256;                // rows that go through the model at a time: memory and speed, not results
+    int micro_rows = 0;                  // rows that go through the model at a time: memory and speed, not results;
+                                         // 0: 256 on a CPU, whose cache they fit, and 8192 on another device
     float beta1 = 0.9f, beta2 = 0.95f, epsilon = 1e-8f, decay = 0.0f;
     float clip = 1.0f;                   // of the gradient's norm; 0: none
     float bias_speed = 0.0f;             // gamma of the routers' biases [V3 section 2.1.2]
@@ -39,32 +40,36 @@ struct TrainOptions {
     float inverse_temperature = 1.0f;    // of the policy whose log-probabilities are computed
 };
 
-// What one shard or worker needs to run rows through the model.
+// What one shard or worker needs to run rows through the model. The host fills `rows` and targets in `packed`, and one
+// upload brings them over; log-probabilities come back, and slopes go out, by the head's chunks.
 struct Lane {
+    const Memory* memory;
     Activations activations;
     Cache cache;
-    Arena memory;
-    Rows rows;
+    Arena arena;
+    Rows rows;                           // the device's, as are the next
     int* target;
     float *logp, *entropy, *dlogp, *stats, *logits;
+    int head_rows;                       // whose logits are held at a time
+    std::vector<int> packed;             // (5 capacity + 1): token, target, position, block, offsets
+    std::vector<float> host;             // (3 capacity): logp, entropy, dlogp
+    std::vector<float> host_logits;
     std::vector<int> members;            // the sequences of the micro-batch
-};
-
-struct Piece {                           // a range of the arena of weights
-    int64_t begin, size;
-    bool decays;
+    const int* offsets() const { return packed.data() + 4 * size_t(activations.capacity); }
 };
 
 struct Trainer {
     Model* model;
     TrainOptions options;
-    std::vector<Lane> lanes;             // min(threads, V)
+    std::vector<Lane> lanes;             // on a CPU min(threads, V), otherwise 1
     std::vector<Weights> gradient;       // one for each shard
     Weights m, v;                        // Adam's moments
-    std::vector<std::vector<int64_t>> load;  // per shard: tokens that went to each expert, layer by layer
-    std::vector<std::vector<float>> balance; // per shard and layer: balance loss, a chain over sequences
-    std::vector<float> partial;          // of the gradient's norm
-    std::vector<Piece> pieces;           // of the arena, that the optimizer updates
+    Arena arena;
+    int* load;                           // (V, layers, E) tokens that went to each expert
+    float* balance;                      // (V, layers) balance loss, a chain over sequences
+    float* partial;                      // of the gradient's norm
+    Piece* pieces;                       // of the weights, that the optimizer updates
+    int piece_count = 0;
     int64_t step = 0;                    // updates done
 };
 
@@ -77,7 +82,7 @@ struct Update {
 Trainer make_trainer(Model& model, const TrainOptions& options);
 
 // Adds the gradient of the batch's loss, one call per update.
-void accumulate(Trainer& trainer, const std::vector<Example>& batch, const SequenceLoss& loss);
+void accumulate(Trainer& trainer, const std::vector<Example>& batch, const SequenceLoss& loss, bool with_logits = false);
 // Joins the shards, clips, updates weights and router biases, and clears the gradients.
 Update apply(Trainer& trainer, float lr, size_t batch_size);
 

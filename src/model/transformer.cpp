@@ -1,23 +1,24 @@
 #include "model/transformer.h"
 
 #include <algorithm>
-#include <cstring>
 
 namespace r1 {
 
 Model make_model(const Config& config, const Ops& ops) {
-    Model m{config, &ops, make_weights(config), {}};
+    Model m{config, &ops, make_weights(config, *ops.memory), {}};
     // angle(position, i) = position theta^(-2i / D)  [V3 section 4.2; Su et al. 2021, eq 15]
     const int D = config.qk_rope_head_dim;
-    m.angles.resize(size_t(config.max_position_embeddings) * D);
+    std::vector<float> angles(size_t(config.max_position_embeddings) * D);
     for (int i = 0; i < D; i += 2) {
         const double frequency = exact::pow(config.rope_theta, -double(i) / D);
         for (int t = 0; t < config.max_position_embeddings; ++t) {
             double sine, cosine;
             exact::sincos(t * frequency, sine, cosine);
-            m.angles[size_t(t) * D + i] = float(cosine), m.angles[size_t(t) * D + i + 1] = float(sine);
+            angles[size_t(t) * D + i] = float(cosine), angles[size_t(t) * D + i + 1] = float(sine);
         }
     }
+    m.tables = make_arena(*ops.memory, [&](Arena& arena) { m.angles = arena.carve<float>(angles.size()); });
+    ops.memory->upload(m.angles, angles.data(), angles.size() * sizeof(float));
     return m;
 }
 
@@ -69,13 +70,10 @@ static void place(const Config& c, Activations& a, Arena& arena) {
     a.dexpert_hidden = floats(N * K * F_expert), a.dys = floats(N * K * C), a.balance = floats(N);
 }
 
-Activations make_activations(const Config& config, int rows, bool training) {
+Activations make_activations(const Config& config, const Ops& ops, int rows, bool training) {
     Activations a{};
     a.capacity = rows, a.training = training;
-    Arena count;
-    place(config, a, count);
-    a.arena = Arena(count.used());
-    place(config, a, a.arena);
+    a.arena = make_arena(*ops.memory, [&](Arena& arena) { place(config, a, arena); });
     return a;
 }
 
@@ -104,12 +102,12 @@ static void attention_block_forward(const Model& m, const LayerWeights& w, Layer
         op.rmsnorm_forward(a.c_q, q_width, a.rstd_q, a.down, ld, w.q_norm, N, q_width, c.rms_norm_eps);
         op.matmul_forward(a.q, H * D_k, nullptr, 0, a.c_q, q_width, w.q_up, N, q_width, H * D_k);
     } else {
-        for (int64_t n = 0; n < N; ++n) std::memcpy(a.q + n * q_width, a.down + n * ld, q_width * sizeof(float));
+        op.copy_rows(a.q, q_width, a.down, ld, N, q_width);
     }
     op.rmsnorm_forward(a.c_kv, c.kv_lora_rank, a.rstd_kv, c_kv, ld, w.kv_norm, N, c.kv_lora_rank, c.rms_norm_eps);
     op.matmul_forward(a.kv, heads.kv(), nullptr, 0, a.c_kv, c.kv_lora_rank, w.kv_up, N, c.kv_lora_rank, heads.kv());
-    op.rope_forward(a.q + heads.own, H * D_k, r.position, m.angles.data(), N, H, D_k, heads.shared);
-    op.rope_forward(k_rope, ld, r.position, m.angles.data(), N, 1, 0, heads.shared);
+    op.rope_forward(a.q + heads.own, H * D_k, r.position, m.angles, N, H, D_k, heads.shared);
+    op.rope_forward(k_rope, ld, r.position, m.angles, N, 1, 0, heads.shared);
 
     const int64_t first = layer * cache.layer_blocks * KEY_BLOCK;
     float *k_cache = cache.k + first * heads.keys(), *v_cache = cache.v + first * heads.values();
@@ -132,8 +130,8 @@ static void attention_block_backward(const Model& m, const LayerWeights& w, Laye
     op.matmul_backward_x(a.do_, O, nullptr, 0, a.dx, C, w.o, N, O, C);
     op.matmul_backward_w(g.o, l.o, O, a.dx, C, N, O, C);
     op.attention_backward(a.dq, a.dkv, dk_rope, ld, a.do_, l.o, l.stats, l.q, l.kv, k_rope, ld, r.offsets, r.B, heads);
-    op.rope_backward(a.dq + heads.own, H * D_k, r.position, m.angles.data(), N, H, D_k, heads.shared);
-    op.rope_backward(dk_rope, ld, r.position, m.angles.data(), N, 1, 0, heads.shared);
+    op.rope_backward(a.dq + heads.own, H * D_k, r.position, m.angles, N, H, D_k, heads.shared);
+    op.rope_backward(dk_rope, ld, r.position, m.angles, N, 1, 0, heads.shared);
     // q = rmsnorm(c_q) w_q_up,  kv = rmsnorm(c_kv) w_kv_up
     if (c.q_lora_rank) {
         op.matmul_backward_x(a.dc_q, q_width, nullptr, 0, a.dq, H * D_k, w.q_up, N, q_width, H * D_k);
@@ -141,7 +139,7 @@ static void attention_block_backward(const Model& m, const LayerWeights& w, Laye
         op.rmsnorm_backward(a.ddown, ld, nullptr, 0, g.q_norm, a.dc_q, q_width, l.down, ld, l.rstd_q, w.q_norm, N,
                             q_width);
     } else {
-        for (int64_t n = 0; n < N; ++n) std::memcpy(a.ddown + n * ld, a.dq + n * q_width, q_width * sizeof(float));
+        op.copy_rows(a.ddown, ld, a.dq, q_width, N, q_width);
     }
     op.matmul_backward_x(a.dc_kv, kv_lora, nullptr, 0, a.dkv, heads.kv(), w.kv_up, N, kv_lora, heads.kv());
     op.matmul_backward_w(g.kv_up, l.c_kv, kv_lora, a.dkv, heads.kv(), N, kv_lora, heads.kv());
@@ -202,7 +200,7 @@ static void feed_forward_backward(const Model& m, const LayerWeights& w, LayerWe
         op.gather_backward(a.dh, a.dxs, l.place, N, K, C);
         // gate = router(sigmoid(h w_router))
         op.balance_loss(a.balance, a.dscore, l.score, r.offsets, r.B, balance.alpha, balance.weight, routing);
-        for (int b = 0; b < r.B; ++b) *balance_loss += a.balance[b];
+        op.add_up(balance_loss, a.balance, r.B);
         op.router_backward(a.dlogits, a.dgate, a.dscore, l.score, l.expert, N, routing);
         op.matmul_backward_x(a.dh, C, a.dh, C, a.dlogits, E, w.router, N, C, E);
         op.matmul_backward_w(g.router, l.h_mid, C, a.dlogits, E, N, C, E);

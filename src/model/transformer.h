@@ -60,11 +60,12 @@ struct Model {
     Config config;
     const Ops* ops = nullptr;
     Weights weights;
-    std::vector<float> angles;                // (positions, rope / 2, {cos, sin})
+    Arena tables;
+    float* angles = nullptr;                  // (positions, rope / 2, {cos, sin})
 };
 
 Model make_model(const Config& config, const Ops& ops);
-Activations make_activations(const Config& config, int rows, bool training);
+Activations make_activations(const Config& config, const Ops& ops, int rows, bool training);
 Cache make_cache(const Config& config, int64_t blocks, bool every_layer, Arena& arena);
 
 // Runs the rows through the model; a.h holds their final states.
@@ -75,7 +76,7 @@ struct Balance {                              // the sequence-wise balance loss 
 };
 
 // From a.dh, the gradient of the final states: adds the gradients of all weights to `gradient`, and the balance loss
-// of every sequence, in order, to balance_loss[layer].
+// of every sequence, in order, to balance_loss[layer], which is the device's.
 void backward(const Model& model, Activations& a, const Rows& rows, Weights& gradient, Balance balance,
               float* balance_loss);
 

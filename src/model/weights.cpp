@@ -4,14 +4,22 @@
 
 namespace r1 {
 
-Weights make_weights(const Config& config) {
+Weights make_weights(const Config& config, const Memory& memory) {
     Weights w{};
-    const auto no_tensor = [](const Tensor&) {};
-    Arena count;
-    visit(config, w, [&](float*& p, size_t n, TensorKind) { p = count.carve<float>(n); }, no_tensor);
-    w.arena = Arena(count.used());
-    visit(config, w, [&](float*& p, size_t n, TensorKind) { p = w.arena.carve<float>(n); }, no_tensor);
+    w.arena = make_arena(memory, [&](Arena& arena) {
+        visit(config, w, [&](float*& p, size_t n, TensorKind) { p = arena.carve<float>(n); }, [](const Tensor&) {});
+    });
     return w;
+}
+
+void upload(Weights& to, const Weights& host) {
+    to.arena.memory().upload(to.arena.base(), host.arena.base(), host.arena.used());
+}
+
+Weights download(const Config& config, const Weights& from) {
+    Weights host = make_weights(config);
+    from.arena.memory().download(host.arena.base(), from.arena.base(), from.arena.used());
+    return host;
 }
 
 // Matrices: normal with the tensor's deviation; gains 1; biases 0. Element i of tensor t is a function of (seed, t, i).

@@ -107,8 +107,12 @@ void visit(const Config& c, Weights& w, Block&& block, TensorVisitor&& tensor) {
     matrix("lm_head.weight", w.head, C, c.vocab_size, fan(C) * 0.25);
 }
 
-Weights make_weights(const Config& config);                  // placed and zero: also the shape of gradients and moments
-void initialise(const Config& config, Weights& weights, uint32_t seed);
+// Placed and zero; gradients and moments have the same shape. Weights on a device are filled from, and read into,
+// weights of the host: whatever looks at a tensor (initial values, files) does so there.
+Weights make_weights(const Config& config, const Memory& memory = host_memory);
+void upload(Weights& to, const Weights& host);
+Weights download(const Config& config, const Weights& from);
+void initialise(const Config& config, Weights& host, uint32_t seed);
 int64_t parameter_count(const Config& config, bool active);  // all, or those that one token uses
 inline int64_t float_count(const Weights& w) { return int64_t(w.arena.used() / sizeof(float)); }
 

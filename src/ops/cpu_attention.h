@@ -25,6 +25,17 @@ void cache_write(float* k_cache, float* v_cache, const float* kv, const float* k
     }
 }
 
+void cache_copy(float* k_cache, float* v_cache, const int* to, int n, int from, int blocks, int layers,
+                int64_t layer_blocks, Heads heads) {
+    const auto copy = [&](float* cache, int64_t width) {
+        const int64_t block = KEY_BLOCK * width;
+        for (int l = 0; l < layers; ++l, cache += layer_blocks * block)
+            for (int i = 0; i < n; ++i)
+                memcpy(cache + to[i] * block, cache + from * block, size_t(blocks * block) * sizeof(float));
+    };
+    copy(k_cache, heads.keys()), copy(v_cache, heads.values());
+}
+
 // score[t] = sum_d q[d] k_t[d] of BLOCKS blocks of keys: own channels, then shared ones, in one chain.
 template <int BLOCKS>
 void scores(float* score, const float* q, const float* k_own, const float* k_shared, Heads heads) {

@@ -113,6 +113,25 @@ void balance_loss(float* loss, float* dscore, const float* score, const int* off
     });
 }
 
+void add_up(float* total, const float* x, int n) {
+    for (int i = 0; i < n; ++i) *total += x[i];
+}
+
+void count_load(int* load, const int* offsets, int E) {
+    for (int e = 0; e < E; ++e) load[e] += offsets[e + 1] - offsets[e];
+}
+
+void move_bias(float* bias, const int* load, int shards, int stride, int E, float speed) {
+    int64_t total = 0;
+    for (int s = 0; s < shards; ++s)
+        for (int e = 0; e < E; ++e) total += load[s * stride + e];
+    for (int e = 0; e < E; ++e) {
+        int64_t own = 0;
+        for (int s = 0; s < shards; ++s) own += load[s * stride + e];
+        bias[e] = moved_bias(bias[e], own, total, E, speed);
+    }
+}
+
 void dispatch(int* source, int* place, int* offsets, const int* expert, int N, int E, int K) {
     for (int e = 0; e <= E; ++e) offsets[e] = 0;
     for (int i = 0; i < N * K; ++i) ++offsets[expert[i] + 1];

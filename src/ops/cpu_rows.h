@@ -63,6 +63,10 @@ void rmsnorm_backward(float* dx, int lddx, const float* base, int ldbase, float*
     });
 }
 
+void copy_rows(float* y, int ldy, const float* x, int ldx, int N, int C) {
+    for (int64_t n = 0; n < N; ++n) memcpy(y + n * ldy, x + n * ldx, size_t(C) * sizeof(float));
+}
+
 // ---- Rotation ----
 
 // (a, b) -> (a cos - b sin, a sin + b cos)
@@ -201,13 +205,13 @@ int invert(const float* e, const float* lane_sums, int V, float threshold) {
     return token;
 }
 
-void sample(int* token, float* logp, const float* logits, const float* uniform, int N, int V,
+void sample(int* token, float* logp, const float* logits, int ld, const float* uniform, int N, int V,
             float inverse_temperature, float top_p) {
     const float inverse = inverse_temperature > 0 ? inverse_temperature : 1.0f;
     for_ranges(N, 4, [&](int64_t begin, int64_t end) {
         float *e = scratch(0, V), lane_sums[Lanes::COUNT];
         for (int64_t n = begin; n < end; ++n) {
-            const float* l = logits + n * V;
+            const float* l = logits + n * ld;
             Softmax s = softmax(e, l, V, inverse, lane_sums);
             if (inverse_temperature <= 0) {
                 token[n] = int(std::max_element(e, e + V) - e);
@@ -222,6 +226,26 @@ void sample(int* token, float* logp, const float* logits, const float* uniform, 
             logp[n] = log_probability(l[token[n]], inverse, s);
         }
     });
+}
+
+void answer_rows(int* token, int* position, int* block, float* uniform, const int* slot, Answers a, int blocks,
+                 Draws draws, int N) {
+    for (int n = 0; n < N; ++n) {
+        const int s = slot[n], count = a.count[s];
+        token[n] = count > 0 ? a.token[int64_t(s) * a.most + count - 1] : 0;
+        position[n] = a.begin[s] + count - 1, block[n] = s * blocks;
+        uniform[n] = draw(draws, a.prompt[s], a.sample[s], count);
+    }
+}
+
+void append(Answers a, const int* slot, const int* token, const float* logp, const int* stop, int stops, int N) {
+    for (int n = 0; n < N; ++n) {
+        const int s = slot[n];
+        if (a.state[s] != GROWING) continue;
+        const int count = a.count[s]++;
+        a.token[int64_t(s) * a.most + count] = token[n], a.logp[int64_t(s) * a.most + count] = logp[n];
+        a.state[s] = state_after(token[n], count + 1, a.limit[s], stop, stops);
+    }
 }
 
 // ---- The optimizer ----
@@ -241,9 +265,14 @@ void squares(float* partial, const float* x, int64_t n) {
     });
 }
 
-void adamw(float* w, float* m, float* v, const float* g, int64_t n, AdamW update) {
-    for_ranges(n, 1 << 14, [&](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; ++i) adamw_update(w[i], m[i], v[i], g[i], update);
+void adamw(float* w, float* m, float* v, const float* g, const Piece* pieces, int count, AdamW update) {
+    for_ranges(count, 4, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) {
+            AdamW mine = update;
+            if (!pieces[i].decays) mine.decay = 0;
+            const int64_t last = pieces[i].begin + pieces[i].size;
+            for (int64_t at = pieces[i].begin; at < last; ++at) adamw_update(w[at], m[at], v[at], g[at], mine);
+        }
     });
 }
 

@@ -12,6 +12,17 @@ extern const Ops ops_generic;
 extern const Ops ops_avx2, ops_avx512;
 #endif
 
+void repeat_on_host(int times, const std::function<void()>& work) {
+    for (int i = 0; i < times; ++i) work();
+}
+
+#ifndef R1_CUDA
+const Ops* cuda_ops(std::string& about) {
+    about = "this build has no CUDA: nvcc was not found when it was configured";
+    return nullptr;
+}
+#endif
+
 const Ops& cpu_ops(const char* isa) {
     const auto wanted = [&](const char* name) { return !isa || !*isa || std::strcmp(isa, name) == 0; };
 #ifdef R1_X86

@@ -1,7 +1,8 @@
 // The operations: everything that the model, the optimizer and the sampler ask of a device.
 //
-// One table of plain functions on plain pointers. The CPU's table (ops_cpu.cpp) is the definition: another device is
-// right when it gives the same bits. Outputs come first, then inputs, then sizes. Forward stands beside backward.
+// One table of plain functions on plain pointers, which point into the device's memory (base/arena.h). The CPU's table
+// (ops_cpu.cpp) is the definition: another device is right when it gives the same bits. A device other than the CPU is
+// used by one thread, and does what it is asked in that order while the thread goes on. Outputs come first, then inputs, then sizes. Forward stands beside backward.
 //
 //   B  sequences            C  channels of a row          E  routed experts
 //   T  positions            H  attention heads            K  experts chosen for a token
@@ -16,6 +17,9 @@
 // Gradients of weights are added to. Gradients of activations are set, except where the comment says +=.
 #pragma once
 #include <cstdint>
+#include <functional>
+
+#include "base/arena.h"
 
 namespace r1 {
 
@@ -49,8 +53,34 @@ struct AdamW {           // one update of [Loshchilov and Hutter 2019, algorithm
     float gradient_scale;            // clipping by the global norm
 };
 
+struct Piece {                       // a range of the weights that the optimizer updates
+    int64_t begin;
+    int size, decays;                // at most MOST_PIECE; 1 if weight decay is for it
+};
+constexpr int MOST_PIECE = 4096;
+
+// Answers in the making, one a slot. The draws of slot s are those of (prompt[s], sample[s]); its prompt has begin[s]
+// tokens, its answer count[s] so far, limit[s] at most; token and logp are (slots, most).
+struct Answers {
+    const int *prompt, *sample, *begin, *limit;
+    int *count, *state, *token;
+    float* logp;
+    int most;
+};
+enum AnswerState : int { GROWING, ENDED, CUT };      // ENDED: by a stop token
+
+struct Draws {                       // with prompt, sample and the number of the token: the key and counter of philox.h
+    uint32_t seed, purpose, step;
+};
+
 struct Ops {
     const char* name;
+    const Memory* memory;
+    bool on_host;                    // this table is the CPU's: any thread may use it, and its memory is the host's
+
+    // Calls work() so many times. A device may record what the first call asks for and repeat that, so work() must ask
+    // for the same every time: the same operations, pointers and sizes.
+    void (*repeat)(int times, const std::function<void()>& work);
 
     // y[n] = table[token[n]]                                dtable[token[n]] += dx[n], tokens
     void (*embedding_forward)(float* y, const int* token, const float* table, int N, int C);
@@ -83,10 +113,17 @@ struct Ops {
     void (*rope_backward)(float* dx, int lddx, const int* position, const float* angles, int N, int heads, int stride,
                           int D);
 
+    // y[n] = x[n]
+    void (*copy_rows)(float* y, int ldy, const float* x, int ldx, int N, int C);
+
     // Puts the keys and values of N rows into the cache: row n is token position[n] of the sequence whose first block
     // is block[n].  kv (N, H_kv, [own | D_v]), k_shared (N, shared).
     void (*cache_write)(float* k_cache, float* v_cache, const float* kv, const float* k_shared, int ld_shared,
                         const int* block, const int* position, int N, Heads heads);
+    // Copies `blocks` blocks of every layer from block `from` on to those from to[0], to[1], .. to[n - 1] on.
+    // layer_blocks: blocks from one layer's part of the cache to the next's
+    void (*cache_copy)(float* k_cache, float* v_cache, const int* to, int n, int from, int blocks, int layers,
+                       int64_t layer_blocks, Heads heads);
     // o[n, h] = sum_t p_t v_t,  p = softmax over tokens 0 .. position[n] of scale q k_t [V3 eq 10].  Scores: chain over
     // D_k; softmax: lanes over t; o: chain over t of e_t v_t, then / sum.  stats[n, h] = {max, sum}.
     void (*attention_forward)(float* o, float* stats, const float* q, const float* k_cache, const float* v_cache,
@@ -109,6 +146,13 @@ struct Ops {
     // loss[b] = alpha sum_i f_i P_i of each sequence; dscore = its gradient times weight     [V3 eq 17-20]
     void (*balance_loss)(float* loss, float* dscore, const float* score, const int* offsets, int B, float alpha,
                          float weight, Routing routing);
+    // *total += x[0] + x[1] + ..., chain from *total
+    void (*add_up)(float* total, const float* x, int n);
+    // load[e] += tokens that went to expert e, by the offsets that dispatch sets
+    void (*count_load)(int* load, const int* offsets, int E);
+    // b_e -= speed where expert e's load is above the mean, += speed where below [V3 section 2.1.2]; an expert's load is
+    // the sum over shards, whose loads are `stride` apart
+    void (*move_bias)(float* bias, const int* load, int shards, int stride, int E, float speed);
     // Sorts the N K choices by expert, stable in the token: slot r of the sorted list is choice source[r] = n K + j,
     // choice i went to slot place[i], expert e has slots offsets[e] .. offsets[e + 1].
     void (*dispatch)(int* source, int* place, int* offsets, const int* expert, int N, int E, int K);
@@ -128,19 +172,33 @@ struct Ops {
                              float inverse_temperature);
     // token[n] drawn from softmax(logits / temperature), cut to its nucleus of mass top_p, by inversion at uniform[n]
     // in [0, 1); temperature 0 (inverse 0) takes the best.  logp as in logprob_forward, of the uncut softmax.
-    void (*sample)(int* token, float* logp, const float* logits, const float* uniform, int N, int V,
+    // ld 0: one row of logits for all
+    void (*sample)(int* token, float* logp, const float* logits, int ld, const float* uniform, int N, int V,
                    float inverse_temperature, float top_p);
+    // Row n is the next step of the answer in slot[n]: its last token, that token's position, its first block (slot[n]
+    // times blocks), and uniform[n] for the draw of the token after it.
+    void (*answer_rows)(int* token, int* position, int* block, float* uniform, const int* slot, Answers answers,
+                        int blocks, Draws draws, int N);
+    // Appends token[n] and logp[n] to the answer in slot[n] if that is GROWING; one of the stop tokens ends it, its
+    // limit cuts it.
+    void (*append)(Answers answers, const int* slot, const int* token, const float* logp, const int* stop, int stops,
+                   int N);
 
     // y += x, element by element: the tree that joins shards.
     void (*add)(float* y, const float* x, int64_t n);
     // partial[i] = sum of squares of elements i BLOCK .. (i + 1) BLOCK of x, lanes
     void (*squares)(float* partial, const float* x, int64_t n);
-    void (*adamw)(float* w, float* m, float* v, const float* g, int64_t n, AdamW update);
+    // Updates `count` pieces; update.decay where a piece decays.
+    void (*adamw)(float* w, float* m, float* v, const float* g, const Piece* pieces, int count, AdamW update);
 };
 
 constexpr int64_t SQUARES_BLOCK = 8192;
 
 // The table for this machine: the widest vectors that it has, or those named by isa: "avx512", "avx2", "generic".
 const Ops& cpu_ops(const char* isa = nullptr);
+
+// The table of the first NVIDIA GPU that can run the kernels, or null, and why: no driver, no GPU, too old, or a build
+// without CUDA. `about` is the GPU's name and memory, or the reason.
+const Ops* cuda_ops(std::string& about);
 
 }  // namespace r1

@@ -38,7 +38,7 @@ Evaluation evaluate(Sampler& sampler, const Model& model, const Tokenizer& token
     for (int i = 0; i < n; ++i) requests.push_back({prompt_tokens(o.task, problems[i], tokenizer), o.k, uint32_t(i)});
     SampleOptions sampling;
     sampling.temperature = o.temperature, sampling.top_p = o.top_p, sampling.max_tokens = o.max_tokens;
-    sampling.slots = o.slots, sampling.seed = o.seed, sampling.purpose = Purpose::evaluation, sampling.stop = {tokenizer.eos};
+    sampling.seed = o.seed, sampling.purpose = Purpose::evaluation, sampling.stop = {tokenizer.eos};
     const auto completions = sample(sampler, model, requests, sampling, progress);
 
     Evaluation e;

@@ -9,7 +9,7 @@ struct EvaluateOptions {
     std::string model, problems, output;      // the model's folder; JSON lines; a JSON file with the result ("": none)
     int count = 200, k = 16;                  // problems, from the top of the file; answers to each
     float temperature = 1.0f, top_p = 1.0f;
-    int max_tokens = 384, slots = 96;
+    int max_tokens = 384, slots = 0;
     uint32_t seed = 1;
     Task task;
 };

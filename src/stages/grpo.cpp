@@ -91,7 +91,7 @@ struct Grpo {
             requests.push_back({prompt_tokens(o.task, problems[chosen[k]], tokenizer), o.group,
                                 uint32_t(slot[k] + round * o.prompts)});
         SampleOptions sampling;
-        sampling.temperature = o.temperature, sampling.max_tokens = o.max_tokens, sampling.slots = o.slots;
+        sampling.temperature = o.temperature, sampling.max_tokens = o.max_tokens;
         sampling.seed = o.seed, sampling.step = uint32_t(step), sampling.stop = {tokenizer.eos};
         auto completions = sample(sampler, model, requests, sampling);
         std::vector<std::vector<Answer>> groups(slot.size());
@@ -171,6 +171,7 @@ struct Grpo {
             batch.push_back(a->example());
             if (a->counts) N += 1, L += a->length();
         }
+        const bool recording = std::any_of(minibatch.begin(), minibatch.end(), [](const Answer* a) { return a->record; });
         accumulate(trainer, batch, [&](int i, const SequenceRows& rows) {
             Answer& a = *minibatch[i];
             const int first = a.prompt_length - 1, n = a.length();  // row t predicts token t + 1
@@ -194,7 +195,7 @@ struct Grpo {
             }
             s.policy_weighted = -weight * s.policy;
             s.kl_weighted = o.math.kl_in == KlIn::loss ? weight * float(o.math.beta) * s.kl : 0;  // as the slope has it
-        });
+        }, recording);
         return apply(trainer, lr, minibatch.size());
     }
 
@@ -278,7 +279,7 @@ struct Grpo {
     }
 
     static void copy_weights(Model& to, const Model& from) {
-        std::copy(from.weights.arena.base(), from.weights.arena.base() + from.weights.arena.used(), to.weights.arena.base());
+        from.ops->memory->copy(to.weights.arena.base(), from.weights.arena.base(), from.weights.arena.used());
     }
 
     // Some groups of a step, token by token, for the report and the audit. 9 digits give a float back to the bit.
@@ -391,7 +392,7 @@ void grpo(const GrpoOptions& o, const Device& device) {
     const auto look = [&](int64_t step) {
         if (held_out.empty() || o.evaluate_every <= 0 || step % o.evaluate_every != 0) return;
         EvaluateOptions e;
-        e.count = o.evaluate_count, e.k = o.evaluate_k, e.max_tokens = o.max_tokens, e.slots = o.slots, e.task = o.task;
+        e.count = o.evaluate_count, e.k = o.evaluate_k, e.max_tokens = o.max_tokens, e.task = o.task;
         json line = {{"step", step}};
         line.update(evaluation_to_json(evaluate(sampler, model, loaded.tokenizer, held_out, e)));
         evaluations.write(line);

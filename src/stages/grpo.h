@@ -18,8 +18,8 @@ struct GrpoOptions {
     GrpoMath math;
     int reference_every = 0;                  // pi_ref <- pi after so many updates; 0: never. The paper: 400
     float temperature = 1.0f;
-    int max_tokens = 384, slots = 96;
-    int shards = 2, micro_rows = 256;
+    int max_tokens = 384, slots = 0;
+    int shards = 2, micro_rows = 0;
     uint32_t seed = 1;
     int evaluate_every = 0, evaluate_count = 64, evaluate_k = 8;
     int record_every = 10, record_groups = 2; // rollouts kept for the report

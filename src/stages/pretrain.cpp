@@ -87,7 +87,11 @@ void pretrain(const PretrainOptions& o, const Device& device) {
     make_folder(o.output);
 
     Model model = make_model(config, ops);
-    initialise(config, model.weights, o.seed);
+    if (!o.resume) {
+        Weights initial = make_weights(config);
+        initialise(config, initial, o.seed);
+        upload(model.weights, initial);
+    }
     TrainOptions train;
     train.shards = o.shards, train.micro_rows = o.micro_rows, train.decay = o.decay, train.clip = o.clip;
     train.beta1 = o.beta1, train.beta2 = o.beta2, train.bias_speed = o.bias_speed, train.balance.alpha = o.balance_alpha;
