@@ -1,6 +1,5 @@
-// Attention over cached keys and values, forward, and its gradient over whole sequences. A warp a query and head (or a
-// key): 32 scores at a time, one a lane, which shuffles then hand round while each lane adds up its own channels in the
-// order of the tokens. The matrix of scores is never stored; what is needed twice is computed twice.
+// Attention over cached keys and values, forward, and its gradient over whole sequences. The matrix of scores is never
+// stored; what is needed twice is computed twice.
 #pragma once
 #include "cuda/loss.cuh"
 
@@ -9,22 +8,38 @@ namespace {
 
 constexpr int MOST_SLICES = 8; // of 32 channels: heads of up to 256
 
+// A warp a token.
 __global__ void write_cache(Ptr<float> k_cache, Ptr<float> v_cache, Ptr<const float> kv, Ptr<const float> k_shared,
                             int ld_shared, Ptr<const int> block, Ptr<const int> position, int N, Heads heads) {
-    const int64_t i = index_of_thread(), channels = heads.keys() + heads.values(), n = i / channels;
+    const int n = row_of_warp();
     if (n >= N) return;
     const int64_t at = int64_t(block[n]) * KEY_BLOCK + position[n];
-    const int c = int(i % channels), width = heads.own + heads.D_v, own = heads.H_kv * heads.own;
-    const Ptr<const float> row = kv + n * heads.kv();
-    if (c < heads.keys()) {
-        const float k = c < own ? row[c / heads.own * width + c % heads.own] : k_shared[n * ld_shared + c - own];
-        k_cache[at / KEY_BLOCK * KEY_BLOCK * heads.keys() + c * KEY_BLOCK + at % KEY_BLOCK] = k;
-    } else {
-        const int d = c - heads.keys();
-        v_cache[at * heads.values() + d] = row[d / heads.D_v * width + heads.own + d % heads.D_v];
-    }
+    const unsigned width = unsigned(heads.own + heads.D_v), own = unsigned(heads.own);
+    const Ptr<const float> row = kv + int64_t(n) * heads.kv();
+    const Ptr<float> k = k_cache + at / KEY_BLOCK * KEY_BLOCK * heads.keys() + at % KEY_BLOCK;
+    const Ptr<float> v = v_cache + at * heads.values();
+    for_lanes(heads.kv(), [&](int i) {
+        const unsigned g = unsigned(i) / width, d = unsigned(i) % width;
+        if (d < own) k[int64_t(g * own + d) * KEY_BLOCK] = row[i];
+        else v[g * unsigned(heads.D_v) + d - own] = row[i];
+    });
+    for_lanes(heads.shared, [&](int d) {
+        k[int64_t(heads.H_kv * heads.own + d) * KEY_BLOCK] = k_shared[int64_t(n) * ld_shared + d];
+    });
 }
 
+// A block a layer (y), a sequence (x) and keys or values (z).
+__global__ void copy_cache(Ptr<float> k_cache, Ptr<float> v_cache, Ptr<const int> to, int from, int blocks,
+                           int64_t layer_blocks, Heads heads) {
+    const bool keys = blockIdx.z == 0;
+    const int64_t size = int64_t(KEY_BLOCK) * (keys ? heads.keys() : heads.values());
+    const Ptr<float> layer = (keys ? k_cache : v_cache) + blockIdx.y * layer_blocks * size;
+    const Ptr<float> source = layer + from * size, target = layer + to[blockIdx.x] * size;
+    UNROLL_BY_4 for (int64_t i = threadIdx.x; i < blocks * size; i += 256) target[i] = source[i];
+}
+
+// A warp a query and head: 32 scores at a time, one a lane, which shuffles then hand round while each lane adds up its
+// own channels in the order of the tokens.
 __global__ void attend(Ptr<float> o, Ptr<float> stats, Ptr<const float> q, Ptr<const float> k_cache,
                        Ptr<const float> v_cache, Ptr<const int> block, Ptr<const int> position, int N, Heads heads) {
     const int row = row_of_warp(), n = row / heads.H, h = row % heads.H, g = h / (heads.H / heads.H_kv),
@@ -33,13 +48,13 @@ __global__ void attend(Ptr<float> o, Ptr<float> stats, Ptr<const float> q, Ptr<c
     const int T = position[n] + 1;
     const Ptr<const float> qh = q + (int64_t(n) * heads.H + h) * heads.D_k();
     const Ptr<const float> k = k_cache + int64_t(block[n]) * KEY_BLOCK * heads.keys(),
-                           v = v_cache + int64_t(block[n]) * KEY_BLOCK * heads.values();
+                           v = v_cache + int64_t(block[n]) * KEY_BLOCK * heads.values() + g * heads.D_v;
     const auto score = [&](int t) {
-        const int64_t at = int64_t(t / KEY_BLOCK) * KEY_BLOCK * heads.keys() + t % KEY_BLOCK;
+        const Ptr<const float> kt = k + (int64_t(t / KEY_BLOCK) * heads.keys() * KEY_BLOCK + t % KEY_BLOCK);
+        const Ptr<const float> own = kt + g * heads.own * KEY_BLOCK, shared = kt + heads.H_kv * heads.own * KEY_BLOCK;
         float s = 0;
-        for (int d = 0; d < heads.own; ++d) s = exact::fma(qh[d], k[at + (g * heads.own + d) * KEY_BLOCK], s);
-        for (int d = 0; d < heads.shared; ++d)
-            s = exact::fma(qh[heads.own + d], k[at + (heads.H_kv * heads.own + d) * KEY_BLOCK], s);
+        UNROLL_BY_4 for (int d = 0; d < heads.own; ++d) s = exact::fma(qh[d], own[d * KEY_BLOCK], s);
+        UNROLL_BY_4 for (int d = 0; d < heads.shared; ++d) s = exact::fma(qh[heads.own + d], shared[d * KEY_BLOCK], s);
         return s * heads.scale;
     };
     const float max = warp_maximum(T, score);
@@ -47,139 +62,202 @@ __global__ void attend(Ptr<float> o, Ptr<float> stats, Ptr<const float> q, Ptr<c
     for (int t0 = 0; t0 < T; t0 += 32) {
         const float e = t0 + lane < T ? exact::exp(score(t0 + lane) - max) : 0.0f;
         if (t0 + lane < T) chain += e;
-        for (int j = 0; j < 32; ++j) {
+        UNROLL_BY_4 for (int j = 0; j < 32; ++j) {
             const float weight = shuffle(e, j);
             if (t0 + j >= T) continue;
-            for (int d = lane, i = 0; d < heads.D_v; d += 32, ++i)
-                sum[i] = exact::fma(weight, v[int64_t(t0 + j) * heads.values() + g * heads.D_v + d], sum[i]);
+            const Ptr<const float> vt = v + int64_t(t0 + j) * heads.values();
+            UNROLL for (int i = 0; i < MOST_SLICES; ++i)
+                if (lane + 32 * i < heads.D_v) sum[i] = exact::fma(weight, vt[lane + 32 * i], sum[i]);
         }
     }
     const float total = join(chain);
-    for (int d = lane, i = 0; d < heads.D_v; d += 32, ++i)
-        o[(int64_t(n) * heads.H + h) * heads.D_v + d] = sum[i] / total;
+    UNROLL for (int i = 0; i < MOST_SLICES; ++i)
+        if (lane + 32 * i < heads.D_v) o[int64_t(row) * heads.D_v + lane + 32 * i] = sum[i] / total;
     if (lane == 0) stats[2 * row] = max, stats[2 * row + 1] = total;
 }
 
-// ---- gradient
+// ---- gradient: p and ds of 32 queries and 32 keys at a time
+//
+//   dp = do v^T      ds = p (dp - do . o) scale      dq = ds k      dk = ds^T q      dv = p^T do
+//
+// A block of 8 warps takes 32 queries (dq) or 32 keys (a part of dk, dv) of a sequence, and goes through the squares of
+// 32 x 32 that concern it. Thread (warp, lane) has element (warp + 8 j, lane) of a square, j < 4. A key after its query
+// has p = ds = 0, and counts as a zero within its square, as on the CPU.
+//
+//   keys ->  t0
+//           +---+
+//   queries |p,d|   left  (32 x 32 channels) of the queries,      then    right (32 x 32 channels)
+//      i0   |s  |   right (32 x 32 channels) of the keys                  of what the square multiplies
+//           +---+
 
-// A sum over 32 lanes as one thread computes it.
-__device__ float dot_alone(Ptr<const float> x, Ptr<const float> y, int n) {
-    float lane[32] = {};
-    for (int i = 0; i < n; ++i) lane[i % 32] = exact::fma(x[i], y[i], lane[i % 32]);
-    for (int half = 16; half >= 1; half /= 2)
-        for (int i = 0; i < half; ++i) lane[i] += lane[i + half];
-    return lane[0];
-}
+constexpr int SIDE_OF_SQUARE = 32, SQUARE_STRIDE = 33, SQUARE_WARPS = 8;
 
-struct Weight {
-    float p, ds;
-};
-
-// A sequence's tensors, for one head h: rows are tokens from the sequence's first.
+// A sequence's tensors, for one head: rows are tokens from the sequence's first.
 struct HeadOfSequence {
     Ptr<const float> q, kv, k_shared, do_, o, stats;
-    int ld_shared, h;
+    int ld_shared, T, h;
     Heads heads;
     __device__ int group() const { return h / (heads.H / heads.H_kv); }
-    __device__ int64_t key_at(int t) const { return int64_t(t) * heads.kv() + group() * (heads.own + heads.D_v); }
-    __device__ int64_t query_at(int t) const { return (int64_t(t) * heads.H + h) * heads.D_k(); }
-    __device__ int64_t output_at(int t) const { return (int64_t(t) * heads.H + h) * heads.D_v; }
-    __device__ float inner(int t) const { return dot_alone(do_ + output_at(t), o + output_at(t), heads.D_v); }
-    // Of query i and key t: p and ds = p (dp - do . o) scale; 0 for a key after its query.
-    __device__ Weight weight(int i, int t, float inner) const {
-        if (t > i) return {0, 0};
-        float s = 0, dp = 0;
-        for (int d = 0; d < heads.own; ++d) s = exact::fma(q[query_at(i) + d], kv[key_at(t) + d], s);
-        for (int d = 0; d < heads.shared; ++d)
-            s = exact::fma(q[query_at(i) + heads.own + d], k_shared[int64_t(t) * ld_shared + d], s);
-        for (int d = 0; d < heads.D_v; ++d) dp = exact::fma(do_[output_at(i) + d], kv[key_at(t) + heads.own + d], dp);
-        const int64_t at = (int64_t(i) * heads.H + h) * 2;
-        const float p = exact::exp(s * heads.scale - stats[at]) / stats[at + 1];
-        return {p, p * (dp - inner) * heads.scale};
+    __device__ float query(int i, int d) const { return q[(int64_t(i) * heads.H + h) * heads.D_k() + d]; }
+    __device__ float key(int t, int d) const {
+        return d < heads.own ? kv[int64_t(t) * heads.kv() + group() * (heads.own + heads.D_v) + d]
+                             : k_shared[int64_t(t) * ld_shared + d - heads.own];
     }
+    __device__ float value(int t, int d) const {
+        return kv[int64_t(t) * heads.kv() + group() * (heads.own + heads.D_v) + heads.own + d];
+    }
+    __device__ int64_t output_at(int i) const { return (int64_t(i) * heads.H + h) * heads.D_v; }
+    __device__ float slope(int i, int d) const { return do_[output_at(i) + d]; }
 };
 
-// Queries are taken 32 at a time on the CPU; a key after its query, in the same 32, counts as a zero there and here.
-constexpr int QUERY_BLOCK = 32;
+template <class Buffer>
+struct Square {
+    Buffer weight, left, right; // in shared memory: p or ds, and what is multiplied
 
-struct AttentionGradient {
-    Ptr<float> dq, dkv, dk_shared;
-    int ldd_shared;
-    Ptr<const float> do_, o, stats, q, kv, k_shared;
-    int ld_shared;
-    Ptr<const int> offsets;
-    Heads heads;
-    __device__ HeadOfSequence head(int64_t first, int h) const {
-        return {q + first * heads.H * heads.D_k(),
-                kv + first * heads.kv(),
-                k_shared ? k_shared + first * ld_shared : k_shared,
-                do_ + first * heads.H * heads.D_v,
-                o + first * heads.H * heads.D_v,
-                stats + first * heads.H * 2,
-                ld_shared,
-                h,
-                heads};
+    // 32 rows from r0 on of matrix(row, d), channels d0 .. d0 + 31, into a buffer; R rows and D channels there are.
+    template <class Matrix>
+    __device__ void stage(const Buffer& to, int r0, int R, int d0, int D, const Matrix& matrix) const {
+        const int warp = int(threadIdx.x) / 32, lane = lane_of_warp();
+        UNROLL for (int j = 0; j < 4; ++j) {
+            const int r = warp + SQUARE_WARPS * j;
+            to[r * SQUARE_STRIDE + lane] = r0 + r < R && d0 + lane < D ? matrix(r0 + r, d0 + lane) : 0.0f;
+        }
     }
-};
-
-// A warp a query and head of sequence blockIdx.y: dq = ds k.
-__device__ void query_gradient(const AttentionGradient& a) {
-    const Heads heads = a.heads;
-    const int first = a.offsets[blockIdx.y], T = a.offsets[blockIdx.y + 1] - first, lane = lane_of_warp();
-    for (int row = row_of_warp(); row < T * heads.H; row += int(gridDim.x) * WARPS) {
-        const int i = row / heads.H;
-        const HeadOfSequence head = a.head(first, row % heads.H);
-        const float inner = head.inner(i);
-        const int last = (i / QUERY_BLOCK + 1) * QUERY_BLOCK, keys = last < T ? last : T;
-        float sum[MOST_SLICES] = {};
-        for (int t0 = 0; t0 < keys; t0 += 32) {
-            const float own = t0 + lane < keys ? head.weight(i, t0 + lane, inner).ds : 0.0f;
-            for (int j = 0; j < 32; ++j) {
-                const float ds = shuffle(own, j);
-                const int t = t0 + j;
-                if (t >= keys) continue;
-                for (int d = lane, s = 0; d < heads.D_k(); d += 32, ++s)
-                    sum[s] = exact::fma(ds,
-                                        d < heads.own ? head.kv[head.key_at(t) + d]
-                                                      : head.k_shared[int64_t(t) * head.ld_shared + d - heads.own],
-                                        sum[s]);
+    // sum[j] = chain over d of a(i, d) b(t, d).
+    template <class A, class B>
+    __device__ void multiply(float (&sum)[4], int i0, int t0, int T, int D, const A& a, const B& b) const {
+        const int warp = int(threadIdx.x) / 32, lane = lane_of_warp();
+        for (int d0 = 0; d0 < D; d0 += 32) {
+            barrier(); // what is there has been read
+            stage(left, i0, T, d0, D, a), stage(right, t0, T, d0, D, b);
+            barrier();
+            UNROLL_BY_4 for (int d = 0; d < 32 && d0 + d < D; ++d) {
+                const float of_key = right[lane * SQUARE_STRIDE + d];
+                UNROLL for (int j = 0; j < 4; ++j)
+                    sum[j] = exact::fma(left[(warp + SQUARE_WARPS * j) * SQUARE_STRIDE + d], of_key, sum[j]);
             }
         }
-        for (int d = lane, s = 0; d < heads.D_k(); d += 32, ++s)
-            a.dq[int64_t(first) * heads.H * heads.D_k() + head.query_at(i) + d] = sum[s];
     }
-}
-
-// A warp a key and group of heads: dk own += ds q, dv += p do; and, the last warp of a key, dk shared, over all heads.
-__device__ void key_gradient(const AttentionGradient& a) {
-    const Heads heads = a.heads;
-    const int first = a.offsets[blockIdx.y], T = a.offsets[blockIdx.y + 1] - first, lane = lane_of_warp();
-    const int each = heads.H_kv + (heads.shared > 0), width = heads.own + heads.D_v, per_group = heads.H / heads.H_kv;
-    for (int row = row_of_warp(); row < T * each; row += int(gridDim.x) * WARPS) {
-        const int t = row / each, g = row % each;
-        const bool shares = g == heads.H_kv;
-        const int begin = shares ? 0 : g * per_group, end = shares ? heads.H : begin + per_group,
-                  channels = shares ? heads.shared : width;
-        float sum[MOST_SLICES] = {};
-        for (int h = begin; h < end; ++h) {
-            const HeadOfSequence head = a.head(first, h);
-            for (int i0 = t / QUERY_BLOCK * QUERY_BLOCK; i0 < T; i0 += 32) {
-                const Weight own = i0 + lane < T ? head.weight(i0 + lane, t, head.inner(i0 + lane)) : Weight{0, 0};
-                for (int j = 0; j < 32; ++j) {
-                    const float p = shuffle(own.p, j), ds = shuffle(own.ds, j);
-                    const int i = i0 + j;
-                    if (i >= T) continue;
-                    for (int d = lane, s = 0; d < channels; d += 32, ++s) {
-                        if (shares) sum[s] = exact::fma(ds, head.q[head.query_at(i) + heads.own + d], sum[s]);
-                        else if (d < heads.own) sum[s] = exact::fma(ds, head.q[head.query_at(i) + d], sum[s]);
-                        else sum[s] = exact::fma(p, head.do_[head.output_at(i) + d - heads.own], sum[s]);
-                    }
+    // p of queries i0 .. and keys t0 .., or ds.
+    __device__ void weigh(const HeadOfSequence& a, int i0, int t0, bool ds) const {
+        const int warp = int(threadIdx.x) / 32, lane = lane_of_warp();
+        float s[4] = {}, dp[4] = {}, inner[4] = {};
+        multiply(s, i0, t0, a.T, a.heads.D_k(), [&](int i, int d) { return a.query(i, d); },
+                 [&](int t, int d) { return a.key(t, d); });
+        if (ds) {
+            multiply(dp, i0, t0, a.T, a.heads.D_v, [&](int i, int d) { return a.slope(i, d); },
+                     [&](int t, int d) { return a.value(t, d); });
+            UNROLL for (int j = 0; j < 4; ++j) {
+                const int i = i0 + warp + SQUARE_WARPS * j;
+                if (i < a.T) inner[j] = warp_dot(a.do_ + a.output_at(i), a.o + a.output_at(i), a.heads.D_v);
+            }
+        }
+        UNROLL for (int j = 0; j < 4; ++j) {
+            const int row = warp + SQUARE_WARPS * j, i = i0 + row, t = t0 + lane;
+            float w = 0;
+            if (i < a.T && t <= i) {
+                const int64_t at = (int64_t(i) * a.heads.H + a.h) * 2;
+                w = exact::exp(s[j] * a.heads.scale - a.stats[at]) / a.stats[at + 1];
+                if (ds) w = w * (dp[j] - inner[j]) * a.heads.scale;
+            }
+            weight[row * SQUARE_STRIDE + lane] = w;
+        }
+        barrier();
+    }
+    // sum[m][j] += over the rows r0 .. of `matrix`, in order: the square's weight of (own row, r) or, transposed, of
+    // (r, own row) times channel 32 m + lane.
+    template <class Matrix>
+    __device__ void mix(float (&sum)[MOST_SLICES][4], int r0, int R, int D, bool transposed, const Matrix& matrix) const {
+        const int warp = int(threadIdx.x) / 32, lane = lane_of_warp();
+        UNROLL for (int m = 0; m < MOST_SLICES; ++m) {
+            if (32 * m >= D) continue;
+            barrier();
+            stage(right, r0, R, 32 * m, D, matrix);
+            barrier();
+            UNROLL_BY_4 for (int r = 0; r < 32 && r0 + r < R; ++r) {
+                const float x = right[r * SQUARE_STRIDE + lane];
+                UNROLL for (int j = 0; j < 4; ++j) {
+                    const int own = warp + SQUARE_WARPS * j;
+                    sum[m][j] = exact::fma(transposed ? weight[r * SQUARE_STRIDE + own] : weight[own * SQUARE_STRIDE + r],
+                                           x, sum[m][j]);
                 }
             }
         }
-        for (int d = lane, s = 0; d < channels; d += 32, ++s) {
-            if (shares) a.dk_shared[(int64_t(first) + t) * a.ldd_shared + d] = sum[s];
-            else a.dkv[(int64_t(first) + t) * heads.kv() + g * width + d] = sum[s];
+    }
+};
+template <class Buffer>
+__device__ Square<Buffer> square(Buffer weight, Buffer left, Buffer right) {
+    return {weight, left, right};
+}
+// A sum of 32 rows into rows r0 .. of a tensor; R rows there are.
+template <class At>
+__device__ void put_square(Ptr<float> to, const float (&sum)[MOST_SLICES][4], int r0, int R, int D, const At& at) {
+    const int warp = int(threadIdx.x) / 32, lane = lane_of_warp();
+    UNROLL for (int m = 0; m < MOST_SLICES; ++m)
+        UNROLL for (int j = 0; j < 4; ++j) {
+            const int r = r0 + warp + SQUARE_WARPS * j, d = 32 * m + lane;
+            if (r < R && d < D) to[at(r, d)] = sum[m][j];
+        }
+}
+
+__device__ HeadOfSequence head_of(Ptr<const float> q, Ptr<const float> kv, Ptr<const float> k_shared, int ld_shared,
+                                  Ptr<const float> do_, Ptr<const float> o, Ptr<const float> stats, int64_t first,
+                                  int64_t end, Heads heads) {
+    return {q + first * heads.H * heads.D_k(), kv + first * heads.kv(),
+            k_shared ? k_shared + first * ld_shared : k_shared, do_ + first * heads.H * heads.D_v,
+            o + first * heads.H * heads.D_v, stats + first * heads.H * 2, ld_shared, int(end - first), 0, heads};
+}
+
+// Of sequence blockIdx.y and head blockIdx.z: 32 queries, and blockIdx.x's further ones.
+__global__ void query_gradient(Ptr<float> dq, Ptr<const float> do_, Ptr<const float> o, Ptr<const float> stats,
+                               Ptr<const float> q, Ptr<const float> kv, Ptr<const float> k_shared, int ld_shared,
+                               Ptr<const int> offsets, Heads heads) {
+    SHARED(float, weight, SIDE_OF_SQUARE * SQUARE_STRIDE);
+    SHARED(float, left, SIDE_OF_SQUARE * SQUARE_STRIDE);
+    SHARED(float, right, SIDE_OF_SQUARE * SQUARE_STRIDE);
+    const auto tile = square(weight, left, right);
+    const int64_t first = offsets[blockIdx.y];
+    HeadOfSequence a = head_of(q, kv, k_shared, ld_shared, do_, o, stats, first, offsets[blockIdx.y + 1], heads);
+    a.h = int(blockIdx.z);
+    for (int i0 = int(blockIdx.x) * 32; i0 < a.T; i0 += int(gridDim.x) * 32) {
+        float sum[MOST_SLICES][4] = {};
+        for (int t0 = 0; t0 <= i0; t0 += 32) {
+            tile.weigh(a, i0, t0, true);
+            tile.mix(sum, t0, a.T, heads.D_k(), false, [&](int t, int d) { return a.key(t, d); });
+        }
+        put_square(dq, sum, i0, a.T, heads.D_k(),
+                   [&](int i, int d) { return ((first + i) * heads.H + a.h) * heads.D_k() + d; });
+    }
+}
+
+// Of sequence blockIdx.y, 32 keys and blockIdx.x's further ones. blockIdx.z: a group's own part of dk, then a group's dv,
+// then the part of dk that all heads share.
+__global__ void key_gradient(Ptr<float> dkv, Ptr<float> dk_shared, int ldd_shared, Ptr<const float> do_,
+                             Ptr<const float> o, Ptr<const float> stats, Ptr<const float> q, Ptr<const float> kv,
+                             Ptr<const float> k_shared, int ld_shared, Ptr<const int> offsets, Heads heads) {
+    SHARED(float, weight, SIDE_OF_SQUARE * SQUARE_STRIDE);
+    SHARED(float, left, SIDE_OF_SQUARE * SQUARE_STRIDE);
+    SHARED(float, right, SIDE_OF_SQUARE * SQUARE_STRIDE);
+    const auto tile = square(weight, left, right);
+    const int64_t first = offsets[blockIdx.y];
+    HeadOfSequence a = head_of(q, kv, k_shared, ld_shared, do_, o, stats, first, offsets[blockIdx.y + 1], heads);
+    const int part = int(blockIdx.z), g = part % heads.H_kv, per_group = heads.H / heads.H_kv;
+    const bool of_values = part >= heads.H_kv && part < 2 * heads.H_kv, shares = part == 2 * heads.H_kv;
+    const int D = shares ? heads.shared : of_values ? heads.D_v : heads.own;
+    for (int t0 = int(blockIdx.x) * 32; t0 < a.T; t0 += int(gridDim.x) * 32) {
+        float sum[MOST_SLICES][4] = {};
+        for (a.h = shares ? 0 : g * per_group; a.h < (shares ? heads.H : (g + 1) * per_group); ++a.h)
+            for (int i0 = t0; i0 < a.T; i0 += 32) {
+                tile.weigh(a, i0, t0, !of_values);
+                tile.mix(sum, i0, a.T, D, true, [&](int i, int d) {
+                    return of_values ? a.slope(i, d) : a.query(i, shares ? heads.own + d : d);
+                });
+            }
+        if (shares) {
+            put_square(dk_shared, sum, t0, a.T, D, [&](int t, int d) { return (first + t) * ldd_shared + d; });
+        } else {
+            const int c = g * (heads.own + heads.D_v) + (of_values ? heads.own : 0);
+            put_square(dkv, sum, t0, a.T, D, [&](int t, int d) { return (first + t) * heads.kv() + c + d; });
         }
     }
 }
@@ -188,38 +266,36 @@ __device__ void key_gradient(const AttentionGradient& a) {
 
 void cache_write(float* k_cache, float* v_cache, const float* kv, const float* k_shared, int ld_shared,
                  const int* block, const int* position, int N, Heads heads) {
-    const int64_t elements = int64_t(N) * (heads.keys() + heads.values());
     if (N > 0)
-        launch(write_cache, elements_grid(elements), Dim{256})(k_cache, v_cache, kv, k_shared, ld_shared, block,
-                                                               position, N, heads);
+        launch(write_cache, rows_grid(N), Dim{32 * WARPS})(k_cache, v_cache, kv, k_shared, ld_shared, block, position, N,
+                                                           heads);
+}
+void cache_copy(float* k_cache, float* v_cache, const int* to, int n, int from, int blocks, int layers,
+                int64_t layer_blocks, Heads heads) {
+    if (n > 0)
+        launch(copy_cache, Dim{unsigned(n), unsigned(layers), 2}, Dim{256})(k_cache, v_cache, to, from, blocks,
+                                                                            layer_blocks, heads);
 }
 void attention_forward(float* o, float* stats, const float* q, const float* k_cache, const float* v_cache,
                        const int* block, const int* position, int N, Heads heads) {
+    ENSURE(heads.D_v <= 32 * MOST_SLICES && heads.D_k() <= 32 * MOST_SLICES, "heads wider than the kernels' registers");
     if (N > 0)
-        launch(attend, rows_grid(N * heads.H), Dim{32 * WARPS})(o, stats, q, k_cache, v_cache, block, position, N,
-                                                                heads);
+        launch(attend, rows_grid(int64_t(N) * heads.H), Dim{32 * WARPS})(o, stats, q, k_cache, v_cache, block, position,
+                                                                         N, heads);
 }
 
 // Sequences' lengths are known on the device only: so many blocks share each.
 constexpr unsigned SEQUENCE_BLOCKS = 16;
 
-__global__ void attention_gradient(Ptr<float> dq, Ptr<float> dkv, Ptr<float> dk_shared, int ldd_shared,
-                                   Ptr<const float> do_, Ptr<const float> o, Ptr<const float> stats, Ptr<const float> q,
-                                   Ptr<const float> kv, Ptr<const float> k_shared, int ld_shared,
-                                   Ptr<const int> offsets, Heads heads, bool of_keys) {
-    const AttentionGradient a = {dq, dkv, dk_shared, ldd_shared, do_,     o,    stats,
-                                 q,  kv,  k_shared,  ld_shared,  offsets, heads};
-    if (of_keys) key_gradient(a);
-    else query_gradient(a);
-}
-
 void attention_backward(float* dq, float* dkv, float* dk_shared, int ldd_shared, const float* do_, const float* o,
                         const float* stats, const float* q, const float* kv, const float* k_shared, int ld_shared,
                         const int* offsets, int B, Heads heads) {
     if (B == 0) return;
-    for (const bool of_keys : {false, true})
-        launch(attention_gradient, Dim{SEQUENCE_BLOCKS, unsigned(B)}, Dim{32 * WARPS})(
-            dq, dkv, dk_shared, ldd_shared, do_, o, stats, q, kv, k_shared, ld_shared, offsets, heads, of_keys);
+    const Dim threads{32 * SQUARE_WARPS};
+    launch(query_gradient, Dim{SEQUENCE_BLOCKS, unsigned(B), unsigned(heads.H)}, threads)(
+        dq, do_, o, stats, q, kv, k_shared, ld_shared, offsets, heads);
+    launch(key_gradient, Dim{SEQUENCE_BLOCKS, unsigned(B), unsigned(2 * heads.H_kv + (heads.shared > 0))}, threads)(
+        dkv, dk_shared, ldd_shared, do_, o, stats, q, kv, k_shared, ld_shared, offsets, heads);
 }
 
 } // namespace

@@ -28,6 +28,8 @@
 #include <tuple>
 #include <vector>
 
+#include "base/arena.h"
+
 #define __global__
 #define __device__
 #define __host__
@@ -116,7 +118,7 @@ inline Block* block = nullptr;               // the one that runs
 
 inline void barrier(Where where = Where::current()) { wait(State::barrier, where); }
 
-enum Exchange { down, exclusive_or, from_lane };
+enum Exchange { down, exclusive_or, from_lane, vote };
 
 inline uint32_t exchange(int kind, uint32_t bits, int argument, Where where) {
     Fiber& fiber = block->fibers[block->current];
@@ -140,6 +142,8 @@ T shuffle_xor(T value, int mask, Where where = Where::current()) { return exchan
 template <class T>
 T shuffle(T value, int lane, Where where = Where::current()) { return exchange_of(from_lane, value, lane, where); }
 
+inline uint32_t ballot(bool value, Where where = Where::current()) { return exchange(vote, value, 0, where); }
+
 inline bool same_place(const Fiber& a, const Fiber& b) { return a.where.line == b.where.line && std::strcmp(a.where.file, b.where.file) == 0 && a.kind == b.kind; }
 
 // Lets a warp exchange if all of its lanes wait for the same; says what is wrong if that can never be.
@@ -151,12 +155,13 @@ inline bool advance_warp(Block& b, int first) {
     b.current = -1;
     const auto one = std::find_if(&b.fibers[first], &b.fibers[first] + count, [](const Fiber& f) { return f.state == State::exchange; });
     if (waiting < 32) fail("an exchange that only " + std::to_string(waiting) + " lanes of the warp reach", one->where);
-    uint32_t bits[32];
+    uint32_t bits[32], votes = 0;
+    for (int l = 0; l < 32; ++l) votes |= (b.fibers[first + l].bits & 1) << l;
     for (int l = 0; l < 32; ++l) {
         Fiber& f = b.fibers[first + l];
         if (!same_place(f, *one)) fail("lanes of a warp at different exchanges", f.where);
         const int from = f.kind == down ? l + f.argument : f.kind == exclusive_or ? l ^ f.argument : f.argument;
-        bits[l] = b.fibers[first + (from >= 0 && from < 32 ? from : l)].bits;
+        bits[l] = f.kind == vote ? votes : b.fibers[first + (from >= 0 && from < 32 ? from : l)].bits;
     }
     for (int l = 0; l < 32; ++l) {
         Fiber& f = b.fibers[first + l];
@@ -223,25 +228,54 @@ inline void run_block(Block& b, uint32_t& random) {
 struct Allocation {
     char *begin, *end;
 };
-inline std::map<char*, std::unique_ptr<char[]>> memory;  // by begin
+inline std::map<char*, std::unique_ptr<char[]>> owners;   // by begin
 inline std::map<char*, Allocation> allocations;
+inline size_t capacity = size_t(-1), used = 0;            // bytes that the device has, and that are in use
 
 // Memory of the device: not zeroed, but NaN wherever it is read as floats.
 inline void* allocate(size_t bytes) {
-    auto owner = std::make_unique<char[]>(bytes + 32);
-    char* begin = reinterpret_cast<char*>((reinterpret_cast<uintptr_t>(owner.get()) + 15) / 16 * 16);
+    if (bytes > capacity - used)
+        r1::fail("out of memory of the emulated device", std::to_string(bytes) + " bytes more were wanted",
+                 "lower --micro-rows or --slots");
+    auto owner = std::make_unique<char[]>(bytes + 64);
+    char* begin = reinterpret_cast<char*>((reinterpret_cast<uintptr_t>(owner.get()) + 63) / 64 * 64);
     std::memset(begin, 0xff, bytes);
-    memory[begin] = std::move(owner);
+    owners[begin] = std::move(owner);
     allocations[begin] = {begin, begin + bytes};
+    used += bytes;
     return begin;
 }
-inline void release(void* begin) { memory.erase(static_cast<char*>(begin)), allocations.erase(static_cast<char*>(begin)); }
+inline void release(void* p) {
+    const auto found = allocations.find(static_cast<char*>(p));
+    used -= size_t(found->second.end - found->second.begin);
+    allocations.erase(found), owners.erase(static_cast<char*>(p));
+}
 
 inline const Allocation* allocation_of(const void* p) {
     const auto after = allocations.upper_bound(const_cast<char*>(static_cast<const char*>(p)));
     if (after == allocations.begin()) return nullptr;
     const Allocation& a = std::prev(after)->second;
     return static_cast<const char*>(p) <= a.end ? &a : nullptr;
+}
+
+// p, if these bytes are the device's.
+inline void* of_device(const void* p, size_t bytes) {
+    const Allocation* a = allocation_of(p);
+    if (!a || static_cast<const char*>(p) + bytes > a->end) throw Fault("a copy outside the device's memory");
+    return const_cast<void*>(p);
+}
+
+// The device as the program uses it (base/arena.h, ops/ops.h).
+inline const Memory device_memory = {
+    allocate,
+    release,
+    [](void* to, const void* host, size_t n) { if (n > 0) std::memcpy(of_device(to, n), host, n); },
+    [](void* host, const void* from, size_t n) { if (n > 0) std::memcpy(host, of_device(from, n), n); },
+    [](void* to, const void* from, size_t n) { if (n > 0) std::memcpy(of_device(to, n), of_device(from, n), n); },
+    [](void* p, size_t n) { if (n > 0) std::memset(of_device(p, n), 0, n); },
+};
+inline void repeat(int times, const std::function<void()>& work) {
+    for (int i = 0; i < times; ++i) work();
 }
 
 // A number that remembers where it was written down: the place of an access.
@@ -276,9 +310,9 @@ struct Ptr {
 struct Float4 {
     float x, y, z, w;
 };
-inline Float4 load4(Ptr<const float> from, Where where = Where::current()) {
-    const float* p = from.checked(0, 4, where);
-    if (reinterpret_cast<uintptr_t>(p) % 16 != 0) fail("a misaligned access of four floats", where);
+inline Float4 load4(Ptr<const float> from, Index at) {
+    const float* p = from.checked(at.i, 4, at.where);
+    if (reinterpret_cast<uintptr_t>(p) % 16 != 0) fail("a misaligned access of four floats", at.where);
     return {p[0], p[1], p[2], p[3]};
 }
 
@@ -326,6 +360,11 @@ struct Shared {
         return {cells[at.i], at.where};
     }
 };
+
+inline Float4 load4(const Shared<float>& from, Index at) {
+    if (at.i % 4 != 0) fail("a misaligned access of four floats", at.where);
+    return {from[at], from[{at.i + 1, at.where}], from[{at.i + 2, at.where}], from[{at.i + 3, at.where}]};
+}
 
 // All threads of a block that come by this place get the same memory.
 template <class T>

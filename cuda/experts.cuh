@@ -1,6 +1,7 @@
-// Mixture of experts: the router, the sorted list of choices, gather and combine. A thread a token or an element; what
-// is a sum on the CPU in some order is a loop in that order here. Scatter is gather: no atomic operation anywhere.
+// Mixture of experts: the router, the sorted list of choices, gather and combine. What is a sum on the CPU in some order
+// is a loop in that order here. Scatter is gather: no atomic operation anywhere.
 #pragma once
+#include "base/check.h"
 #include "cuda/rows.cuh"
 
 namespace r1 {
@@ -33,12 +34,17 @@ struct Choice {
     }
 };
 
+// A thread a token.
+constexpr int MOST_GROUPS = 64;
 __global__ void route(Ptr<float> score, Ptr<int> expert, Ptr<float> gate, Ptr<const float> logits,
                       Ptr<const float> bias, int N, Routing r) {
-    const int64_t n = index_of_thread();
+    const int64_t n = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
     if (n >= N) return;
     for (int e = 0; e < r.E; ++e) score[n * r.E + e] = exact::sigmoid(logits[n * r.E + e]);
     const Choice choice = {score + n * r.E, bias, r};
+    const int groups = r.groups > 1 ? r.groups : 1;
+    uint64_t open = 0; // bit e / group size: expert e may be chosen
+    for (int g = 0; g < groups; ++g) open |= uint64_t(choice.kept(g)) << g;
     const Ptr<int> chosen = expert + n * r.K;
     for (int j = 0; j < r.K; ++j) {
         int best = -1;
@@ -47,7 +53,7 @@ __global__ void route(Ptr<float> score, Ptr<int> expert, Ptr<float> gate, Ptr<co
             bool taken = false;
             for (int l = 0; l < j; ++l) taken |= chosen[l] == e;
             if (taken) continue;
-            const float v = choice.kept(e / (r.E / r.groups)) ? choice.value(e) : -__builtin_inff();
+            const float v = open >> (e / (r.E / groups)) & 1 ? choice.value(e) : -__builtin_inff();
             if (best < 0 || v > best_value) best = e, best_value = v;
         }
         chosen[j] = best;
@@ -62,7 +68,7 @@ __global__ void route(Ptr<float> score, Ptr<int> expert, Ptr<float> gate, Ptr<co
 
 __global__ void route_backward(Ptr<float> dlogits, Ptr<const float> dgate, Ptr<const float> dscore,
                                Ptr<const float> score, Ptr<const int> expert, int N, Routing r) {
-    const int64_t n = index_of_thread();
+    const int64_t n = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
     if (n >= N) return;
     const Ptr<const float> s = score + n * r.E, dg = dgate + n * r.K;
     const Ptr<const int> chosen = expert + n * r.K;
@@ -115,37 +121,83 @@ __global__ void balance(Ptr<float> loss, Ptr<float> dscore, Ptr<const float> sco
     }
 }
 
-// One block, a thread an expert: it counts its choices, then walks the list again and puts them in their places.
-__global__ void sort_choices(Ptr<int> source, Ptr<int> place, Ptr<int> offsets, Ptr<const int> expert, int choices,
-                             int E) {
-    SHARED(int, count, MOST_EXPERTS);
+__global__ void add_in_order(Ptr<float> total, Ptr<const float> x, int n) {
+    float chain = total[0];
+    for (int i = 0; i < n; ++i) chain += x[i];
+    total[0] = chain;
+}
+__global__ void count_experts(Ptr<int> load, Ptr<const int> offsets, int E) {
     const int e = int(threadIdx.x);
-    int own = 0;
-    for (int i = 0; i < choices && e < E; ++i) own += expert[i] == e;
-    count[e] = own;
-    barrier();
-    if (e >= E) return;
-    int slot = 0;
-    for (int i = 0; i < e; ++i) slot += count[i];
-    offsets[e] = slot;
-    if (e == E - 1) offsets[E] = slot + own;
-    for (int i = 0; i < choices; ++i)
-        if (expert[i] == e) source[slot] = i, place[i] = slot, ++slot;
+    if (e < E) load[e] += offsets[e + 1] - offsets[e];
+}
+__global__ void move_biases(Ptr<float> bias, Ptr<const int> load, int shards, int stride, int E, float speed) {
+    const int e = int(threadIdx.x);
+    int64_t own = 0, total = 0;
+    for (int s = 0; s < shards && e < E; ++s) {
+        own += load[s * stride + e];
+        for (int i = 0; i < E; ++i) total += load[s * stride + i];
+    }
+    if (e < E) bias[e] = moved_bias(bias[e], own, total, E, speed);
 }
 
-__global__ void gather(Ptr<float> xs, Ptr<const float> x, Ptr<const int> source, int64_t choices, int K, int C) {
-    const int64_t i = index_of_thread();
-    if (i < choices * C) xs[i] = x[int64_t(source[i / C] / K) * C + i % C];
+// A block an expert. It goes through the list twice, 256 choices at a time: first it counts those of the experts before
+// it, which is where its own begin; then it puts its own in their places, in order. A choice's place among the 256 is
+// the number of its expert's choices in the warps before, and in the lanes before of its own warp.
+constexpr int SORT_WARPS = 8, SORT_STEP = 32 * SORT_WARPS;
+__global__ void sort_choices(Ptr<int> source, Ptr<int> place, Ptr<int> offsets, Ptr<const int> expert, int choices,
+                             int E) {
+    SHARED(int, count, SORT_WARPS);
+    const int e = int(blockIdx.x), t = int(threadIdx.x), lane = lane_of_warp(), warp = t / 32;
+    const auto of_all_warps = [&](int of_this_warp, int end) { // the sum over warps before `end`
+        if (lane == 0) count[warp] = of_this_warp;
+        barrier();
+        int sum = 0;
+        for (int w = 0; w < end; ++w) sum += count[w];
+        return sum;
+    };
+    int smaller = 0;
+    for (int first = 0; first < choices; first += SORT_STEP)
+        smaller += count_bits(ballot(first + t < choices && expert[first + t] < e));
+    int slot = of_all_warps(smaller, SORT_WARPS);
+    if (t == 0) offsets[e] = slot;
+    for (int first = 0; first < choices; first += SORT_STEP) {
+        const int i = first + t;
+        const bool own = i < choices && expert[i] == e;
+        const uint32_t of_warp = ballot(own);
+        barrier(); // the counts before have been read
+        const int at = slot + of_all_warps(count_bits(of_warp), warp) + count_bits(of_warp & ((1u << lane) - 1));
+        if (own) source[at] = i, place[i] = at;
+        for (int w = 0; w < SORT_WARPS; ++w) slot += count[w];
+    }
+    if (e == E - 1 && t == 0) offsets[E] = slot;
+}
+
+// A warp a row.
+__global__ void gather(Ptr<float> xs, Ptr<const float> x, Ptr<const int> source, int choices, int K, int C) {
+    const int i = row_of_warp();
+    if (i >= choices) return;
+    const Ptr<const float> from = x + int64_t(source[i] / K) * C;
+    const Ptr<float> to = xs + int64_t(i) * C;
+    for_lanes(C, [&](int c) { to[c] = from[c]; });
 }
 __global__ void gather_gradient(Ptr<float> dx, Ptr<const float> dxs, Ptr<const int> place, int N, int K, int C) {
-    const int64_t i = index_of_thread();
-    for (int j = 0; j < K && i < int64_t(N) * C; ++j) dx[i] += dxs[int64_t(place[i / C * K + j]) * C + i % C];
+    const int n = row_of_warp();
+    if (n >= N) return;
+    for_lanes(C, [&](int c) {
+        float sum = dx[int64_t(n) * C + c];
+        for (int j = 0; j < K; ++j) sum += dxs[int64_t(place[n * K + j]) * C + c];
+        dx[int64_t(n) * C + c] = sum;
+    });
 }
 __global__ void combine(Ptr<float> y, Ptr<const float> ys, Ptr<const float> gate, Ptr<const int> place, int N, int K,
                         int C) {
-    const int64_t i = index_of_thread(), n = i / C;
-    for (int j = 0; j < K && i < int64_t(N) * C; ++j)
-        y[i] = exact::fma(gate[n * K + j], ys[int64_t(place[n * K + j]) * C + i % C], y[i]);
+    const int n = row_of_warp();
+    if (n >= N) return;
+    for_lanes(C, [&](int c) {
+        float sum = y[int64_t(n) * C + c];
+        for (int j = 0; j < K; ++j) sum = exact::fma(gate[n * K + j], ys[int64_t(place[n * K + j]) * C + c], sum);
+        y[int64_t(n) * C + c] = sum;
+    });
 }
 // A warp a choice.
 __global__ void combine_gradient(Ptr<float> dys, Ptr<float> dgate, Ptr<const float> dy, Ptr<const float> ys,
@@ -154,7 +206,8 @@ __global__ void combine_gradient(Ptr<float> dys, Ptr<float> dgate, Ptr<const flo
     if (i >= choices) return;
     const int64_t at = int64_t(place[i]) * C;
     const Ptr<const float> from = dy + int64_t(i / K) * C;
-    for (int c = lane_of_warp(); c < C; c += 32) dys[at + c] = gate[i] * from[c];
+    const float own = gate[i];
+    for_lanes(C, [&](int c) { dys[at + c] = own * from[c]; });
     const float d = warp_dot(from, ys + at, C);
     if (lane_of_warp() == 0) dgate[i] = d;
 }
@@ -164,27 +217,33 @@ __global__ void combine_gradient(Ptr<float> dys, Ptr<float> dgate, Ptr<const flo
 unsigned threads_for(int E) { return unsigned((E + 31) / 32 * 32); }
 
 void router_forward(float* score, int* expert, float* gate, const float* logits, const float* bias, int N, Routing r) {
-    if (N > 0) launch(route, elements_grid(N), Dim{256})(score, expert, gate, logits, bias, N, r);
+    ENSURE(r.groups <= MOST_GROUPS, "more groups of experts than a word has bits");
+    if (N > 0) launch(route, Dim{unsigned(N + 63) / 64}, Dim{64})(score, expert, gate, logits, bias, N, r);
 }
 void router_backward(float* dlogits, const float* dgate, const float* dscore, const float* score, const int* expert,
                      int N, Routing r) {
-    if (N > 0) launch(route_backward, elements_grid(N), Dim{256})(dlogits, dgate, dscore, score, expert, N, r);
+    if (N > 0) launch(route_backward, Dim{unsigned(N + 63) / 64}, Dim{64})(dlogits, dgate, dscore, score, expert, N, r);
 }
 void balance_loss(float* loss, float* dscore, const float* score, const int* offsets, int B, float alpha, float weight,
                   Routing r) {
     if (B > 0) launch(balance, Dim{unsigned(B)}, Dim{threads_for(r.E)})(loss, dscore, score, offsets, alpha, weight, r);
 }
+void add_up(float* total, const float* x, int n) { launch(add_in_order, Dim{1}, Dim{1})(total, x, n); }
+void count_load(int* load, const int* offsets, int E) { launch(count_experts, Dim{1}, Dim{threads_for(E)})(load, offsets, E); }
+void move_bias(float* bias, const int* load, int shards, int stride, int E, float speed) {
+    launch(move_biases, Dim{1}, Dim{threads_for(E)})(bias, load, shards, stride, E, speed);
+}
 void dispatch(int* source, int* place, int* offsets, const int* expert, int N, int E, int K) {
-    launch(sort_choices, Dim{1}, Dim{threads_for(E)})(source, place, offsets, expert, N * K, E);
+    launch(sort_choices, Dim{unsigned(E)}, Dim{SORT_STEP})(source, place, offsets, expert, N * K, E);
 }
 void gather_forward(float* xs, const float* x, const int* source, int N, int K, int C) {
-    if (N > 0) launch(gather, elements_grid(int64_t(N) * K * C), Dim{256})(xs, x, source, int64_t(N) * K, K, C);
+    if (N > 0) launch(gather, rows_grid(N * K), Dim{32 * WARPS})(xs, x, source, N * K, K, C);
 }
 void gather_backward(float* dx, const float* dxs, const int* place, int N, int K, int C) {
-    if (N > 0) launch(gather_gradient, elements_grid(int64_t(N) * C), Dim{256})(dx, dxs, place, N, K, C);
+    if (N > 0) launch(gather_gradient, rows_grid(N), Dim{32 * WARPS})(dx, dxs, place, N, K, C);
 }
 void combine_forward(float* y, const float* ys, const float* gate, const int* place, int N, int K, int C) {
-    if (N > 0) launch(combine, elements_grid(int64_t(N) * C), Dim{256})(y, ys, gate, place, N, K, C);
+    if (N > 0) launch(combine, rows_grid(N), Dim{32 * WARPS})(y, ys, gate, place, N, K, C);
 }
 void combine_backward(float* dys, float* dgate, const float* dy, const float* ys, const float* gate, const int* place,
                       int N, int K, int C) {

@@ -3,15 +3,23 @@
 //
 //   Ptr<float>                      global memory             barrier()             __syncthreads
 //   SHARED(float, tile, 256);       shared memory             shuffle_down(v, d)    of the whole warp; _xor, shuffle
-//   launch(kernel, grid, block)(arguments...)                 load4(p)              four aligned floats at once
+//   load4(p, i)                     elements i .. i + 3 at    ballot(b)             bit l: b of lane l of the warp
+//                                   once, i a multiple of 4   lowest_bit(u), count_bits(u)
+//   UNROLL, UNROLL_BY_4             before a loop             BOUNDS(t)             a kernel of at most t threads
+//   launch(kernel, grid, block)(arguments...)
 #pragma once
 #ifdef __CUDACC__
+#include "cuda/runtime.cuh"
+
+#define UNROLL _Pragma("unroll")
+#define UNROLL_BY_4 _Pragma("unroll 4")
+#define BOUNDS(threads) __launch_bounds__(threads)
 
 namespace r1 {
 
 template <class T>
 using Ptr = T*;
-#define SHARED(type, name, count) __shared__ type name[count]
+#define SHARED(type, name, count) __shared__ __align__(16) type name[count]
 
 __device__ inline void barrier() { __syncthreads(); }
 template <class T>
@@ -20,7 +28,10 @@ template <class T>
 __device__ T shuffle_xor(T value, int mask) { return __shfl_xor_sync(0xffffffffu, value, mask); }
 template <class T>
 __device__ T shuffle(T value, int lane) { return __shfl_sync(0xffffffffu, value, lane); }
-__device__ inline float4 load4(const float* p) { return *reinterpret_cast<const float4*>(p); }
+__device__ inline uint32_t ballot(bool b) { return __ballot_sync(0xffffffffu, b); }
+__device__ inline int lowest_bit(uint32_t bits) { return __ffs(int(bits)) - 1; }
+__device__ inline int count_bits(uint32_t bits) { return __popc(bits); }
+__device__ inline float4 load4(const float* p, int64_t i) { return *reinterpret_cast<const float4*>(p + i); }
 
 using Dim = dim3;
 template <class... Parameter>
@@ -28,7 +39,10 @@ struct Launch {
     void (*kernel)(Parameter...);
     dim3 grid, threads;
     template <class... Argument>
-    void operator()(Argument... argument) const { kernel<<<grid, threads>>>(argument...); }
+    void operator()(Argument... argument) const {
+        kernel<<<grid, threads, 0, cuda::stream>>>(argument...);
+        cuda::check(cudaGetLastError());
+    }
 };
 template <class... Parameter>
 Launch<Parameter...> launch(void (*kernel)(Parameter...), dim3 grid, dim3 threads) { return {kernel, grid, threads}; }
@@ -38,10 +52,16 @@ Launch<Parameter...> launch(void (*kernel)(Parameter...), dim3 grid, dim3 thread
 #else
 #include "cuda/emulator.h"
 
+#define UNROLL
+#define UNROLL_BY_4
+#define BOUNDS(threads)
 #define SHARED(type, name, count) const auto name = ::r1::emulator::shared<type>(count)
 
 namespace r1 {
-using emulator::Ptr, emulator::Dim, emulator::launch, emulator::barrier, emulator::shuffle_down, emulator::shuffle_xor, emulator::shuffle,
-    emulator::load4, emulator::threadIdx, emulator::blockIdx, emulator::blockDim, emulator::gridDim;
+inline int lowest_bit(uint32_t bits) { return __builtin_ctz(bits); }
+inline int count_bits(uint32_t bits) { return __builtin_popcount(bits); }
+using emulator::Ptr, emulator::Dim, emulator::launch, emulator::barrier, emulator::shuffle_down, emulator::shuffle_xor,
+    emulator::shuffle, emulator::ballot, emulator::load4, emulator::threadIdx, emulator::blockIdx, emulator::blockDim,
+    emulator::gridDim;
 }  // namespace r1
 #endif

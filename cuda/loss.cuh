@@ -10,10 +10,10 @@ namespace {
 template <class Value>
 __device__ float warp_maximum(int n, const Value& value) {
     float best = value(0);
-    for (int i = lane_of_warp(); i < n; i += 32) {
+    for_lanes(n, [&](int i) {
         const float x = value(i);
         best = x > best ? x : best;
-    }
+    });
     for (int half = 16; half >= 1; half /= 2) {
         const float other = shuffle_down(best, half);
         best = other > best ? other : best;
@@ -25,7 +25,7 @@ __device__ float warp_maximum(int n, const Value& value) {
 template <class Value>
 __device__ float lane_sum(int n, const Value& value) {
     float chain = 0;
-    for (int i = lane_of_warp(); i < n; i += 32) chain += value(i);
+    for_lanes(n, [&](int i) { chain += value(i); });
     return chain;
 }
 
@@ -37,10 +37,10 @@ __global__ void logprob(Ptr<float> logp, Ptr<float> entropy, Ptr<float> stats, P
     const float max = warp_maximum(V, [&](int v) { return l[v] * inverse; });
     const float sum = join(lane_sum(V, [&](int v) { return exact::exp(l[v] * inverse - max); }));
     float chain = 0;
-    for (int v = lane_of_warp(); v < V; v += 32) {
+    for_lanes(V, [&](int v) {
         const float z = l[v] * inverse - max;
         chain = exact::fma(exact::exp(z), z, chain);
-    }
+    });
     const float inner = join(chain);
     if (lane_of_warp() != 0) return;
     logp[n] = (l[target[n]] * inverse - max) - exact::log(sum);
@@ -50,12 +50,15 @@ __global__ void logprob(Ptr<float> logp, Ptr<float> entropy, Ptr<float> stats, P
 
 __global__ void logprob_gradient(Ptr<float> logits, Ptr<const float> dlogp, Ptr<const float> stats,
                                  Ptr<const int> target, int N, int V, float inverse) {
-    const int64_t i = index_of_thread();
-    if (i >= int64_t(N) * V) return;
-    const int64_t n = i / V;
-    const float d = dlogp[n] * inverse, factor = -d / stats[2 * n + 1];
-    const float slope = factor * exact::exp(logits[i] * inverse - stats[2 * n]);
-    logits[i] = target[n] == i % V ? slope + d : slope;
+    const int n = row_of_warp();
+    if (n >= N) return;
+    const Ptr<float> l = logits + int64_t(n) * V;
+    const float max = stats[2 * n], d = dlogp[n] * inverse, factor = -d / stats[2 * n + 1];
+    const int own = target[n];
+    for_lanes(V, [&](int v) {
+        const float slope = factor * exact::exp(l[v] * inverse - max);
+        l[v] = v == own ? slope + d : slope;
+    });
 }
 
 void logprob_forward(float* logp, float* entropy, float* stats, const float* logits, const int* target, int N, int V,
@@ -66,8 +69,7 @@ void logprob_forward(float* logp, float* entropy, float* stats, const float* log
 void logprob_backward(float* logits, const float* dlogp, const float* stats, const int* target, int N, int V,
                       float inverse_temperature) {
     if (N > 0)
-        launch(logprob_gradient, elements_grid(int64_t(N) * V), Dim{256})(logits, dlogp, stats, target, N, V,
-                                                                          inverse_temperature);
+        launch(logprob_gradient, rows_grid(N), Dim{32 * WARPS})(logits, dlogp, stats, target, N, V, inverse_temperature);
 }
 
 // ---- sampling
@@ -94,12 +96,12 @@ __device__ Ranked next_best(Ranked last, int V, const Value& e) {
     return best;
 }
 
-__global__ void draw(Ptr<int> token, Ptr<float> logp, Ptr<const float> logits, Ptr<const float> uniform, int N, int V,
-                     float inverse_temperature, float top_p) {
+__global__ void draw_tokens(Ptr<int> token, Ptr<float> logp, Ptr<const float> logits, int ld, Ptr<const float> uniform,
+                            int N, int V, float inverse_temperature, float top_p) {
     const int n = row_of_warp();
     if (n >= N) return;
     const float inverse = inverse_temperature > 0 ? inverse_temperature : 1.0f;
-    const Ptr<const float> l = logits + int64_t(n) * V;
+    const Ptr<const float> l = logits + int64_t(n) * ld;
     const float max = warp_maximum(V, [&](int v) { return l[v] * inverse; });
     const auto all = [&](int v) { return exact::exp(l[v] * inverse - max); };
     float chain = lane_sum(V, all), sum = join(chain), total = sum;
@@ -145,10 +147,45 @@ __global__ void draw(Ptr<int> token, Ptr<float> logp, Ptr<const float> logits, P
     logp[n] = (l[chosen] * inverse - max) - exact::log(sum);
 }
 
-void sample(int* token, float* logp, const float* logits, const float* uniform, int N, int V, float inverse_temperature,
-            float top_p) {
+void sample(int* token, float* logp, const float* logits, int ld, const float* uniform, int N, int V,
+            float inverse_temperature, float top_p) {
     if (N > 0)
-        launch(draw, rows_grid(N), Dim{32 * WARPS})(token, logp, logits, uniform, N, V, inverse_temperature, top_p);
+        launch(draw_tokens, rows_grid(N), Dim{32 * WARPS})(token, logp, logits, ld, uniform, N, V, inverse_temperature,
+                                                           top_p);
+}
+
+// ---- answers in the making: a thread a row
+
+__global__ void rows_of_answers(Ptr<int> token, Ptr<int> position, Ptr<int> block, Ptr<float> uniform,
+                                Ptr<const int> slot, Ptr<const int> prompt, Ptr<const int> sample, Ptr<const int> begin,
+                                Ptr<const int> counts, Ptr<const int> tokens, int most, int blocks, Draws draws, int N) {
+    const int n = int(blockIdx.x * blockDim.x + threadIdx.x);
+    if (n >= N) return;
+    const int s = slot[n], count = counts[s];
+    token[n] = count > 0 ? tokens[int64_t(s) * most + count - 1] : 0;
+    position[n] = begin[s] + count - 1, block[n] = s * blocks;
+    uniform[n] = draw(draws, prompt[s], sample[s], count);
+}
+__global__ void append_tokens(Ptr<int> counts, Ptr<int> state, Ptr<int> tokens, Ptr<float> logps, Ptr<const int> limit,
+                              int most, Ptr<const int> slot, Ptr<const int> token, Ptr<const float> logp,
+                              Ptr<const int> stop, int stops, int N) {
+    const int n = int(blockIdx.x * blockDim.x + threadIdx.x), s = n < N ? slot[n] : 0;
+    if (n >= N || state[s] != GROWING) return;
+    const int count = counts[s];
+    tokens[int64_t(s) * most + count] = token[n], logps[int64_t(s) * most + count] = logp[n];
+    counts[s] = count + 1, state[s] = state_after(token[n], count + 1, limit[s], stop, stops);
+}
+void answer_rows(int* token, int* position, int* block, float* uniform, const int* slot, Answers a, int blocks,
+                 Draws draws, int N) {
+    if (N > 0)
+        launch(rows_of_answers, Dim{unsigned(N + 63) / 64}, Dim{64})(token, position, block, uniform, slot, a.prompt,
+                                                                     a.sample, a.begin, a.count, a.token, a.most, blocks,
+                                                                     draws, N);
+}
+void append(Answers a, const int* slot, const int* token, const float* logp, const int* stop, int stops, int N) {
+    if (N > 0)
+        launch(append_tokens, Dim{unsigned(N + 63) / 64}, Dim{64})(a.count, a.state, a.token, a.logp, a.limit, a.most,
+                                                                   slot, token, logp, stop, stops, N);
 }
 
 } // namespace

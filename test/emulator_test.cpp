@@ -63,7 +63,7 @@ __global__ void warp_sum(Ptr<float> y, Ptr<const float> x, int fault) {
 __global__ void copy4(Ptr<float> y, Ptr<const float> x, int fault) {
     SHARED(float, one, 1);
     const int t = int(threadIdx.x);
-    const auto four = fault == 11 && t > 0 ? (HERE, load4(x + (4 * t - 1))) : load4(x + 4 * t);
+    const auto four = fault == 11 && t > 0 ? (HERE, load4(x, 4 * t - 1)) : load4(x, 4 * t);
     y[4 * t] = four.x, y[4 * t + 1] = four.y, y[4 * t + 2] = four.z, y[4 * t + 3] = four.w;
     if (fault == 9) HERE, y[4 * t + 4] = four.x;
     if (fault == 10) HERE, y[4 * t - 1] = four.x;

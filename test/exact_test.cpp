@@ -130,11 +130,11 @@ TEST_CASE("sampling inverts the distribution") {
     double total = 0;
     for (int v = 0; v < V; ++v) total += std::exp(double(logits[v]));
     for (const Ops* ops : all_cpu_ops()) {
-        ops->sample(token.data(), logp.data(), logits.data(), uniforms.data(), N, V, 1.0f, 1.0f);
+        ops->sample(token.data(), logp.data(), logits.data(), V, uniforms.data(), N, V, 1.0f, 1.0f);
         std::vector<int> count(V);
         for (int n = 0; n < N; ++n) ++count[token[n]];
         for (int v = 0; v < V; ++v) CHECK(std::fabs(count[v] - N * std::exp(double(logits[v])) / total) <= 2.0);
-        ops->sample(token.data(), logp.data(), logits.data(), uniforms.data(), N, V, 1.0f, 0.5f);  // the nucleus alone
+        ops->sample(token.data(), logp.data(), logits.data(), V, uniforms.data(), N, V, 1.0f, 0.5f);  // the nucleus alone
         std::vector<double> p(V);
         for (int v = 0; v < V; ++v) p[v] = std::exp(double(logits[v])) / total;
         std::vector<int> order(V), in_nucleus(V);
@@ -148,7 +148,7 @@ TEST_CASE("sampling inverts the distribution") {
         for (int v = 0; v < V; ++v) kinds += seen[v] != in_nucleus[v];
         CHECK(outside == 0);
         CHECK(kinds == 0);
-        ops->sample(token.data(), logp.data(), logits.data(), uniforms.data(), 8, V, 0.0f, 1.0f);  // temperature 0
+        ops->sample(token.data(), logp.data(), logits.data(), V, uniforms.data(), 8, V, 0.0f, 1.0f);  // temperature 0
         CHECK(token[3] == order[0]);
     }
 }

@@ -147,8 +147,7 @@ Computed compute(const Case& c, const Ops& ops) {
     ops.add(sum, reinterpret_cast<float*>(trainer.gradient[1].arena.base()), n);
     r.arena.assign(sum, sum + n);
     r.gradient = reference::read(c.config, trainer.gradient[0]);
-    for (const auto& shard : trainer.balance)
-        for (float loss : shard) r.balance += loss;
+    for (int i = 0; i < options.shards * c.config.num_hidden_layers; ++i) r.balance += trainer.balance[i];
     return r;
 }
 

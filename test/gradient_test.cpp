@@ -123,9 +123,9 @@ TEST_CASE("gradient: grouped matmul") {
         const Floats dw0 = random.take(E * I * O);
         const auto out = on_every_isa("grouped", [&](const Ops& op) {
             Floats y = unset(N * O), dx = unset(N * I), dw = dw0;
-            op.grouped_forward(y.data(), x.data(), w.data(), offsets.data(), E, I, O);
-            op.grouped_backward_x(dx.data(), dy.data(), w.data(), offsets.data(), E, I, O);
-            op.grouped_backward_w(dw.data(), x.data(), dy.data(), offsets.data(), E, I, O);
+            op.grouped_forward(y.data(), x.data(), w.data(), offsets.data(), N, E, I, O);
+            op.grouped_backward_x(dx.data(), dy.data(), w.data(), offsets.data(), N, E, I, O);
+            op.grouped_backward_w(dw.data(), x.data(), dy.data(), offsets.data(), N, E, I, O);
             return std::vector<Floats>{y, dx, dw};
         });
         const auto y = [&](const auto& x, const auto& w) {
@@ -504,9 +504,11 @@ TEST_CASE("operations without a gradient: the same bits on every instruction set
             Ints token(4), nucleus(4);
             op.add(y.data(), x.data(), n);
             op.squares(partial.data(), x.data(), n);
-            op.sample(token.data(), logp.data(), logits.data(), uniform.data(), 4, n, 0.8f, 1.0f);
-            op.sample(nucleus.data(), nucleus_logp.data(), logits.data(), uniform.data(), 4, n, 0.8f, 0.7f);
-            op.adamw(w.data(), m.data(), v.data(), x.data(), n,
+            op.sample(token.data(), logp.data(), logits.data(), n, uniform.data(), 4, n, 0.8f, 1.0f);
+            op.sample(nucleus.data(), nucleus_logp.data(), logits.data(), n, uniform.data(), 4, n, 0.8f, 0.7f);
+            std::vector<Piece> pieces;
+            for (int at = 0; at < n; at += MOST_PIECE) pieces.push_back({at, std::min(MOST_PIECE, n - at), 1});
+            op.adamw(w.data(), m.data(), v.data(), x.data(), pieces.data(), int(pieces.size()),
                      {0.01f, 0.9f, 0.95f, 1e-8f, 0.1f, 0.1f, 0.05f, 0.5f});
             return std::vector<Floats>{y, partial, bits_of(token), logp, bits_of(nucleus), nucleus_logp, w, m, v};
         });

@@ -169,9 +169,9 @@ static void feed_forward_forward(const Model& m, const LayerWeights& w, LayerAct
     op.router_forward(a.score, a.expert, a.gate, a.score, w.router_bias, N, routing);
     op.dispatch(a.source, a.place, a.offsets, a.expert, N, E, K);
     op.gather_forward(a.xs, a.h_mid, a.source, N, K, C);
-    op.grouped_forward(a.expert_gate_up, a.xs, w.expert_gate_up, a.offsets, E, C, 2 * F_expert);
+    op.grouped_forward(a.expert_gate_up, a.xs, w.expert_gate_up, a.offsets, N * K, E, C, 2 * F_expert);
     op.swiglu_forward(a.expert_hidden, a.expert_gate_up, N * K, F_expert);
-    op.grouped_forward(a.ys, a.expert_hidden, w.expert_down, a.offsets, E, F_expert, C);
+    op.grouped_forward(a.ys, a.expert_hidden, w.expert_down, a.offsets, N * K, E, F_expert, C);
     op.combine_forward(x, a.ys, a.gate, a.place, N, K, C);
 }
 
@@ -192,11 +192,11 @@ static void feed_forward_backward(const Model& m, const LayerWeights& w, LayerWe
         const int E = routing.E, K = routing.K, F_expert = c.moe_intermediate_size;
         // x += sum_j gate_j ys_j,  ys = swiglu(xs w_gate_up) w_down of each expert
         op.combine_backward(a.dys, a.dgate, a.dx, l.ys, l.gate, l.place, N, K, C);
-        op.grouped_backward_x(a.dexpert_hidden, a.dys, w.expert_down, l.offsets, E, F_expert, C);
-        op.grouped_backward_w(g.expert_down, l.expert_hidden, a.dys, l.offsets, E, F_expert, C);
+        op.grouped_backward_x(a.dexpert_hidden, a.dys, w.expert_down, l.offsets, N * K, E, F_expert, C);
+        op.grouped_backward_w(g.expert_down, l.expert_hidden, a.dys, l.offsets, N * K, E, F_expert, C);
         op.swiglu_backward(a.dexpert_gate_up, a.dexpert_hidden, l.expert_gate_up, N * K, F_expert);
-        op.grouped_backward_x(a.dxs, a.dexpert_gate_up, w.expert_gate_up, l.offsets, E, C, 2 * F_expert);
-        op.grouped_backward_w(g.expert_gate_up, l.xs, a.dexpert_gate_up, l.offsets, E, C, 2 * F_expert);
+        op.grouped_backward_x(a.dxs, a.dexpert_gate_up, w.expert_gate_up, l.offsets, N * K, E, C, 2 * F_expert);
+        op.grouped_backward_w(g.expert_gate_up, l.xs, a.dexpert_gate_up, l.offsets, N * K, E, C, 2 * F_expert);
         op.gather_backward(a.dh, a.dxs, l.place, N, K, C);
         // gate = router(sigmoid(h w_router))
         op.balance_loss(a.balance, a.dscore, l.score, r.offsets, r.B, balance.alpha, balance.weight, routing);

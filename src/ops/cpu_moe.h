@@ -198,21 +198,21 @@ void matmul_backward_w(float* dw, const float* x, int ldx, const float* dy, int 
     gemm(dw, O, dw, O, {x, 1, ldx}, {dy, lddy, 1}, I, O, N);
 }
 
-void grouped_forward(float* y, const float* x, const float* w, const int* offsets, int E, int I, int O) {
+void grouped_forward(float* y, const float* x, const float* w, const int* offsets, int /*R*/, int E, int I, int O) {
     parallel_for(E, [&](int64_t e) {
         const int64_t r = offsets[e];
         gemm(y + r * O, O, nullptr, 0, {x + r * I, I, 1}, {w + e * I * O, O, 1}, offsets[e + 1] - int(r), O, I);
     });
 }
 
-void grouped_backward_x(float* dx, const float* dy, const float* w, const int* offsets, int E, int I, int O) {
+void grouped_backward_x(float* dx, const float* dy, const float* w, const int* offsets, int /*R*/, int E, int I, int O) {
     parallel_for(E, [&](int64_t e) {
         const int64_t r = offsets[e];
         gemm(dx + r * I, I, nullptr, 0, {dy + r * O, O, 1}, {w + e * I * O, 1, O}, offsets[e + 1] - int(r), I, O);
     });
 }
 
-void grouped_backward_w(float* dw, const float* x, const float* dy, const int* offsets, int E, int I, int O) {
+void grouped_backward_w(float* dw, const float* x, const float* dy, const int* offsets, int /*R*/, int E, int I, int O) {
     parallel_for(E, [&](int64_t e) {
         const int64_t r = offsets[e];
         float* dwe = dw + e * I * O;

@@ -94,10 +94,10 @@ struct Ops {
                               const float* w, int N, int I, int O);
     void (*matmul_backward_w)(float* dw, const float* x, int ldx, const float* dy, int lddy, int N, int I, int O);
 
-    // The same for E experts: rows offsets[e] .. offsets[e + 1] belong to expert e, whose weights are w + e I O.
-    void (*grouped_forward)(float* y, const float* x, const float* w, const int* offsets, int E, int I, int O);
-    void (*grouped_backward_x)(float* dx, const float* dy, const float* w, const int* offsets, int E, int I, int O);
-    void (*grouped_backward_w)(float* dw, const float* x, const float* dy, const int* offsets, int E, int I, int O);
+    // The same for E experts: rows offsets[e] .. offsets[e + 1] belong to expert e, whose weights are w + e I O; R in all.
+    void (*grouped_forward)(float* y, const float* x, const float* w, const int* offsets, int R, int E, int I, int O);
+    void (*grouped_backward_x)(float* dx, const float* dy, const float* w, const int* offsets, int R, int E, int I, int O);
+    void (*grouped_backward_w)(float* dw, const float* x, const float* dy, const int* offsets, int R, int E, int I, int O);
 
     // y = x rstd g,  rstd = 1 / sqrt(mean(x^2) + epsilon), lanes over C          [Zhang and Sennrich 2019, eq 4]
     void (*rmsnorm_forward)(float* y, int ldy, float* rstd, const float* x, int ldx, const float* g, int N, int C,

@@ -1,0 +1,18 @@
+// The device whose results are compared with the CPU's: the emulator in r1_test (emulated.cpp), a GPU in r1_gpu_test
+// (real_gpu.cpp).
+#pragma once
+#include <functional>
+
+#include "ops/ops.h"
+
+namespace r1 {
+
+const Ops& device_under_test();
+
+// Calls work() once for each order in which threads can be run: three on the emulator, one on a GPU, which has its own.
+void in_every_order(const std::function<void()>& work);
+
+// Bytes that the device can still give; on the emulator. False where that cannot be set.
+bool leave_memory(size_t bytes);
+
+}  // namespace r1
