@@ -59,6 +59,12 @@ inline Order order = Order::forward;
 
 enum class State { ready, barrier, exchange, done };
 
+struct Access {                              // to shared memory: by whom, and after how many barriers and exchanges
+    int thread = -1;
+    unsigned epoch = 0, warp_epoch = 0;
+};
+inline Access now;                           // of the fiber that runs
+
 // Where a fiber, or the scheduler, goes on: jumps take nanoseconds, while swapcontext calls the system. (Compiled with
 // _FORTIFY_SOURCE the library takes a jump to another stack for an attack.)
 #ifdef _FORTIFY_SOURCE
@@ -72,7 +78,7 @@ struct Jump {
 struct Fiber {
     ucontext_t context;                      // for its first steps
     Jump here;
-    bool started = false;
+    bool started = false;                    // it then takes one block's body after the other
     std::unique_ptr<char[]> stack;
     State state = State::ready;
     Where where;                             // of what it waits for
@@ -83,7 +89,7 @@ struct Fiber {
 
 struct Block {
     static constexpr size_t STACK = 128 * 1024;
-    std::vector<Fiber> fibers;
+    std::vector<std::unique_ptr<Fiber>> fibers;
     Jump back;                               // to the scheduler
     int current = -1;                        // -1: the host runs
     unsigned epoch = 0;                      // barriers so far
@@ -93,7 +99,7 @@ struct Block {
 };
 inline Block* block = nullptr;               // the one that runs
 
-[[noreturn]] inline void fail(const std::string& what, Where where) {
+[[noreturn, gnu::noinline, gnu::cold]] inline void fail(const std::string& what, Where where) {
     std::string text = what + ", " + where.file + ":" + std::to_string(where.line);
     if (!block || block->current < 0) throw Fault(text);
     text += ", block " + std::to_string(blockIdx.x) + " " + std::to_string(blockIdx.y) + ", thread " + std::to_string(block->current);
@@ -102,7 +108,7 @@ inline Block* block = nullptr;               // the one that runs
 }
 
 [[gnu::noinline]] inline void wait(State state, Where where) {
-    Fiber& fiber = block->fibers[block->current];
+    Fiber& fiber = *block->fibers[block->current];
     if (state == State::barrier) fiber.kind = 0;
     fiber.state = state, fiber.where = where;
     if (_setjmp(fiber.here.buffer) == 0) jump(block->back);
@@ -121,7 +127,7 @@ inline void barrier(Where where = Where::current()) { wait(State::barrier, where
 enum Exchange { down, exclusive_or, from_lane, vote };
 
 inline uint32_t exchange(int kind, uint32_t bits, int argument, Where where) {
-    Fiber& fiber = block->fibers[block->current];
+    Fiber& fiber = *block->fibers[block->current];
     fiber.kind = kind, fiber.bits = bits, fiber.argument = argument;
     wait(State::exchange, where);
     return fiber.bits;
@@ -150,21 +156,23 @@ inline bool same_place(const Fiber& a, const Fiber& b) { return a.where.line == 
 inline bool advance_warp(Block& b, int first) {
     const int count = std::min<int>(32, int(b.fibers.size()) - first);
     int waiting = 0;
-    for (int l = 0; l < count; ++l) waiting += b.fibers[first + l].state == State::exchange;
+    for (int l = 0; l < count; ++l) waiting += b.fibers[first + l]->state == State::exchange;
     if (waiting == 0) return false;
     b.current = -1;
-    const auto one = std::find_if(&b.fibers[first], &b.fibers[first] + count, [](const Fiber& f) { return f.state == State::exchange; });
+    const Fiber* one = nullptr;
+    for (int l = count - 1; l >= 0; --l)
+        if (b.fibers[first + l]->state == State::exchange) one = b.fibers[first + l].get();
     if (waiting < 32) fail("an exchange that only " + std::to_string(waiting) + " lanes of the warp reach", one->where);
     uint32_t bits[32], votes = 0;
-    for (int l = 0; l < 32; ++l) votes |= (b.fibers[first + l].bits & 1) << l;
+    for (int l = 0; l < 32; ++l) votes |= (b.fibers[first + l]->bits & 1) << l;
     for (int l = 0; l < 32; ++l) {
-        Fiber& f = b.fibers[first + l];
+        Fiber& f = *b.fibers[first + l];
         if (!same_place(f, *one)) fail("lanes of a warp at different exchanges", f.where);
         const int from = f.kind == down ? l + f.argument : f.kind == exclusive_or ? l ^ f.argument : f.argument;
-        bits[l] = f.kind == vote ? votes : b.fibers[first + (from >= 0 && from < 32 ? from : l)].bits;
+        bits[l] = f.kind == vote ? votes : b.fibers[first + (from >= 0 && from < 32 ? from : l)]->bits;
     }
     for (int l = 0; l < 32; ++l) {
-        Fiber& f = b.fibers[first + l];
+        Fiber& f = *b.fibers[first + l];
         f.bits = bits[l], f.state = State::ready, ++f.warp_epoch;
     }
     return true;
@@ -173,49 +181,53 @@ inline bool advance_warp(Block& b, int first) {
 inline void advance_block(Block& b) {
     int waiting = 0;
     const Fiber* one = nullptr;
-    for (const Fiber& f : b.fibers)
-        if (f.state == State::barrier) ++waiting, one = &f;
+    for (const auto& f : b.fibers)
+        if (f->state == State::barrier) ++waiting, one = f.get();
     if (!one) return;
     b.current = -1;
     if (waiting < int(b.fibers.size()))
         fail("a barrier that " + std::to_string(b.fibers.size() - waiting) + " threads of the block left before", one->where);
-    for (Fiber& f : b.fibers)
-        if (!same_place(f, *one)) fail("threads of a block at different barriers", f.where);
-    for (Fiber& f : b.fibers) f.state = State::ready;
+    for (const auto& f : b.fibers)
+        if (!same_place(*f, *one)) fail("threads of a block at different barriers", f->where);
+    for (auto& f : b.fibers) f->state = State::ready;
     ++b.epoch;
 }
 
 inline void enter() {
-    block->body();
-    block->fibers[block->current].state = State::done;
-    jump(block->back);
+    while (true) {
+        block->body();
+        wait(State::done, {});
+    }
 }
 
 inline void prepare(Fiber& f) {
-    f.state = State::ready, f.warp_epoch = 0, f.started = false;
-    if (!f.stack) f.stack.reset(new char[Block::STACK]);
+    f.state = State::ready, f.warp_epoch = 0;
+    if (f.stack) return;
+    f.stack.reset(new char[Block::STACK]);
     getcontext(&f.context);
     f.context.uc_stack.ss_sp = f.stack.get(), f.context.uc_stack.ss_size = Block::STACK, f.context.uc_link = nullptr;
     makecontext(&f.context, enter, 0);
 }
+
+inline std::vector<std::unique_ptr<Fiber>> pool;  // fibers at rest; those that a fault left in the middle do not return
 
 // Runs the threads of one block to their end.
 inline void run_block(Block& b, uint32_t& random) {
     const int n = int(b.fibers.size());
     std::vector<int> turn(n);
     for (int i = 0; i < n; ++i) turn[i] = order == Order::reverse ? n - 1 - i : i;
-    for (Fiber& f : b.fibers) prepare(f);
+    for (auto& f : b.fibers) prepare(*f);
     b.shared.clear(), b.epoch = 0;
     for (int done = 0; done < n;) {
         if (order == Order::shuffled)
             for (int i = n - 1; i > 0; --i) random = random * 1664525u + 1013904223u, std::swap(turn[i], turn[(random >> 8) % unsigned(i + 1)]);
         for (const int i : turn) {
-            if (b.fibers[i].state != State::ready) continue;
-            b.current = i;
+            if (b.fibers[i]->state != State::ready) continue;
+            b.current = i, now = {i, b.epoch, b.fibers[i]->warp_epoch};
             threadIdx = {unsigned(i) % blockDim.x, unsigned(i) / blockDim.x % blockDim.y, unsigned(i) / blockDim.x / blockDim.y};
-            resume(b, b.fibers[i]);
+            resume(b, *b.fibers[i]);
             if (!b.fault.empty()) throw Fault(b.fault);
-            done += b.fibers[i].state == State::done;
+            done += b.fibers[i]->state == State::done;
         }
         bool moved = false;
         for (int first = 0; first < n; first += 32) moved |= advance_warp(b, first);
@@ -295,8 +307,8 @@ struct Ptr {
     template <class U>
         requires std::is_same_v<const U, T>
     Ptr(Ptr<U> other) : p(other.p), allocation(other.allocation) {}
-    T& operator[](Index at) const { return *checked(at.i, 1, at.where); }
-    T* checked(int64_t i, int count, Where where) const {
+    [[gnu::always_inline]] T& operator[](Index at) const { return *checked(at.i, 1, at.where); }
+    [[gnu::always_inline]] T* checked(int64_t i, int count, Where where) const {
         if (!block || block->current < 0) fail("device memory accessed from the host", where);
         const char *from = reinterpret_cast<const char*>(p + i), *to = reinterpret_cast<const char*>(p + i + count);
         if (!allocation || from < allocation->begin || to > allocation->end)
@@ -318,12 +330,13 @@ inline Float4 load4(Ptr<const float> from, Index at) {
 
 // ---- shared memory
 
+// When two threads are at one element, only a barrier orders them, or, in one warp, an exchange.
+inline bool apart(const Access& a, const Access& b) {
+    return a.thread < 0 || a.thread == b.thread || a.epoch != b.epoch || (a.thread / 32 == b.thread / 32 && a.warp_epoch != b.warp_epoch);
+}
+
 template <class T>
 struct Cell {
-    struct Access {
-        int thread = -1;
-        unsigned epoch = 0, warp_epoch = 0;
-    };
     T value;
     Access written, read;                    // the last ones
 };
@@ -336,32 +349,27 @@ struct Shared {
     struct Ref {
         Cell<T>& cell;
         Where where;
-        static typename Cell<T>::Access now() { return {block->current, block->epoch, block->fibers[block->current].warp_epoch}; }
-        // Two threads at one element: in order only by a barrier, or, in one warp, by an exchange.
-        static bool apart(const typename Cell<T>::Access& a, const typename Cell<T>::Access& b) {
-            return a.thread < 0 || a.thread == b.thread || a.epoch != b.epoch || (a.thread / 32 == b.thread / 32 && a.warp_epoch != b.warp_epoch);
-        }
-        operator T() const {
+        [[gnu::always_inline]] operator T() const {
             if (cell.written.thread < 0) fail("a read of shared memory that nobody wrote", where);
-            if (!apart(cell.written, now())) fail("shared memory read without a barrier after it was written", where);
-            cell.read = now();
+            if (!apart(cell.written, now)) fail("shared memory read without a barrier after it was written", where);
+            cell.read = now;
             return cell.value;
         }
         T operator=(T value) const {
-            if (!apart(cell.written, now())) fail("shared memory written twice without a barrier", where);
-            if (!apart(cell.read, now())) fail("shared memory written without a barrier after it was read", where);
-            cell.written = now(), cell.value = value;
+            if (!apart(cell.written, now)) fail("shared memory written twice without a barrier", where);
+            if (!apart(cell.read, now)) fail("shared memory written without a barrier after it was read", where);
+            cell.written = now, cell.value = value;
             return value;
         }
         T operator=(const Ref& other) const { return *this = T(other); }
     };
-    Ref operator[](Index at) const {
+    [[gnu::always_inline]] Ref operator[](Index at) const {
         if (at.i < 0 || at.i >= count) fail("an access outside shared memory, at " + std::to_string(at.i), at.where);
         return {cells[at.i], at.where};
     }
 };
 
-inline Float4 load4(const Shared<float>& from, Index at) {
+[[gnu::always_inline]] inline Float4 load4(const Shared<float>& from, Index at) {
     if (at.i % 4 != 0) fail("a misaligned access of four floats", at.where);
     return {from[at], from[{at.i + 1, at.where}], from[{at.i + 2, at.where}], from[{at.i + 3, at.where}]};
 }
@@ -397,10 +405,10 @@ struct Launch {
     void operator()(Argument... argument) const {
         static_assert(sizeof...(Parameter) == sizeof...(Argument));
         const std::tuple<Parameter...> parameters{handed_over<Parameter>(argument, where)...};
-        static std::vector<Fiber> pool;      // stacks are kept
+        const size_t count = size_t(threads.x) * threads.y * threads.z;
         Block b;
-        b.fibers = std::move(pool);
-        b.fibers.resize(threads.x * threads.y * threads.z);
+        for (; b.fibers.size() < count && !pool.empty(); pool.pop_back()) b.fibers.push_back(std::move(pool.back()));
+        while (b.fibers.size() < count) b.fibers.push_back(std::make_unique<Fiber>());
         b.body = [&] { std::apply(kernel, parameters); };
         gridDim = grid, blockDim = threads, block = &b;
         uint32_t random = 1;
@@ -412,7 +420,8 @@ struct Launch {
             block = nullptr;
             throw;
         }
-        block = nullptr, pool = std::move(b.fibers);
+        block = nullptr;
+        for (auto& fiber : b.fibers) pool.push_back(std::move(fiber));
     }
 };
 
