@@ -25,6 +25,8 @@ struct Commands {
     CLI::App* command(const char* name, const char* help, std::function<void()> action) {
         CLI::App* c = app.add_subcommand(name, help);
         c->option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);  // a script's value can be replaced
+        c->add_option("--device", device.name, "cpu, cuda, or auto: cuda if a usable GPU is there. Never changes a result")
+            ->check(CLI::IsMember({"auto", "cpu", "cuda"}))->capture_default_str();
         c->add_option("--threads", device.threads, "threads; 0: all cores. Never changes a result")->capture_default_str();
         c->add_option("--isa", device.isa, "avx512, avx2 or generic; default: the widest there is. Never changes a result");
         c->callback([this, action = std::move(action)] { run = action; });

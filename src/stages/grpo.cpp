@@ -380,8 +380,8 @@ void grpo(const GrpoOptions& o, const Device& device) {
     LineWriter metrics(o.output + "/metrics.jsonl", true), rollouts(o.output + "/rollouts.jsonl", true);
     LineWriter evaluations(o.output + "/evaluations.jsonl", true), timings(o.output + "/timings.jsonl", o.resume);
     write_file_atomically(o.output + "/options.json", options_to_json(o).dump(1) + "\n");
-    std::printf("grpo: %d steps of %d prompts x %d answers, %d updates each, %zu problems, %d threads, %s\n", o.steps,
-                o.prompts, o.group, o.updates, problems.size(), thread_count(), ops.name);
+    std::printf("grpo: %d steps of %d prompts x %d answers, %d updates each, %zu problems\n", o.steps, o.prompts, o.group,
+                o.updates, problems.size());
 
     Progress progress("grpo", o.steps);
     Warnings warnings;

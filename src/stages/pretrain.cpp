@@ -105,10 +105,10 @@ void pretrain(const PretrainOptions& o, const Device& device) {
     BatchReader reader{documents, o.seed};
     for (int64_t i = 0; i < trainer.step; ++i) reader.read(o.batch_tokens);  // the batches already learned from
 
-    std::printf("pretrain: %s parameters (%s used by a token), %lld documents, %s tokens, %d threads, %s\n",
+    std::printf("pretrain: %s parameters (%s used by a token), %lld documents, %s tokens\n",
                 short_count(double(parameter_count(config, false))).c_str(),
                 short_count(double(parameter_count(config, true))).c_str(), static_cast<long long>(documents.size()),
-                short_count(double(documents.tokens.size())).c_str(), thread_count(), ops.name);
+                short_count(double(documents.tokens.size())).c_str());
     Progress progress("pretrain", steps);
     const double begin = seconds_now();
     int64_t tokens_here = 0;

@@ -1,5 +1,7 @@
 #include "stages/run.h"
 
+#include <cstdio>
+
 #include "base/threads.h"
 
 namespace r1 {
@@ -7,7 +9,13 @@ namespace r1 {
 const Ops& open_device(const Device& device) {
     if (device.threads < 0) throw UsageError("a negative number of threads, --threads, give 1 or more (0: all cores)");
     if (device.threads > 0) thread_count() = device.threads;
-    return cpu_ops(device.isa.c_str());
+    std::string why = device.name == "cpu" ? "as --device asks" : "as --isa asks";
+    const Ops* gpu = device.name == "cpu" || (device.name == "auto" && !device.isa.empty()) ? nullptr : cuda_ops(why);
+    if (device.name == "cuda" && !gpu) fail("no GPU to run on, --device cuda", why, "use --device cpu or auto");
+    const Ops& ops = gpu ? *gpu : cpu_ops(device.isa.c_str());
+    if (gpu) std::printf("device: cuda, %s\n", why.c_str());
+    else std::printf("device: cpu, %s, %d threads: %s\n", ops.name, thread_count(), why.c_str());
+    return ops;
 }
 
 Loaded load(const std::string& folder, const Ops& ops) {

@@ -8,12 +8,13 @@
 
 namespace r1 {
 
-struct Device {                           // options of every command
+struct Device {                           // options of every command; none of them changes a result
+    std::string name = "auto";            // cpu, cuda, or auto: cuda if a usable GPU is there
     int threads = 0;                      // 0: all cores
-    std::string isa;                      // "": the widest this machine has
+    std::string isa;                      // of the CPU; "": the widest this machine has
 };
 
-// Sets the threads and gives the device's operations.
+// Sets the threads, chooses the device, says in one line which and why, and gives its operations.
 const Ops& open_device(const Device& device);
 
 // A model's folder with its tokenizer.
