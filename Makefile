@@ -3,6 +3,7 @@
 #   make demo    from nothing to R1-Zero in minutes; ends with a table, two hashes and a report
 #   make test    builds and runs every test
 #   make bench   speed, as ratios to this machine's limits (and to PyTorch, where that is installed)
+#   make gpu-check   on a machine with an NVIDIA GPU: every comparison, the sanitizers, the demo, the benchmarks
 #   make r1      the program alone: build/r1 --help
 
 BUILD ?= build
@@ -15,7 +16,7 @@ define build
 	@cmake --build $(BUILD) --target $(1) -j $(JOBS) > $(BUILD).log 2>&1 || { cat $(BUILD).log; exit 1; }
 endef
 
-.PHONY: demo test bench r1 dependencies clean
+.PHONY: demo test bench gpu-check r1 dependencies clean
 
 r1: dependencies
 	$(call build,r1)
@@ -31,6 +32,9 @@ bench: dependencies
 	$(call build,r1_bench)
 	@$(BUILD)/r1_bench
 	@if python3 -c "import torch" 2> /dev/null; then python3 bench/pytorch_step.py; else echo "PyTorch is not installed: not compared"; fi
+
+gpu-check: dependencies
+	@BUILD=$(BUILD) sh scripts/gpu_check.sh
 
 # Says what is missing and installs it, as root or with sudo, where there is apt-get.
 dependencies:

@@ -1,33 +1,14 @@
 // make bench: how far from the machine's limit. Every figure is a ratio to a limit measured in the same run, because
 // machines are shared and their speed drifts: each round measures the limit, then the work, and the best of many
 // rounds is compared with the best limit. Nothing here decides a test.
-#include <algorithm>
+#include "bench.h"
+
 #include <cstdio>
 #include <cstdlib>
-#include <functional>
-#include <vector>
 
-#include "base/philox.h"
-#include "base/progress.h"
 #include "base/threads.h"
-#include "model/sampler.h"
-#include "model/train.h"
-#include "ops/ops.h"
 
 namespace r1 {
-double fma_flops(int64_t rounds);  // fma_peak.cpp: runs that many rounds, returns the operations done
-}
-using namespace r1;
-
-static double best_seconds(int rounds, const std::function<void()>& work) {
-    double best = 1e30;
-    for (int i = 0; i < rounds; ++i) {
-        const double begin = seconds_now();
-        work();
-        best = std::min(best, seconds_now() - begin);
-    }
-    return best;
-}
 
 static double peak(int threads) {  // FLOP/s of fused multiply-adds
     thread_count() = threads;
@@ -74,13 +55,7 @@ static void products(const Ops& ops) {
     }
 }
 
-struct Batch {
-    std::vector<std::vector<int>> tokens;
-    std::vector<Example> examples;
-    int64_t rows = 0;
-};
-
-static Batch make_batch(int sequences, int shortest, int longest, int vocab) {
+Batch make_batch(int sequences, int shortest, int longest, int vocab) {
     Batch b;
     Stream random(7, Purpose::corpus, 0);
     for (int i = 0; i < sequences; ++i) {
@@ -92,9 +67,7 @@ static Batch make_batch(int sequences, int shortest, int longest, int vocab) {
     return b;
 }
 
-// Of the model, forward and twice that backward: 6 per active parameter and token, and attention's own two products
-// over the tokens before each token (what the backward pass computes again is not counted).
-static double train_flops(const Config& c, const Batch& b) {
+double train_flops(const Config& c, const Batch& b) {
     const Heads h = c.heads();
     double flops = 6.0 * double(parameter_count(c, true)) * double(b.rows);
     for (const Example& e : b.examples)
@@ -102,31 +75,43 @@ static double train_flops(const Config& c, const Batch& b) {
     return flops;
 }
 
+Model random_model(const Config& c, const Ops& ops) {
+    Model model = make_model(c, ops);
+    Weights initial = make_weights(c);
+    initialise(c, initial, 1);
+    upload(model.weights, initial);
+    return model;
+}
+
+void training_step(Trainer& trainer, const Batch& b) {
+    accumulate(trainer, b.examples, [&](int i, const SequenceRows& rows) {
+        for (int t = 0; t < b.examples[i].rows(); ++t) rows.dlogp[t] = -1.0f / float(b.rows);
+    });
+    apply(trainer, 1e-3f, b.examples.size());
+}
+
+int64_t sample_answers(Sampler& sampler, const Model& model, uint32_t prompts, int length) {
+    std::vector<Request> requests;
+    for (uint32_t i = 0; i < prompts; ++i) requests.push_back({{0, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14}, 16, i});
+    SampleOptions options;
+    options.max_tokens = length, options.stop = {};
+    int64_t tokens = 0;
+    for (const auto& group : sample(sampler, model, requests, options))
+        for (const Completion& each : group) tokens += int64_t(each.tokens.size());
+    return tokens;
+}
+
 static double training(const Ops& ops, const Config& c, const Batch& b, int threads, int rounds) {
     thread_count() = threads;
-    Model model = make_model(c, ops);
-    initialise(c, model.weights, 1);
+    Model model = random_model(c, ops);
     Trainer trainer = make_trainer(model, TrainOptions());
-    return best_seconds(rounds, [&] {
-        accumulate(trainer, b.examples, [&](int i, const SequenceRows& rows) {
-            for (int t = 0; t < b.examples[i].rows(); ++t) rows.dlogp[t] = -1.0f / float(b.rows);
-        });
-        apply(trainer, 1e-3f, b.examples.size());
-    });
+    return best_seconds(rounds, [&] { training_step(trainer, b); });
 }
 
 static double sampling(const Model& model, int threads, int64_t& tokens) {
     thread_count() = threads;
     Sampler sampler = make_sampler(model, 96);
-    std::vector<Request> requests;
-    for (uint32_t i = 0; i < 24; ++i) requests.push_back({{0, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14}, 16, i});
-    SampleOptions options;
-    options.max_tokens = 100, options.stop = {};
-    return best_seconds(3, [&] {
-        tokens = 0;
-        for (const auto& group : sample(sampler, model, requests, options))
-            for (const Completion& each : group) tokens += int64_t(each.tokens.size());
-    });
+    return best_seconds(3, [&] { tokens = sample_answers(sampler, model, 24, 100); });
 }
 
 static void trainings(const Ops& ops, const Config& c, int cores) {
@@ -147,8 +132,7 @@ static void trainings(const Ops& ops, const Config& c, int cores) {
 }
 
 static void samplings(const Ops& ops, const Config& c, int cores) {
-    Model model = make_model(c, ops);
-    initialise(c, model.weights, 1);
+    const Model model = random_model(c, ops);
     double one = 1e30, all = 1e30;
     int64_t tokens = 0;
     for (int round = 0; round < 4; ++round) {
@@ -159,20 +143,37 @@ static void samplings(const Ops& ops, const Config& c, int cores) {
                 short_count(double(tokens) / all).c_str(), cores, one / all);
 }
 
-// r1_bench [products] [training] [sampling]: those named, or all.
+}  // namespace r1
+
+using namespace r1;
+
+// r1_bench [products] [training] [sampling] [gpu]: those named, or all. --json FILE: the GPU's figures.
 int main(int argc, char** argv) {
-    const auto wanted = [&](const std::string& name) {
-        for (int i = 1; i < argc; ++i)
-            if (name == argv[i]) return true;
-        return argc == 1;
-    };
+    std::string file;
+    std::vector<std::string> named;
+    for (int i = 1; i < argc; ++i) {
+        if (std::string(argv[i]) == "--json" && i + 1 < argc) file = argv[++i];
+        else named.push_back(argv[i]);
+    }
+    const auto wanted = [&](const char* name) { return named.empty() || std::find(named.begin(), named.end(), name) != named.end(); };
     const Ops& ops = cpu_ops(std::getenv("R1_ISA"));
     const int cores = thread_count();
     Config c;
     c.vocab_size = 448;
-    std::printf("%s, %d threads at most\nFMA peak: one thread %.0f GFLOP/s, %d threads %.0f GFLOP/s\n", ops.name, cores,
-                peak(1) / 1e9, cores, peak(cores) / 1e9);
+    if (wanted("products") || wanted("training") || wanted("sampling"))
+        std::printf("%s, %d threads at most\nFMA peak: one thread %.0f GFLOP/s, %d threads %.0f GFLOP/s\n", ops.name, cores,
+                    peak(1) / 1e9, cores, peak(cores) / 1e9);
     if (wanted("products")) products(ops);
     if (wanted("training")) trainings(ops, c, cores);
     if (wanted("sampling")) samplings(ops, c, cores);
+    if (!wanted("gpu")) return 0;
+    std::string about;
+    const Ops* gpu = cuda_ops(about);
+    std::printf("\nGPU: %s\n", about.c_str());
+    if (!gpu) return 0;
+#ifdef R1_CUDA
+    thread_count() = cores;
+    const json result = bench_device(*gpu, 1, gpu_fma_seconds);
+    if (!file.empty()) write_file_atomically(file, result.dump(1) + "\n");
+#endif
 }

@@ -20,7 +20,7 @@ trap 'rm -rf "$kept"' EXIT
 c++filt < "$kept/log" | awk '
     /Compiling entry function/ { split($0, part, "\047"); name = part[2]; arch = part[4]
         gsub(/\(anonymous namespace\)|r1::|void |[^ ]*_GLOBAL__N__[^:]*::/, "", name); sub(/^::/, "", name)
-        gsub(/\(int\)|\(Pass\)/, "", name); sub(/\(.*/, "", name) }
+        gsub(/\(int\)|\(::Pass\)/, "", name); sub(/\(.*/, "", name) }
     /bytes stack frame/ { stack = $1; spills = $5 + $9; total += spills }
     /Used .* registers/ { shared = 0; for (i = 2; i <= NF; ++i) if ($i ~ /^smem/) shared = $(i - 2)
         printf "%-34s %-7s %3d registers %6d bytes shared %4d bytes stack %4d bytes spilled\n", name, arch, $5, shared, stack, spills }

@@ -116,7 +116,7 @@ __global__ void norm_backward_x(Ptr<float> dx, int lddx, Ptr<const float> base, 
 
 // The gain's gradient: a block 32 channels, a lane a channel. The first warp adds up, in order, what the others have
 // multiplied and put into shared memory; meanwhile they are at the next rows.
-constexpr int GAIN_ROWS = 64, GAIN_WARPS = 8;
+constexpr int GAIN_ROWS = 128, GAIN_WARPS = 16;
 __global__ void norm_backward_g(Ptr<float> dg, Ptr<const float> dy, int lddy, Ptr<const float> x, int ldx,
                                 Ptr<const float> rstd, int N, int C) {
     SHARED(float, product, 2 * GAIN_ROWS * 32);
@@ -134,7 +134,7 @@ __global__ void norm_backward_g(Ptr<float> dg, Ptr<const float> dy, int lddy, Pt
             }
         } else if (first > 0) {
             const int rows = N - (first - GAIN_ROWS) < GAIN_ROWS ? N - (first - GAIN_ROWS) : GAIN_ROWS;
-            for (int i = 0; i < rows; ++i) chain = exact::fma(product[(before + i) * 32 + lane], factor[before + i], chain);
+            UNROLL_BY_4 for (int i = 0; i < rows; ++i) chain = exact::fma(product[(before + i) * 32 + lane], factor[before + i], chain);
         }
         barrier();
     }
