@@ -109,6 +109,19 @@ TEST_CASE("help and usage") {
     refuses(binary + " evaluate --model a --problems b --k many", 2, "--k", "command line");
     refuses(binary + " evaluate --model a --problems b --isa neon", 2, "neon", "--isa");
     refuses(binary + " evaluate --model a --problems b --threads -2", 2, "threads", "--threads");
+    refuses(binary + " evaluate --model a --problems b --device gpu", 2, "gpu", "--device");
+}
+
+TEST_CASE("the device: one line says which and why; a GPU that is not there is refused") {
+    CHECK(shell(binary + " evaluate --model a --problems b --device cpu").text.find("device: cpu, ") == 0);
+    CHECK(shell(binary + " evaluate --model a --problems b --isa generic").text.find("device: cpu, generic, ") == 0);
+    std::string about;
+    if (cuda_ops(about)) {
+        CHECK(shell(binary + " evaluate --model a --problems b").text.find("device: cuda, " + about) == 0);
+        return;
+    }
+    CHECK(shell(binary + " evaluate --model a --problems b").text.find(": " + about + "\n") != std::string::npos);
+    refuses(binary + " evaluate --model a --problems b --device cuda", 1, about, "--device cuda");
 }
 
 TEST_CASE("input that is missing or broken") {
@@ -217,19 +230,21 @@ TEST_CASE("what a command needs is checked before it works") {
     refuses(p.grpo("x", "--beta -1"), 2, "negative", "--beta");
 }
 
-TEST_CASE("the README's reading order names real files with their length") {
-    const std::string readme = read_file(std::string(R1_SOURCE) + "/README.md");
+TEST_CASE("the READMEs' tables name real files with their length") {
     int rows = 0;
-    for (size_t at = readme.find("| ["); at != std::string::npos; at = readme.find("| [", at + 1)) {
-        const size_t open = readme.find("](", at), close = readme.find(')', open), bar = readme.find('|', close);
-        const std::string path = readme.substr(open + 2, close - open - 2);
-        const std::string text = read_file(std::string(R1_SOURCE) + "/" + path);
-        const long said = std::strtol(readme.c_str() + bar + 1, nullptr, 10), lines = std::count(text.begin(), text.end(), '\n');
-        INFO(path << " has " << lines << " lines");
-        CHECK(std::labs(said - lines) * 10 <= lines);
-        ++rows;
+    for (const std::string folder : {"/", "/cuda/"}) {
+        const std::string readme = read_file(R1_SOURCE + folder + "README.md");
+        for (size_t at = readme.find("| ["); at != std::string::npos; at = readme.find("| [", at + 1)) {
+            const size_t open = readme.find("](", at), close = readme.find(')', open), bar = readme.find('|', close);
+            const std::string path = folder + readme.substr(open + 2, close - open - 2);
+            const std::string text = read_file(R1_SOURCE + path);
+            const long said = std::strtol(readme.c_str() + bar + 1, nullptr, 10), lines = std::count(text.begin(), text.end(), '\n');
+            INFO(path << " has " << lines << " lines");
+            CHECK(std::labs(said - lines) * 10 <= lines);
+            ++rows;
+        }
     }
-    CHECK(rows > 20);
+    CHECK(rows > 30);
 }
 
 TEST_CASE("the audit refuses what GRPO is not defined on, in one line") {

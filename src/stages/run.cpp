@@ -15,6 +15,7 @@ const Ops& open_device(const Device& device) {
     const Ops& ops = gpu ? *gpu : cpu_ops(device.isa.c_str());
     if (gpu) std::printf("device: cuda, %s\n", why.c_str());
     else std::printf("device: cpu, %s, %d threads: %s\n", ops.name, thread_count(), why.c_str());
+    std::fflush(stdout);  // before whatever goes wrong next
     return ops;
 }
 
