@@ -15,6 +15,10 @@ need "$(header CLI/CLI.hpp)" libcli11-dev
 need "$(header nlohmann/json.hpp)" nlohmann-json3-dev
 need "$(header openssl/evp.h)" libssl-dev
 need "$(header pcre2.h)" libpcre2-dev
+need "$(header gmp.h)" libgmp-dev
+need "$(header seccomp.h)" libseccomp-dev
+need "command -v bwrap" bubblewrap
+need "test -x /usr/bin/python3" python3
 need "$(header doctest/doctest.h)" doctest-dev
 [ -z "$packages" ] && exit 0
 

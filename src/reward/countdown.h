@@ -17,12 +17,9 @@
 #include <string_view>
 #include <vector>
 
-namespace r1 {
+#include "reward/verdict.h"
 
-struct Verdict {
-    bool correct = false;
-    std::string reason;  // in words; plain ASCII, whatever the expression held
-};
+namespace r1 {
 
 // With the numbers 3, 7, 12 and the target 33:
 //
