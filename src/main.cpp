@@ -7,6 +7,8 @@
 #include "stages/audit.h"
 #include "stages/countdown.h"
 #include "stages/evaluate.h"
+#include "stages/functions.h"
+#include "stages/grade.h"
 #include "stages/grpo.h"
 #include "stages/pretrain.h"
 #include "stages/report.h"
@@ -61,6 +63,23 @@ void add_countdown(Commands& commands) {
     option(c, "--p-sloppy", config.p_sloppy, "share of searches that answer something else");
     option(c, "--p-wait", config.p_wait, "`wait` before another try");
     option(c, "--p-fault", config.p_fault, "share of documents that break the format");
+}
+
+void add_functions(Commands& commands) {
+    static FunctionsConfig config;
+    static uint32_t seed = 1;
+    static int64_t documents = 200000;
+    static std::string output;
+    CLI::App* c = commands.command("functions", "make the problems of the code task and its base corpus",
+                                   [] { generate_functions(config, seed, documents, output); });
+    needed(c, "--output", output, "folder for problems.train.jsonl, problems.test.jsonl, corpus.jsonl");
+    option(c, "--documents", documents, "documents of the corpus");
+    option(c, "--seed", seed, "seed");
+    option(c, "--train", config.train, "problems to learn from");
+    option(c, "--test", config.test, "problems held out");
+    option(c, "--p-guess", config.p_guess, "share of documents that guess");
+    option(c, "--p-check", config.p_check, "share of searchers that check");
+    option(c, "--p-give-up", config.p_give_up, "a searcher gives up after a `no`");
 }
 
 void add_tokenizer(Commands& commands) {
@@ -129,6 +148,13 @@ void add_task(CLI::App* c, Task& task) {
     option(c, "--accuracy-weight", task.weights.accuracy_weight, "reward of a right answer");
     option(c, "--format-weight", task.weights.format_weight, "reward of the format");
     flag(c, "--accuracy-needs-format", task.weights.accuracy_needs_format, "a right answer counts only in good form");
+    option(c, "--language-weight", task.language_weight, "added: this times the share of the reasoning in --reward-language");
+    option(c, "--reward-language", task.language, "en, zh, ja, ko, ru, ar, el, he, th or hi");
+    c->add_option_function<std::vector<double>>("--repetition", [&](const std::vector<double>& v) { task.repetition = Repetition{int(v[0]), v[1]}; },
+                                                "N MOST: added: -MOST times the share of repeated N-grams of tokens")->expected(2);
+    c->add_option_function<std::vector<double>>("--cosine", [&](const std::vector<double>& v) {
+        task.cosine = CosineReward{int(v[0]), v[1], v[2], v[3], v[4], v[5]};
+    }, "LIMIT RIGHT_SHORT RIGHT_LONG WRONG_SHORT WRONG_LONG EXCEEDED: by length, in place of --accuracy-weight")->expected(6);
 }
 
 void add_evaluate(Commands& commands) {
@@ -203,6 +229,31 @@ void add_audit(Commands& commands) {
             ->group(math_group);
 }
 
+void add_grade(Commands& commands) {
+    static GradeOptions o;
+    CLI::App* c = commands.command("grade", "judge one answer on standard input, or JSON lines of answers", [] { grade_command(o); });
+    c->add_option("--task", o.task, "countdown, math, code, format or language")->required()
+        ->check(CLI::IsMember({"countdown", "math", "code", "format", "language"}));
+    c->add_option("--numbers", o.numbers, "countdown: the numbers, as 3,7,12")->delimiter(',');
+    option(c, "--target", o.target, "countdown: what they must give");
+    c->add_option("--reference", o.reference, "math: the right answer, as '\\frac{1}{2}'");
+    c->add_option("--tests", o.tests, "code: JSON {\"tests\": [{\"input\": \"1 2\\n\", \"output\": \"3\\n\"}], \"language\": \"python\"}");
+    option(c, "--language", o.language, "language: en, zh, ja, ko, ru, ar, el, he, th or hi");
+    flag(c, "--jsonl", o.jsonl, "lines {\"answer\": ...}, each with its own numbers, target, reference, language or tests if it likes");
+}
+
+void add_sandbox(Commands& commands) {
+    static SandboxOptions o;
+    CLI::App* c = commands.command("sandbox", "run one program that nobody trusts", [] { sandbox_command(o); });
+    flag(c, "--level", o.level, "print what holds a program on this machine, and run none");
+    c->add_option("--run", o.run, "the program's file");
+    c->add_option("--language", o.language, "python or cpp")->check(CLI::IsMember({"python", "cpp"}))->capture_default_str();
+    c->add_option("--stdin", o.input, "file for its standard input; default: empty");
+    option(c, "--cpu-seconds", o.cpu_seconds, "CPU time of all its processes together");
+    option(c, "--memory-mb", o.memory_mb, "memory of all its processes together");
+    option(c, "--output-kb", o.output_kb, "standard output and error together");
+}
+
 void add_report(Commands& commands) {
     static ReportOptions o;
     CLI::App* c = commands.command("report", "draw a run as one HTML page, with summary.json", [] { report(o); });
@@ -216,12 +267,15 @@ int main(int argc, char** argv) {
     Commands commands;
     commands.app.require_subcommand(1);
     add_countdown(commands);
+    add_functions(commands);
     add_tokenizer(commands);
     add_pretrain(commands);
     add_evaluate(commands);
     add_grpo(commands);
     add_audit(commands);
     add_report(commands);
+    add_grade(commands);
+    add_sandbox(commands);
     try {
         commands.app.parse(argc, argv);
     } catch (const CLI::CallForHelp& e) {

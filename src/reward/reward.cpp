@@ -5,8 +5,8 @@
 
 namespace r1 {
 
-Reward countdown_reward(std::string_view response, bool finished, const std::vector<int>& numbers, int target,
-                        const RewardWeights& weights, bool think_opened) {
+Reward rule_reward(std::string_view response, bool finished, const RewardWeights& weights,
+                   const std::function<Accuracy(std::string_view)>& grade, bool think_opened) {
     Reward reward;
     if (!finished) {
         reward.reason = "cut off at the length limit";
@@ -15,9 +15,8 @@ Reward countdown_reward(std::string_view response, bool finished, const std::vec
     std::string fault;
     if (format_ok(response, &fault, think_opened)) reward.format = 1;
     if (const auto answer = extract_answer(response)) {
-        const Verdict verdict = grade_countdown(*answer, numbers, target);
-        reward.accuracy = verdict.correct ? 1 : 0;
-        reward.reason = verdict.reason;
+        const Accuracy accuracy = grade(*answer);
+        reward.accuracy = accuracy.value, reward.reason = accuracy.reason;
     } else {
         reward.reason = "no answer";
     }
@@ -25,6 +24,14 @@ Reward countdown_reward(std::string_view response, bool finished, const std::vec
     const float counted = weights.accuracy_needs_format ? reward.accuracy * reward.format : reward.accuracy;
     reward.total = weights.format_weight * reward.format + weights.accuracy_weight * counted;
     return reward;
+}
+
+Reward countdown_reward(std::string_view response, bool finished, const std::vector<int>& numbers, int target,
+                        const RewardWeights& weights, bool think_opened) {
+    return rule_reward(response, finished, weights, [&](std::string_view answer) -> Accuracy {
+        const Verdict v = grade_countdown(answer, numbers, target);
+        return {v.correct ? 1.0f : 0.0f, v.reason};
+    }, think_opened);
 }
 
 }  // namespace r1

@@ -1,4 +1,4 @@
-// The rule reward of a Countdown response: accuracy and format, nothing learned.
+// The rule reward of a response: accuracy and format, nothing learned.
 //
 // The paper adds the two with the same weight [NATURE eq 4]: Reward_rule = Reward_acc + Reward_format, each 0 or 1.
 //
@@ -13,6 +13,7 @@
 // Where GRPO divides by the group's standard deviation the scale is free, and what matters is the ratio: the more the
 // format is worth, the more it pays to end an answer in time.
 #pragma once
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,13 +27,22 @@ struct RewardWeights {
 };
 
 struct Reward {
-    float total = 0, accuracy = 0, format = 0;  // accuracy and format are 0 or 1
+    float total = 0, accuracy = 0, format = 0;  // format is 0 or 1; accuracy too, unless a grader gives shares
     std::string reason;                         // in words: what the grader said, and what is wrong with the format
+};
+
+// What a grader says of the extracted answer.
+struct Accuracy {
+    float value = 0;
+    std::string reason;
 };
 
 // `finished`: the response ended by itself (end-of-text token), not at the length limit. An unfinished one gets 0 in
 // all three, since what it would have answered is not known. `accuracy` is what pass@1 counts: it is judged on the
 // extracted answer alone, whatever the format.
+Reward rule_reward(std::string_view response, bool finished, const RewardWeights& weights,
+                   const std::function<Accuracy(std::string_view answer)>& grade, bool think_opened = false);
+
 Reward countdown_reward(std::string_view response, bool finished, const std::vector<int>& numbers, int target,
                         const RewardWeights& weights = {}, bool think_opened = false);
 

@@ -167,29 +167,6 @@ bool held_out(int a, int b, int c) {  // a <= b <= c; the key has no seed in it
     return philox(0, Purpose::problems, uint32_t(a), uint32_t(b), uint32_t(c), 0).x[0] % 10 == 0;
 }
 
-const char* const problem_format = "write {\"numbers\": [3, 7, 12], \"target\": 33}";
-
-Problem problem_of(const json& object, const std::string& where) {
-    constexpr int64_t largest = 1'000'000'000;
-    const auto integer = [&](const json& value, const char* what) {
-        if (!value.is_number_integer())
-            fail(std::string(what) + " that is not an integer", where, "write it without a point or quotes");
-        const int64_t n = value.get<int64_t>();  // a larger unsigned one becomes negative
-        if (n < 0 || n > largest) fail(std::string(what) + " out of range", where, "use 0 to 1000000000");
-        return int(n);
-    };
-    for (const std::string key : {"numbers", "target"})
-        if (!object.contains(key)) fail("no key \"" + key + "\"", where, problem_format);
-    const json& numbers = object["numbers"];
-    if (!numbers.is_array()) fail("\"numbers\" is not a list", where, "write it as [3, 7, 12]");
-    if (numbers.empty()) fail("an empty list of numbers", where, "give at least one number");
-    if (numbers.size() > 16) fail("more than 16 numbers", where, "give fewer");
-    Problem problem;
-    for (const json& number : numbers) problem.numbers.push_back(integer(number, "a number"));
-    problem.target = integer(object["target"], "a target");
-    return problem;
-}
-
 void write_problems(const std::string& path, const std::vector<Problem>& problems) {
     LineWriter writer(path);
     for (const Problem& problem : problems) writer.write({{"numbers", problem.numbers}, {"target", problem.target}});
@@ -241,15 +218,6 @@ Problems countdown_problems(uint32_t seed) {
     Stream train_order(seed, Purpose::problems, 1, 0), test_order(seed, Purpose::problems, 1, 1);
     shuffle(problems.train.data(), uint32_t(problems.train.size()), train_order);
     shuffle(problems.test.data(), uint32_t(problems.test.size()), test_order);
-    return problems;
-}
-
-std::vector<Problem> read_problems(const std::string& path) {
-    std::vector<Problem> problems;
-    read_json_lines(path, [&](const json& object, int64_t line) {
-        problems.push_back(problem_of(object, path + " line " + std::to_string(line)));
-    });
-    if (problems.empty()) fail("no problems", path, problem_format);
     return problems;
 }
 

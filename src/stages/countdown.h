@@ -8,14 +8,9 @@
 #include <vector>
 
 #include "base/philox.h"
+#include "stages/problem.h"
 
 namespace r1 {
-
-// Make the target from all three numbers with + - * and parentheses.
-struct Problem {
-    std::vector<int> numbers;  // in the order of the prompt
-    int target = 0;
-};
 
 struct Problems {
     std::vector<Problem> train, test;
@@ -27,9 +22,6 @@ struct Problems {
 // split is the same for every seed. The seed orders the problems (so the first 200 are a fair sample) and the
 // numbers in each.
 Problems countdown_problems(uint32_t seed);
-
-// JSON lines {"numbers": [3, 7, 12], "target": 33}. A line with something else is an error that names it.
-std::vector<Problem> read_problems(const std::string& path);
 
 //   plain    User: 3 7 12 make 33. Assistant:
 //   r1_zero  the paper's template [R1v1 Table 1], whose question is "Using the numbers 3, 7, 12, make 33. Use each

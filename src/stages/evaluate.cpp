@@ -11,17 +11,19 @@
 namespace r1 {
 
 // The vote of most answers is right if its first answer is; answers that cannot be read do not vote.
-static bool majority_is_right(const std::vector<Graded>& graded, const std::vector<Completion>& completions) {
+// Two expressions that are equal as algebra are one answer to Countdown; to other problems, equal texts are.
+static bool majority_is_right(const Problem& problem, const std::vector<Graded>& graded, const std::vector<Completion>& completions) {
     struct Count {
         int votes = 0, first = 0;
     };
-    std::map<uint64_t, Count> counts;
+    std::map<std::string, Count> counts;
     for (int i = 0; i < int(graded.size()); ++i) {
         if (!completions[i].finished) continue;
         const auto answer = extract_answer(graded[i].text);
-        const auto vote = answer ? countdown_vote(*answer) : std::nullopt;
-        if (!vote) continue;
-        Count& count = counts.try_emplace(*vote, Count{0, i}).first->second;
+        const auto algebra = answer && !problem.code ? countdown_vote(*answer) : std::nullopt;
+        if (!answer || (!problem.code && !algebra)) continue;
+        const std::string vote = problem.code ? std::string(*answer) : std::to_string(*algebra);
+        Count& count = counts.try_emplace(vote, Count{0, i}).first->second;
         ++count.votes;
     }
     const Count* best = nullptr;
@@ -40,15 +42,19 @@ Evaluation evaluate(Sampler& sampler, const Model& model, const Tokenizer& token
     sampling.temperature = o.temperature, sampling.top_p = o.top_p, sampling.max_tokens = o.max_tokens;
     sampling.seed = o.seed, sampling.purpose = Purpose::evaluation, sampling.stop = {tokenizer.eos};
     const auto completions = sample(sampler, model, requests, sampling, progress);
+    std::vector<const Problem*> asked;
+    for (int i = 0; i < n; ++i) asked.push_back(&problems[i]);
+    const auto all_graded = grade(o.task, asked, completions, tokenizer);
 
     Evaluation e;
     e.problems = n, e.k = o.k;
     double squares = 0, finished = 0;
     for (int i = 0; i < n; ++i) {
-        std::vector<Graded> graded;
+        const std::vector<Graded>& graded = all_graded[i];
         double right = 0;
-        for (const Completion& c : completions[i]) {
-            const Graded g = grade(o.task, problems[i], c, tokenizer);
+        for (size_t j = 0; j < graded.size(); ++j) {
+            const Completion& c = completions[i][j];
+            const Graded& g = graded[j];
             right += g.reward.accuracy;
             e.mean_length += double(c.tokens.size());
             e.format += g.reward.format;
@@ -57,12 +63,11 @@ Evaluation evaluate(Sampler& sampler, const Model& model, const Tokenizer& token
             e.truncated += !c.finished;
             finished += c.finished;
             if (c.finished) e.finished_length += double(c.tokens.size());
-            graded.push_back(g);
         }
         e.pass_at_1 += right / o.k;
         squares += right / o.k * (right / o.k);
         e.pass_at_k += right > 0;
-        e.majority += majority_is_right(graded, completions[i]);
+        e.majority += majority_is_right(problems[i], graded, completions[i]);
     }
     const double answers = double(n) * o.k;
     e.pass_at_1 /= n, e.pass_at_k /= n, e.majority /= n;
@@ -90,6 +95,7 @@ json evaluation_to_json(const Evaluation& e) {
 }
 
 void evaluate_command(const EvaluateOptions& o, const Device& device) {
+    check(o.task);
     if (o.count < 1 || o.k < 1) throw UsageError("nothing to evaluate, --count and --k, give 1 or more");
     const Loaded loaded = load(o.model, open_device(device));
     const std::vector<Problem> problems = read_problems(o.problems);

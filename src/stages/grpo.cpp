@@ -94,13 +94,16 @@ struct Grpo {
         sampling.temperature = o.temperature, sampling.max_tokens = o.max_tokens;
         sampling.seed = o.seed, sampling.step = uint32_t(step), sampling.stop = {tokenizer.eos};
         auto completions = sample(sampler, model, requests, sampling);
+        std::vector<const Problem*> asked;
+        for (int i : chosen) asked.push_back(&problems[i]);
+        auto graded = grade(o.task, asked, completions, tokenizer);
         std::vector<std::vector<Answer>> groups(slot.size());
         for (size_t k = 0; k < slot.size(); ++k)
             for (int j = 0; j < o.group; ++j) {
                 Completion& c = completions[k][j];
                 Answer a;
                 a.prompt = slot[k], a.sample = j, a.problem = chosen[k], a.finished = c.finished;
-                a.graded = grade(o.task, problems[chosen[k]], c, tokenizer);
+                a.graded = std::move(graded[k][j]);
                 a.tokens = requests[k].prompt, a.prompt_length = int(a.tokens.size());
                 a.tokens.insert(a.tokens.end(), c.tokens.begin(), c.tokens.end());
                 a.logp_old = std::move(c.logp);
@@ -341,6 +344,7 @@ struct Warnings {
 };
 
 void check(const GrpoOptions& o) {
+    check(o.task);
     if (o.prompts < 1 || o.group < 2) throw UsageError("a group of one answer has no baseline, --prompts and --group, give at least 1 and 2");
     if (o.updates < 1 || o.updates > o.prompts * o.group) throw UsageError("more updates than answers, --updates, give 1 or a few");
     check(o.math);

@@ -1,6 +1,10 @@
-// A task: how a problem becomes a prompt, and how an answer is rewarded. Training and evaluation share it.
+// A task: how a problem becomes a prompt, and how answers are rewarded. Training and evaluation share it.
 #pragma once
+#include <optional>
+
 #include "model/sampler.h"
+#include "reward/language.h"
+#include "reward/length.h"
 #include "reward/reward.h"
 #include "stages/countdown.h"
 #include "text/tokenizer.h"
@@ -11,7 +15,13 @@ struct Task {
     PromptTemplate prompt_template = PromptTemplate::plain;
     bool empty_think = false;                 // control: the prompt ends in <think></think>, so there is only guessing
     RewardWeights weights;
+    // Added to the reward, each if asked for.
+    float language_weight = 0;                // times the share of the reasoning's words in `language` [NATURE eq 7]
+    std::string language = "en";
+    std::optional<Repetition> repetition;     // of the answer's tokens
+    std::optional<CosineReward> cosine;       // in place of the accuracy's part: by length and by right or wrong
 };
+void check(const Task& task);                 // throws UsageError
 
 struct Graded {
     std::string text;                         // the response, with its opening tags
@@ -20,6 +30,10 @@ struct Graded {
 };
 
 std::vector<int> prompt_tokens(const Task& task, const Problem& problem, const Tokenizer& tokenizer);
-Graded grade(const Task& task, const Problem& problem, const Completion& completion, const Tokenizer& tokenizer);
+
+// graded[i][j] is of completions[i][j], an answer to *problems[i]. Programs run in a sandbox that is made at the first
+// need; Error if this machine cannot give one, or if it fails.
+std::vector<std::vector<Graded>> grade(const Task& task, const std::vector<const Problem*>& problems,
+                                       const std::vector<std::vector<Completion>>& completions, const Tokenizer& tokenizer);
 
 }  // namespace r1

@@ -1,0 +1,384 @@
+// The program of a slot's worker, which runs inside the jail under /usr/bin/python3 (sandbox.h has the picture).
+#pragma once
+
+namespace r1 {
+
+inline constexpr char sandbox_worker[] = R"PYTHON(
+# The worker of one slot, inside its bubblewrap jail: a warm interpreter that never runs a program itself and never
+# reads one. For each program it forks a supervisor, which reads the program and its inputs from the channel (fd 3) and,
+# for each input, forks a candidate in namespaces of its own. What a candidate can find in its memory is this file, its
+# own program and its own inputs. Expected outputs never come here.
+import collections, ctypes, fcntl, functools, heapq, io, itertools, json, math, os, random, re, resource, select, signal
+import socket, struct, sys, time
+
+CHANNEL = 3
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mount.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p]
+libc.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
+
+CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWPID = 0x20000, 0x8000000, 0x20000000
+MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REC, MS_PRIVATE, MNT_DETACH = 2, 4, 8, 0x4000, 0x40000, 2
+PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 4, 22, 24, 38, 47
+LANDLOCK_CREATE, LANDLOCK_ADD, LANDLOCK_RESTRICT = 444, 445, 446
+
+
+def check(result, what):
+    if result < 0:
+        error = ctypes.get_errno()
+        raise OSError(error, what + ": " + os.strerror(error))
+    return result
+
+
+class Filter(ctypes.Structure):  # struct sock_fprog
+    _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_char_p)]
+
+
+def receive(n):
+    parts = []
+    while n > 0:
+        part = os.read(CHANNEL, min(n, 1 << 20))
+        if not part:
+            os._exit(0)
+        parts.append(part)
+        n -= len(part)
+    return b"".join(parts)
+
+
+def receive_frame():
+    return receive(struct.unpack("<I", receive(4))[0])
+
+
+def send(data):
+    view = memoryview(data)
+    while view:
+        view = view[os.write(CHANNEL, view):]
+
+
+def send_result(result, out=b"", err=b""):
+    result["stdout_bytes"], result["stderr_bytes"] = len(out), len(err)
+    head = json.dumps(result).encode()
+    send(struct.pack("<I", len(head)) + head + out + err)
+
+
+# ---- what holds a candidate: nothing here may fail, or the program is not run
+
+def restrict_files(landlock):
+    """Landlock: reading and running under the system's folders, writing under /tmp, no TCP, no signals outwards."""
+    if landlock < 1:
+        return
+    files = {1: 0x1fff, 2: 0x3fff, 3: 0x7fff, 4: 0x7fff}.get(landlock, 0xffff)
+    attribute = struct.pack("<QQQ", files, 3 if landlock >= 4 else 0, 3 if landlock >= 6 else 0)
+    size = 24 if landlock >= 6 else 16 if landlock >= 4 else 8
+    rules = check(libc.syscall(LANDLOCK_CREATE, attribute, size, 0), "landlock")
+    execute, write_file, read_file, read_dir = 1, 2, 4, 8
+    made = files & ~(execute | 1 << 6 | 1 << 9 | 1 << 10 | 1 << 11)  # no devices, sockets or pipes among the files
+    for path, allowed in ((b"/usr", execute | read_file | read_dir), (b"/etc", read_file | read_dir), (b"/tmp", made),
+                          (b"/dev/null", read_file | write_file), (b"/dev/zero", read_file), (b"/dev/urandom", read_file)):
+        fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        if not path.startswith(b"/dev"):
+            allowed &= files
+        check(libc.syscall(LANDLOCK_ADD, rules, 1, struct.pack("<Qi", allowed & files, fd), 0), "landlock rule")
+        os.close(fd)
+    check(libc.syscall(LANDLOCK_RESTRICT, rules, 0), "landlock")
+    os.close(rules)
+
+
+def drop_everything(job, limits):
+    for name, soft in limits.items():
+        resource.setrlimit(name, (soft, soft))
+    check(libc.prctl(PR_CAP_AMBIENT, 4, 0, 0, 0), "ambient capabilities")
+    for capability in range(64):
+        if libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0:
+            break
+    check(libc.capset(struct.pack("<II", 0x20080522, 0), bytes(24)), "capset")
+    check(libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), "dumpable")
+    check(libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
+    restrict_files(job["landlock"])
+    program = Filter(len(seccomp) // 8, seccomp)
+    check(libc.prctl(PR_SET_SECCOMP, 2, ctypes.addressof(program), 0, 0), "seccomp")
+
+
+def limits_of(job, compiling):
+    cpu = 10 if compiling else max(1, math.ceil(job["cpu_seconds"]))
+    memory = (1024 if compiling else job["memory_mb"] + 64) << 20
+    return {resource.RLIMIT_CPU: cpu, resource.RLIMIT_AS: memory, resource.RLIMIT_DATA: memory,
+            resource.RLIMIT_FSIZE: 64 << 20, resource.RLIMIT_NOFILE: 64, resource.RLIMIT_NPROC: job["processes"],
+            resource.RLIMIT_CORE: 0, resource.RLIMIT_STACK: 64 << 20, resource.RLIMIT_MSGQUEUE: 0,
+            resource.RLIMIT_MEMLOCK: 0, resource.RLIMIT_NICE: 0, resource.RLIMIT_RTPRIO: 0, resource.RLIMIT_SIGPENDING: 64}
+
+
+# ---- the candidate
+
+def be_candidate(job, fds, setup, command, source, compiling):
+    """In the child: never returns."""
+    try:
+        for to, fd in enumerate(fds):
+            os.dup2(fd, to)
+        os.dup2(setup, 3)
+        if isinstance(command, int):
+            command = os.dup2(command, 4, inheritable=False)
+        os.closerange(5 if command else 4, 1024)
+        os.setsid()
+        os.chdir("/tmp")
+        signal.set_wakeup_fd(-1)
+        os.environ.clear()
+        fcntl.fcntl(3, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
+        drop_everything(job, limits_of(job, compiling))
+    except BaseException as error:
+        os.write(3, str(error).encode()[:400] or b"error")
+        os._exit(125)
+    if command:
+        try:
+            if compiling:
+                os.execve(command[0], command, {"PATH": "/usr/bin", "LC_ALL": "C", "TMPDIR": "/tmp"})
+            os.execve(command, ["program"], {})
+        except BaseException as error:
+            os.write(3, str(error).encode()[:400])
+            os._exit(125)
+    os.close(3)
+    run_python(source)
+
+
+def run_python(source):
+    sys.argv = ["program.py"]
+    sys.stdin = open(0, "r", encoding="utf-8", errors="surrogateescape", closefd=False)
+    sys.stdout = open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False)
+    sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1)
+    sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
+    random.seed(0)
+    main = type(sys)("__main__")
+    main.__dict__["__builtins__"] = __builtins__
+    sys.modules["__main__"] = main
+    code = 0
+    try:
+        exec(compile(source, "program.py", "exec"), main.__dict__)
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 1
+        if code == 1 and not isinstance(stop.code, int):
+            print(stop.code, file=sys.stderr)
+    except BaseException:
+        code = 1
+        try:
+            kind, value, trace = sys.exc_info()
+            sys.excepthook(kind, value, trace.tb_next)
+        except BaseException:
+            pass
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BaseException:
+        code = code or 1
+    os._exit(code & 255)
+
+
+# ---- the supervisor
+
+class Processes:
+    """Sizes and times of the processes of this slot that the supervisor did not find there, by /proc."""
+
+    def __init__(self):
+        self.proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self.known = set(self.ids())
+
+    def ids(self):
+        return [name for name in os.listdir(self.proc) if name.isdigit()]
+
+    def read(self, path):
+        try:
+            fd = os.open(path, os.O_RDONLY, dir_fd=self.proc)
+        except OSError:
+            return b""
+        try:
+            return os.read(fd, 4096)
+        except OSError:
+            return b""
+        finally:
+            os.close(fd)
+
+    def resident_bytes(self):
+        pages = 0
+        for pid in self.ids():
+            if pid not in self.known:
+                fields = self.read(pid + "/statm").split()
+                pages += int(fields[1]) - int(fields[2]) if len(fields) > 2 else 0
+        return pages * 4096
+
+    def seconds_waited(self):
+        """For a processor that others had."""
+        total = 0
+        for pid in self.ids():
+            if pid not in self.known:
+                fields = self.read(pid + "/schedstat").split()
+                total += int(fields[1]) if len(fields) > 1 else 0
+        return total / 1e9
+
+
+def sealed(data, processes):
+    """A file in memory that nobody can write any more."""
+    fd = os.memfd_create("input", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view):]
+    fcntl.fcntl(fd, 1033, 15)  # F_ADD_SEALS: seal, shrink, grow, write
+    to_read = os.open("self/fd/%d" % fd, os.O_RDONLY | os.O_CLOEXEC, dir_fd=processes.proc)
+    os.close(fd)
+    return to_read
+
+
+def new_namespaces(own_pid_namespace):
+    check(libc.setns(own_pid_namespace, CLONE_NEWPID), "setns")
+    check(libc.unshare(CLONE_NEWPID | CLONE_NEWIPC), "namespaces")
+
+
+def new_tmp(megabytes):
+    libc.umount2(b"/tmp", MNT_DETACH)
+    options = b"size=%dm,nr_inodes=1024,mode=0700" % megabytes
+    check(libc.mount(b"tmpfs", b"/tmp", b"tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options), "/tmp")
+
+
+def run(job, processes, data, command, source, compiling=False):
+    """One candidate to its end: (result, stdout, stderr)."""
+    stdin = sealed(data, processes)
+    (out, out_end), (err, err_end), (setup, setup_end) = os.pipe(), os.pipe(), os.pipe()
+    begin = time.monotonic()
+    child = os.fork()
+    if child == 0:
+        be_candidate(job, (stdin, out_end, err_end), setup_end, command, source, compiling)
+    for fd in (stdin, out_end, err_end, setup_end):
+        os.close(fd)
+    wall = begin + (60 if compiling else job["wall_seconds"])
+    memory = (1024 if compiling else job["memory_mb"] + 64) << 20
+    status, parts, left = None, {out: [], err: []}, job["output_bytes"]
+    pid_fd = os.pidfd_open(child)
+    watched = select.poll()
+    for fd in (out, err, pid_fd):
+        watched.register(fd, select.POLLIN)
+    pause, ended = 0.02, False
+    while not ended and status is None:
+        for fd, event in watched.poll(max(0.0, min(pause, wall - time.monotonic())) * 1000):
+            if fd == pid_fd:
+                ended = True
+                continue
+            part = os.read(fd, 1 << 16)
+            if not part:
+                watched.unregister(fd)
+                continue
+            parts[fd].append(part)
+            left -= len(part)
+            if left < 0:
+                status = "output"
+        if ended or status:
+            break
+        if time.monotonic() >= wall:
+            # It slept, or others had the processor: the first is the program's fault, the second is not.
+            status = "time" if processes.seconds_waited() < 0.25 * (time.monotonic() - begin) else "infrastructure"
+        elif processes.resident_bytes() > memory:
+            status = "memory"
+        pause = min(0.1, pause * 1.5)
+    if not ended:
+        os.kill(child, signal.SIGKILL)
+    usage = os.wait4(child, 0)
+    for fd in (out, err):  # what is still in the pipes; all writers are dead
+        while left >= 0:
+            part = os.read(fd, 1 << 16)
+            if not part:
+                break
+            parts[fd].append(part)
+            left -= len(part)
+    if left < 0 and status is None:
+        status = "output"
+    fault = os.read(setup, 4096)
+    for fd in (out, err, setup, pid_fd):
+        os.close(fd)
+    ended_by = os.waitstatus_to_exitcode(usage[1])
+    cpu = usage[2].ru_utime + usage[2].ru_stime
+    allowed = 10 if compiling else job["cpu_seconds"]
+    if fault:
+        return {"status": "infrastructure", "exit_code": ended_by, "cpu_seconds": cpu, "fault": fault.decode("ascii", "replace")}, b"", b""
+    if status is None:
+        if cpu > allowed or ended_by == -signal.SIGXCPU:
+            status = "time"
+        elif ended_by == -signal.SIGKILL and cpu > 0.9 * allowed:
+            status = "time"
+        elif ended_by != 0 and (usage[2].ru_maxrss * 1024 > 0.8 * memory or out_of_memory(b"".join(parts[err][-2:]))):
+            status = "memory"
+        else:
+            status = "killed" if ended_by < 0 else "ok"
+    keep = job["output_bytes"]
+    text = [b"".join(parts[fd])[:keep] for fd in (out, err)]
+    return {"status": status, "exit_code": ended_by, "cpu_seconds": round(cpu, 4)}, text[0], text[1]
+
+
+def out_of_memory(err):
+    last = err.rstrip().rsplit(b"\n", 1)[-1]
+    return last.startswith(b"MemoryError") or b"std::bad_alloc" in last
+
+
+def supervise():
+    job = json.loads(receive_frame())
+    job["landlock"] = landlock
+    source = receive_frame()
+    processes = Processes()
+    own_pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+    check(libc.unshare(CLONE_NEWNS), "mount namespace")
+    check(libc.umount2(b"/proc", MNT_DETACH), "umount /proc")
+    program, refusal = None, None
+    if job["language"] == "cpp":
+        new_tmp(128)
+        new_namespaces(own_pid_namespace)
+        compiler = [b"/usr/bin/g++", b"-std=c++20", b"-O2", b"-pipe", b"-w", b"-x", b"c++", b"-", b"-o", b"/tmp/program"]
+        result, out, err = run(job, processes, source, compiler, None, True)
+        if result["status"] == "infrastructure":
+            refusal = result, out, err
+        elif result["status"] != "ok" or result["exit_code"] != 0:
+            refusal = dict(result, status="refused"), out, err
+        else:
+            fd = os.open("/tmp/program", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            program = sealed(os.read(fd, 64 << 20), processes)
+            os.close(fd)
+    while True:
+        frame = receive_frame()
+        if frame == b"end":
+            os._exit(0)
+        if refusal:
+            send_result(*refusal)
+            continue
+        new_tmp(job["tmp_mb"])
+        new_namespaces(own_pid_namespace)
+        send_result(*run(job, processes, frame[1:], program, source))
+
+
+# ---- the worker
+
+def main():
+    global seccomp, landlock
+    os.environ.clear()
+    sys.path = [path for path in sys.path if path]
+    check(libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None), "private mounts")
+    try:
+        with open("/proc/sys/user/max_user_namespaces", "w") as file:
+            file.write("0")
+    except OSError:
+        pass  # the filter forbids them too
+    landlock = max(0, libc.syscall(LANDLOCK_CREATE, None, 0, 1))
+    seccomp = receive_frame()
+    send_result({"landlock": landlock, "python": sys.version.split()[0]})
+    channel = socket.socket(fileno=os.dup(CHANNEL))
+    while True:
+        if not channel.recv(1, socket.MSG_PEEK):
+            os._exit(0)
+        supervisor = os.fork()
+        if supervisor == 0:
+            try:
+                supervise()
+            except BaseException as error:
+                send_result({"status": "infrastructure", "exit_code": 0, "cpu_seconds": 0, "fault": str(error)})
+                os._exit(1)
+        if os.waitpid(supervisor, 0)[1] != 0:
+            os._exit(1)  # the host starts another slot
+
+
+main()
+)PYTHON";
+
+}  // namespace r1

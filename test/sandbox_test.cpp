@@ -1,0 +1,241 @@
+// The sandbox and the code grader: escape probes, resource attacks, attacks on the judge, and honest programs.
+// test/sandbox/ has them. R1_RUNS repeats each resource attack.
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <sstream>
+
+#include "base/check.h"
+#include "base/threads.h"
+#include "reward/code.h"
+
+using namespace r1;
+
+namespace {
+
+const std::string folder = std::string(R1_SOURCE) + "/test/sandbox/";
+
+const SandboxLevel& level() {
+    static const SandboxLevel reached = Sandbox::level();
+    return reached;
+}
+// Where untrusted code cannot be run nothing is: then only the refusal is tested.
+bool usable() {
+    if (!level().usable) MESSAGE("NOT RUN: " << level().missing);
+    return level().usable;
+}
+Sandbox& sandbox() {
+    static Sandbox two(2);
+    return two;
+}
+SandboxRun python(const std::string& source, const std::string& input = "", const SandboxLimits& limits = {}) {
+    return sandbox().run(Program::python, source, input, limits);
+}
+
+// Processes of the slots' users beside their jails and workers (four each: bwrap twice, the worker, and none else).
+int survivors() {
+    int count = 0;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+        struct stat about;
+        const std::string name = entry.path().filename();
+        if (name.find_first_not_of("0123456789") != std::string::npos || stat(entry.path().c_str(), &about) != 0) continue;
+        count += about.st_uid >= 1900000000u && about.st_uid < 1900000002u;
+    }
+    return count;
+}
+
+}  // namespace
+
+TEST_CASE("sandbox: honest programs") {
+    if (!usable()) return;
+    SandboxRun r = python("a, b = map(int, input().split())\nprint(a + b)\n", "1 2\n");
+    CHECK(r.status == SandboxStatus::ok);
+    CHECK((r.exit_code == 0 && r.out == "3\n" && r.err.empty()));
+    CHECK(r.cpu_seconds < 1);
+    r = python("import sys\nsys.exit(3)\n");
+    CHECK((r.status == SandboxStatus::ok && r.exit_code == 3));
+    r = python("print(1)\nraise ValueError('no')\n");
+    CHECK((r.status == SandboxStatus::ok && r.exit_code == 1 && r.out == "1\n"));
+    CHECK(r.err.find("ValueError: no") != std::string::npos);
+    CHECK(r.err.find("<string>") == std::string::npos);  // nothing of the worker
+    r = python("open('/tmp/x', 'w').write('hello')\nprint(open('/tmp/x').read())");
+    CHECK(r.out == "hello\n");
+    CHECK(python("print(open('/tmp/x').read())").exit_code == 1);  // the next one has a new /tmp
+    r = python("import numpy") .exit_code == 1 ? python("print(sum(range(10)))") : python("print(45)");
+    CHECK(r.out == "45\n");
+    CHECK(python("print('\\u00e4\\u4e2d')").out == "\xC3\xA4\xE4\xB8\xAD\n");
+    CHECK(python("import sys\nsys.stdout.buffer.write(bytes(range(256)))").out.size() == 256);
+    CHECK(python("import random\nprint(random.random())").out == python("import random\nprint(random.random())").out);
+    CHECK(python("print(hash('word'), {'a', 'b', 'c', 'd'})").out == python("print(hash('word'), {'a', 'b', 'c', 'd'})").out);
+    r = sandbox().run(Program::cpp, "#include <iostream>\nint main() { int a, b; std::cin >> a >> b; std::cout << a * b << '\\n'; }", "6 7\n", {});
+    CHECK((r.status == SandboxStatus::ok && r.out == "42\n"));
+    r = sandbox().run(Program::cpp, "int main() { return nothing; }", "", {});
+    CHECK(r.status == SandboxStatus::refused);
+    CHECK(r.err.find("nothing") != std::string::npos);
+    r = sandbox().run(Program::cpp, "#include <cstdlib>\nint main() { abort(); }", "", {});
+    CHECK((r.status == SandboxStatus::killed && r.exit_code < 0));
+    CHECK(python(std::string((1 << 20) + 1, '#')).status == SandboxStatus::refused);
+    int seen = 0;
+    sandbox().run(Program::python, "print(input())", {"a", "b", "c"}, {}, [&](int i, const SandboxRun& run) {
+        CHECK(run.out == std::string(1, char('a' + i)) + "\n");
+        return ++seen < 2;
+    });
+    CHECK(seen == 2);
+}
+
+TEST_CASE("sandbox: limits") {
+    if (!usable()) return;
+    SandboxLimits limits;
+    limits.cpu_seconds = 0.3;
+    CHECK(python("while True: pass", "", limits).status == SandboxStatus::time);
+    CHECK(python("import time\ntime.sleep(1000)", "", limits).status == SandboxStatus::time);
+    CHECK(python("x = bytearray(1 << 30)").status == SandboxStatus::memory);
+    CHECK(python("x = []\nwhile True: x.append(bytearray(1 << 20))").status == SandboxStatus::memory);
+    CHECK(python("while True: print('x' * 1000)").status == SandboxStatus::output);
+    CHECK(python("import os\nos.kill(os.getpid(), 9)\nos.abort()").status == SandboxStatus::killed);
+    const SandboxRun r = python("for i in range(2000): open('/tmp/' + str(i), 'w')");
+    CHECK((r.status == SandboxStatus::ok && r.exit_code == 1));  // no more inodes
+}
+
+TEST_CASE("sandbox: no probe gets through, started as this user and, as root, also as an ordinary one") {
+    if (!usable()) return;
+    SandboxLimits limits;
+    limits.cpu_seconds = 20, limits.output_kb = 4096;
+    const auto through = [](const std::string& lines) {
+        int count = 0, last = 0;
+        std::istringstream text(lines);
+        for (std::string line; std::getline(text, line);) {
+            const json probe = json::parse(line, nullptr, false);
+            if (!probe.is_object()) continue;
+            ++count, last = probe.value("probe", std::string()) == "end" ? count : 0;
+            CAPTURE(line);
+            CHECK(probe["through"] == false);
+        }
+        CHECK(count > 45);
+        CHECK(last == count);             // it came to its end
+    };
+    const SandboxRun run = python(read_file(folder + "probes.py"), "", limits);
+    CHECK(run.status == SandboxStatus::ok);
+    through(run.out);
+    if (geteuid() != 0) return;
+    const std::string copy = "/tmp/r1_sandbox_test_" + std::to_string(getpid());
+    std::filesystem::create_directory(copy);
+    std::filesystem::copy(R1_BINARY, copy + "/r1"), std::filesystem::copy(folder + "probes.py", copy + "/probes.py");
+    const std::string command = "chmod -R a+rX " + copy + " && cd / && setpriv --reuid=65534 --regid=65534 --clear-groups " + copy +
+                                "/r1 sandbox --cpu-seconds 20 --output-kb 4096 --run " + copy + "/probes.py";
+    FILE* pipe = popen(command.c_str(), "r");
+    std::string text;
+    char part[4096];
+    for (size_t n; (n = fread(part, 1, sizeof part, pipe)) > 0;) text.append(part, n);
+    CHECK(pclose(pipe) == 0);
+    std::filesystem::remove_all(copy);
+    const json result = json::parse(text, nullptr, false);
+    REQUIRE(result.is_object());
+    CHECK(result["status"] == "ok");
+    through(result["stdout"]);
+}
+
+TEST_CASE("sandbox: resource attacks are contained, and nothing of them is left") {
+    if (!usable()) return;
+    const json attacks = read_json(folder + "attacks.json");
+    CHECK(attacks.size() >= 10);
+    CHECK(python("print(1)").out == "1\n");
+    const int at_rest = geteuid() == 0 ? survivors() : 0;
+    const int runs = std::getenv("R1_RUNS") ? std::atoi(std::getenv("R1_RUNS")) : 1;
+    SandboxLimits limits;
+    limits.cpu_seconds = 0.5, limits.memory_mb = 128;
+    std::map<std::string, std::map<std::string, int>> seen;
+    for (int i = 0; i < runs; ++i)
+        for (const json& attack : attacks) {
+            const Program language = attack["language"] == "cpp" ? Program::cpp : Program::python;
+            const SandboxRun run = sandbox().run(language, attack["program"], "", limits);
+            const std::string name = attack["name"], status = name_of(run.status);
+            CAPTURE(name);
+            CAPTURE(status);
+            CAPTURE(run.err.substr(0, 300));
+            const json& allowed = attack["allowed_status"];
+            CHECK(std::find(allowed.begin(), allowed.end(), status) != allowed.end());
+            if (geteuid() == 0) CHECK(survivors() == at_rest);
+            CHECK(python("print(1)").out == "1\n");
+            ++seen[name][status];
+        }
+    if (runs > 1) MESSAGE(json(seen).dump(1));
+}
+
+TEST_CASE("code: no attack on the judge is rewarded, honest programs are") {
+    if (!usable()) return;
+    CodeTask task;
+    task.tests = {{"1 2\n", "3\n"}, {"10 -4\n", "6\n"}, {"0 0\n", "0\n"}, {"123456789 987654321\n", "1111111110\n"}};
+    task.limits.cpu_seconds = 0.5;
+    const json attacks = read_json(folder + "judge_attacks.json");
+    CHECK(attacks.size() >= 25);
+    for (const json& attack : attacks) {
+        const std::string name = attack["name"];
+        const CodeVerdict v = grade_code(sandbox(), attack["program"].get<std::string>(), task);
+        CAPTURE(name);
+        CAPTURE(v.reason);
+        CHECK(v.correct == (attack["honest"] == true));
+    }
+}
+
+TEST_CASE("code: tasks, answers, verdicts") {
+    CHECK(extract_code("print(1)") == "print(1)");
+    CHECK(extract_code("Here: ```python\nprint(1)\n``` done.") == "print(1)\n");
+    CHECK(extract_code("```\nprint(1)\n``` or ```\nprint(2)\n```") == "print(2)\n");
+    CHECK(extract_code("```\nprint(1)") == "```\nprint(1)");
+    CHECK(extract_code("```a\n1\n``` and ```") == "1\n");
+    CHECK(extract_code("``````") == "");
+    CHECK(extract_code("") == "");
+    CHECK(same_output("3\n", "3"));
+    CHECK(same_output("3  \r\n\n\n", "3"));
+    CHECK(same_output("1\n2 \n", "1 \n2"));
+    CHECK_FALSE(same_output("1\n\n2", "1\n2"));
+    CHECK_FALSE(same_output(" 3", "3"));
+    CHECK_FALSE(same_output("", "3"));
+    CHECK(same_output("\n", ""));
+    const auto refused = [](const char* text) {
+        try {
+            code_task_of(json::parse(text), "here");
+        } catch (const Error& e) {
+            return std::string(e.what()).find("here") != std::string::npos;
+        }
+        return false;
+    };
+    for (const char* bad : {"[]", "{}", "{\"tests\": []}", "{\"tests\": [3]}", "{\"tests\": [{\"input\": \"1\"}]}",
+                            "{\"tests\": [{\"output\": 3}]}", "{\"tests\": [{\"output\": \"\"}], \"language\": \"perl\"}",
+                            "{\"tests\": [{\"output\": \"\"}], \"cpu_seconds\": 0}", "{\"tests\": [{\"output\": \"\"}], \"program\": \"x\"}",
+                            "{\"tests\": [{\"output\": \"\"}], \"reward\": \"most\"}"}) {
+        CAPTURE(bad);
+        CHECK(refused(bad));
+    }
+    if (!usable()) return;
+    CodeTask task = code_task_of(json::parse(R"({"tests": [{"input": "2 3\n", "output": "7\n"}, {"input": "4 5\n", "output": "21\n"}],
+                                                 "program": "a, b = map(int, input().split())\nprint({answer})"})"), "here");
+    CHECK(grade_code(sandbox(), "a * b + 1", task).reason == "passes all 2 tests");
+    CodeVerdict v = grade_code(sandbox(), "a + b + 2", task);
+    CHECK((!v.correct && v.share == 0 && v.reason == "test 2 of 2: another output"));
+    v = grade_code(sandbox(), "a +", task);
+    CHECK((!v.correct && v.reason == "test 1 of 2: ended with status 1"));
+    task.fraction = true;
+    CHECK(grade_code(sandbox(), "a + b + 2", task).share == 0.5f);
+}
+
+TEST_CASE("sandbox: many at once, the same verdicts in the same order") {
+    if (!usable()) return;
+    const auto verdicts = [&] {
+        std::vector<std::string> all(60);
+        parallel_for(60, [&](int64_t i) {
+            const SandboxRun r = python(i % 3 == 0 ? "print(input())" : i % 3 == 1 ? "print(1 // 0)" : "while True: print(1)", std::to_string(i));
+            all[i] = name_of(r.status) + std::string(" ") + std::to_string(r.exit_code) + (i % 3 == 0 ? r.out : "");
+        });
+        return all;
+    };
+    const auto first = verdicts();
+    for (const std::string& each : first) CHECK(each.find("infrastructure") == std::string::npos);
+    CHECK(verdicts() == first);
+    CHECK(verdicts() == first);
+}
