@@ -36,8 +36,9 @@ SandboxRun python(const std::string& source, const std::string& input = "", cons
     return sandbox().run(Program::python, source, input, limits);
 }
 
-// Processes of the slots' users beside their jails and workers (four each: bwrap twice, the worker, and none else).
-int survivors() {
+// Processes of the slots' users; at rest two of bubblewrap and the worker for each slot. A supervisor ends a moment after
+// its last answer, so it is given a second.
+int processes() {
     int count = 0;
     for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
         struct stat about;
@@ -46,6 +47,23 @@ int survivors() {
         count += about.st_uid >= 1900000000u && about.st_uid < 1900000002u;
     }
     return count;
+}
+int survivors() {
+    int count = processes() - 6;
+    for (int i = 0; i < 100 && count != 0; ++i) usleep(10000), count = processes() - 6;
+    return count;
+}
+
+// What an attack's program must never be able to print.
+void check_hidden(const json& attack, const std::string& printed) {
+    if (!attack.contains("must_not_show")) return;
+    const json& list = attack["must_not_show"];
+    for (const json& text : list.is_array() ? list : json::array({list})) {
+        const std::string name = attack["name"], hidden = text;
+        CAPTURE(name);
+        CAPTURE(hidden);
+        CHECK(printed.find(hidden) == std::string::npos);
+    }
 }
 
 }  // namespace
@@ -65,8 +83,6 @@ TEST_CASE("sandbox: honest programs") {
     r = python("open('/tmp/x', 'w').write('hello')\nprint(open('/tmp/x').read())");
     CHECK(r.out == "hello\n");
     CHECK(python("print(open('/tmp/x').read())").exit_code == 1);  // the next one has a new /tmp
-    r = python("import numpy") .exit_code == 1 ? python("print(sum(range(10)))") : python("print(45)");
-    CHECK(r.out == "45\n");
     CHECK(python("print('\\u00e4\\u4e2d')").out == "\xC3\xA4\xE4\xB8\xAD\n");
     CHECK(python("import sys\nsys.stdout.buffer.write(bytes(range(256)))").out.size() == 256);
     CHECK(python("import random\nprint(random.random())").out == python("import random\nprint(random.random())").out);
@@ -111,11 +127,13 @@ TEST_CASE("sandbox: no probe gets through, started as this user and, as root, al
         for (std::string line; std::getline(text, line);) {
             const json probe = json::parse(line, nullptr, false);
             if (!probe.is_object()) continue;
-            ++count, last = probe.value("probe", std::string()) == "end" ? count : 0;
+            const std::string name = probe.value("probe", std::string());
+            ++count, last = name == "end" ? count : 0;
             CAPTURE(line);
             CHECK(probe["through"] == false);
+            if (name == "end") CHECK(line.find("0 errors, 0 not run") != std::string::npos);
         }
-        CHECK(count > 45);
+        CHECK(count > 300);
         CHECK(last == count);             // it came to its end
     };
     const SandboxRun run = python(read_file(folder + "probes.py"), "", limits);
@@ -143,26 +161,30 @@ TEST_CASE("sandbox: resource attacks are contained, and nothing of them is left"
     if (!usable()) return;
     const json attacks = read_json(folder + "attacks.json");
     CHECK(attacks.size() >= 10);
-    CHECK(python("print(1)").out == "1\n");
-    const int at_rest = geteuid() == 0 ? survivors() : 0;
     const int runs = std::getenv("R1_RUNS") ? std::atoi(std::getenv("R1_RUNS")) : 1;
     SandboxLimits limits;
-    limits.cpu_seconds = 0.5, limits.memory_mb = 128;
+    limits.cpu_seconds = 0.3, limits.memory_mb = 128;
     std::map<std::string, std::map<std::string, int>> seen;
-    for (int i = 0; i < runs; ++i)
-        for (const json& attack : attacks) {
-            const Program language = attack["language"] == "cpp" ? Program::cpp : Program::python;
-            const SandboxRun run = sandbox().run(language, attack["program"], "", limits);
-            const std::string name = attack["name"], status = name_of(run.status);
+    for (int i = 0; i < runs; ++i) {
+        std::vector<SandboxRun> results(attacks.size());
+        parallel_for(int64_t(attacks.size()), [&](int64_t a) {  // two at a time: each beside another
+            const Program language = attacks[a]["language"] == "cpp" ? Program::cpp : Program::python;
+            results[a] = sandbox().run(language, attacks[a]["program"], "", limits);
+        });
+        if (geteuid() == 0) CHECK(survivors() == 0);
+        for (size_t a = 0; a < attacks.size(); ++a) {
+            const std::string name = attacks[a]["name"], status = name_of(results[a].status);
             CAPTURE(name);
             CAPTURE(status);
-            CAPTURE(run.err.substr(0, 300));
-            const json& allowed = attack["allowed_status"];
+            CAPTURE(results[a].err.substr(0, 300));
+            const json& allowed = attacks[a]["allowed_status"];
             CHECK(std::find(allowed.begin(), allowed.end(), status) != allowed.end());
-            if (geteuid() == 0) CHECK(survivors() == at_rest);
-            CHECK(python("print(1)").out == "1\n");
+            check_hidden(attacks[a], results[a].out + results[a].err);
+            CHECK(int64_t(results[a].out.size() + results[a].err.size()) <= 2 * (int64_t(limits.output_kb) << 10));
             ++seen[name][status];
         }
+        CHECK(python("print(1)").out == "1\n");
+    }
     if (runs > 1) MESSAGE(json(seen).dump(1));
 }
 
@@ -176,6 +198,7 @@ TEST_CASE("code: no attack on the judge is rewarded, honest programs are") {
     for (const json& attack : attacks) {
         const std::string name = attack["name"];
         const CodeVerdict v = grade_code(sandbox(), attack["program"].get<std::string>(), task);
+        check_hidden(attack, python(attack["program"], "1 2\n", task.limits).out);
         CAPTURE(name);
         CAPTURE(v.reason);
         CHECK(v.correct == (attack["honest"] == true));
@@ -213,8 +236,8 @@ TEST_CASE("code: tasks, answers, verdicts") {
         CHECK(refused(bad));
     }
     if (!usable()) return;
-    CodeTask task = code_task_of(json::parse(R"({"tests": [{"input": "2 3\n", "output": "7\n"}, {"input": "4 5\n", "output": "21\n"}],
-                                                 "program": "a, b = map(int, input().split())\nprint({answer})"})"), "here");
+    CodeTask task = code_task_of(json::parse(R"JSON({"tests": [{"input": "2 3\n", "output": "7\n"}, {"input": "4 5\n", "output": "21\n"}],
+                                                 "program": "a, b = map(int, input().split())\nprint({answer})"})JSON"), "here");
     CHECK(grade_code(sandbox(), "a * b + 1", task).reason == "passes all 2 tests");
     CodeVerdict v = grade_code(sandbox(), "a + b + 2", task);
     CHECK((!v.correct && v.share == 0 && v.reason == "test 2 of 2: another output"));

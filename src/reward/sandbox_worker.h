@@ -8,7 +8,7 @@ inline constexpr char sandbox_worker[] = R"PYTHON(
 # reads one. For each program it forks a supervisor, which reads the program and its inputs from the channel (fd 3) and,
 # for each input, forks a candidate in namespaces of its own. What a candidate can find in its memory is this file, its
 # own program and its own inputs. Expected outputs never come here.
-import collections, ctypes, fcntl, functools, heapq, io, itertools, json, math, os, random, re, resource, select, signal
+import collections, ctypes, fcntl, functools, gc, heapq, io, itertools, json, math, os, random, re, resource, select, signal
 import socket, struct, sys, time
 
 CHANNEL = 3
@@ -140,18 +140,21 @@ def be_candidate(job, fds, setup, command, source, compiling):
 
 
 def run_python(source):
-    sys.argv = ["program.py"]
+    with open("/tmp/program.py", "wb") as file:  # tracebacks quote it
+        file.write(source)
+    sys.argv = ["/tmp/program.py"]
     sys.stdin = open(0, "r", encoding="utf-8", errors="surrogateescape", closefd=False)
     sys.stdout = open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False)
     sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1)
     sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
     random.seed(0)
+    gc.enable()
     main = type(sys)("__main__")
-    main.__dict__["__builtins__"] = __builtins__
+    main.__dict__.update(__builtins__=__builtins__, __file__="/tmp/program.py")
     sys.modules["__main__"] = main
     code = 0
     try:
-        exec(compile(source, "program.py", "exec"), main.__dict__)
+        exec(compile(source, "/tmp/program.py", "exec"), main.__dict__)
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 1
         if code == 1 and not isinstance(stop.code, int):
@@ -160,7 +163,7 @@ def run_python(source):
         code = 1
         try:
             kind, value, trace = sys.exc_info()
-            sys.excepthook(kind, value, trace.tb_next)
+            sys.excepthook(kind, value.with_traceback(trace.tb_next), trace.tb_next)
         except BaseException:
             pass
     try:
@@ -169,6 +172,18 @@ def run_python(source):
     except BaseException:
         code = code or 1
     os._exit(code & 255)
+
+
+def be_init(report, candidate):
+    """Process 1 of the candidate's namespace, which signals from inside do not reach: with it everything ends."""
+    child = os.fork()
+    if child == 0:
+        candidate()
+    while True:
+        pid, status = os.wait()
+        if pid == child:
+            os.write(report, struct.pack("<i", status))
+            os._exit(0)
 
 
 # ---- the supervisor
@@ -239,12 +254,12 @@ def new_tmp(megabytes):
 def run(job, processes, data, command, source, compiling=False):
     """One candidate to its end: (result, stdout, stderr)."""
     stdin = sealed(data, processes)
-    (out, out_end), (err, err_end), (setup, setup_end) = os.pipe(), os.pipe(), os.pipe()
+    (out, out_end), (err, err_end), (setup, setup_end), (report, report_end) = os.pipe(), os.pipe(), os.pipe(), os.pipe()
     begin = time.monotonic()
     child = os.fork()
     if child == 0:
-        be_candidate(job, (stdin, out_end, err_end), setup_end, command, source, compiling)
-    for fd in (stdin, out_end, err_end, setup_end):
+        be_init(report_end, lambda: be_candidate(job, (stdin, out_end, err_end), setup_end, command, source, compiling))
+    for fd in (stdin, out_end, err_end, setup_end, report_end):
         os.close(fd)
     wall = begin + (60 if compiling else job["wall_seconds"])
     memory = (1024 if compiling else job["memory_mb"] + 64) << 20
@@ -287,10 +302,10 @@ def run(job, processes, data, command, source, compiling=False):
             left -= len(part)
     if left < 0 and status is None:
         status = "output"
-    fault = os.read(setup, 4096)
-    for fd in (out, err, setup, pid_fd):
+    fault, end = os.read(setup, 4096), os.read(report, 4)
+    for fd in (out, err, setup, report, pid_fd):
         os.close(fd)
-    ended_by = os.waitstatus_to_exitcode(usage[1])
+    ended_by = os.waitstatus_to_exitcode(struct.unpack("<i", end)[0] if end else usage[1])
     cpu = usage[2].ru_utime + usage[2].ru_stime
     allowed = 10 if compiling else job["cpu_seconds"]
     if fault:
@@ -364,6 +379,9 @@ def main():
     seccomp = receive_frame()
     send_result({"landlock": landlock, "python": sys.version.split()[0]})
     channel = socket.socket(fileno=os.dup(CHANNEL))
+    gc.collect()
+    gc.freeze()   # a collection in a child would write to, and so copy, every page
+    gc.disable()
     while True:
         if not channel.recv(1, socket.MSG_PEEK):
             os._exit(0)

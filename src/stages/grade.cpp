@@ -31,7 +31,7 @@ bool has_tags(std::string_view text) {
 std::optional<std::string_view> answer_in(std::string_view text) { return has_tags(text) ? extract_answer(text) : trimmed(text); }
 
 json result(double accuracy, bool format, const std::string& reason) {
-    return {{"accuracy", accuracy == 0 || accuracy == 1 ? json(int(accuracy)) : rounded(accuracy)}, {"format", int(format)}, {"reason", reason}};
+    return {{"accuracy", accuracy == 0 || accuracy == 1 ? json(int(accuracy)) : json(rounded(accuracy))}, {"format", int(format)}, {"reason", reason}};
 }
 
 struct Grader {
