@@ -44,7 +44,7 @@ int processes() {
         struct stat about;
         const std::string name = entry.path().filename();
         if (name.find_first_not_of("0123456789") != std::string::npos || stat(entry.path().c_str(), &about) != 0) continue;
-        count += about.st_uid >= 1900000000u && about.st_uid < 1900000002u;
+        count += about.st_uid - Sandbox::first_uid() < 2u;
     }
     return count;
 }

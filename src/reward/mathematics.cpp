@@ -96,8 +96,16 @@ int infinite(const Node& node) {
 // What is compared part by part, and not computed.
 bool is_container(const Node& node) {
     switch (node.kind) {
-        case Kind::quantity: case Kind::tuple: case Kind::set: case Kind::list: case Kind::set_union: case Kind::matrix:
-        case Kind::row: case Kind::relation: case Kind::ratio: case Kind::based: return true;
+        case Kind::quantity:
+        case Kind::tuple:
+        case Kind::set:
+        case Kind::list:
+        case Kind::set_union:
+        case Kind::matrix:
+        case Kind::row:
+        case Kind::relation:
+        case Kind::ratio:
+        case Kind::based: return true;
         default: return infinite(node) != 0;
     }
 }
@@ -122,9 +130,8 @@ public:
         if (other && !any_relation(reference)) return match(reference, other->values);
         if (!name || any_relation(answer)) return false;
         const bool may_be_missing = name->name.kind == Kind::apply ||
-                                    std::none_of(name->values.begin(), name->values.end(), [](const Node& value) {
-                                        return contains(value, Kind::variable);
-                                    });
+                                    std::none_of(name->values.begin(), name->values.end(),
+                                                 [](const Node& value) { return contains(value, Kind::variable); });
         return may_be_missing && match(name->values, answer);
     }
 
@@ -142,8 +149,10 @@ public:
     }
 
     const std::string& reason(bool correct) {
-        if (correct) why_ = unproven_.empty() ? "equal" : unproven_;
-        else if (why_.empty()) why_ = "not equal to the reference";
+        if (correct)
+            why_ = unproven_.empty() ? "equal" : unproven_;
+        else if (why_.empty())
+            why_ = "not equal to the reference";
         return why_;
     }
 
@@ -205,7 +214,9 @@ private:
     // Units, see mathematics.h.
     bool same_quantity(const Node& reference, const Node& answer) {
         const auto unit = [](const Node& node) { return node.kind == Kind::quantity ? node.name : std::string(); };
-        const auto bare = [](const Node& node) -> const Node& { return node.kind == Kind::quantity ? node.parts[0] : node; };
+        const auto bare = [](const Node& node) -> const Node& {
+            return node.kind == Kind::quantity ? node.parts[0] : node;
+        };
         const std::string expected = unit(reference), given = unit(answer);
         const Node &a = bare(reference), &b = bare(answer);
         const auto hundredth = [](const Node& node) {
@@ -216,9 +227,11 @@ private:
         if (expected.empty() && given == "%") return same(a, hundredth(b));
         if (expected == "%" || given == "%") return because("another unit than the reference");
         if (expected.empty() && given[0] != '?') return same(a, b);
-        const bool may_be_missing = expected[0] != '?' && expected != "am" && expected != "pm";
+        const bool unclear = expected[0] == '?' || reference.number.sign() != 0;
+        const bool may_be_missing = !unclear && expected != "am" && expected != "pm";
         if (given.empty() && may_be_missing) return same(a, b);
-        return because(!given.empty() && given[0] == '?' ? "words that are no known unit" : "another unit than the reference");
+        return because(!given.empty() && given[0] == '?' ? "words that are no known unit"
+                                                         : "another unit than the reference");
     }
 
     bool same_value(const Node& reference, const Node& answer) {
@@ -236,8 +249,8 @@ private:
         if (comparison.agreement == Agreement::different) return because("not equal to the reference");
         if (equal) return comparison.points > 0 || !algebra.divided_by_open || because("cannot be decided");
         if (comparison.agreement == Agreement::unknown) return because("cannot be decided");
-        unproven_ = "equal at " + std::to_string(comparison.points) +
-                    (comparison.points == 1 ? " point" : " points") + " to 154 digits, not proven";
+        unproven_ = "equal at " + std::to_string(comparison.points) + (comparison.points == 1 ? " point" : " points") +
+                    " to 154 digits, not proven";
         return true;
     }
 
@@ -312,9 +325,12 @@ std::optional<std::string_view> extract_boxed(std::string_view text) {
     if (brace == none) return std::nullopt;
     int open = 0;
     for (size_t i = brace; i < text.size(); ++i) {
-        if (text[i] == '\\') ++i;
-        else if (text[i] == '{') ++open;
-        else if (text[i] == '}' && --open == 0) return trimmed(text.substr(brace + 1, i - brace - 1));
+        if (text[i] == '\\')
+            ++i;
+        else if (text[i] == '{')
+            ++open;
+        else if (text[i] == '}' && --open == 0)
+            return trimmed(text.substr(brace + 1, i - brace - 1));
     }
     return std::nullopt;
 }

@@ -4,17 +4,20 @@
 //   numbers      0.5, .5, 1/2, \frac12, \dfrac{1}{2}, 50%, 0.\overline{3} and 1/3, 1 1/2 and \frac32, 1.2 \times 10^3:
 //                exact fractions. Nothing is rounded: 0.333 is not 1/3, 3.14 is not \pi.
 //   thousands    1,234 and 1{,}234 and 1,\!234 and 1\,234 are 1234; "1, 234" (a blank) is a list; (1,234) is a pair.
-//   constants    \sqrt{8} = 2\sqrt2, 1/(1+\sqrt2) = \sqrt2-1, i^2 = -1, \pi, e, \log_2 8 = 3, \sin 30^\circ = 1/2: exact.
-//                \log is base 10, \ln is base e, \sqrt[3]{-8} is -2, 2^3^2 is 2^9, x^10 is x^{10}.
+//                Where the reference is a list, 1,234 may be one too.
+//   constants    \sqrt{8} = 2\sqrt2, 1/(1+\sqrt2) = \sqrt2-1, i^2 = -1, \pi, e, \log_2 8 = 3, \sin 30^\circ = 1/2,
+//                exactly. \log is base 10, \ln is base e, \sqrt[3]{-8} is -2, 2^3^2 is 2^9, x^10 is x^{10}.
 //   algebra      (x+1)^2 = x^2+2x+1 by expansion, exactly. Quotients by cross-multiplication, so (x^2-1)/(x-1) is x+1,
-//                equal wherever both are defined. \sqrt{x^2} is |x|, not x. x, X and x_1 are different.
-//   functions    what expansion leaves open is computed at fixed points to 154 digits, and the verdict says "not
-//                proven": \sin^2 x + \cos^2 x is 1. Where one is defined and the other is not they are not equal:
-//                \ln(x^2) is not 2\ln x.
+//                equal wherever both are defined. \sqrt{x^2} is |x|, not x. x, X and x_1 are different; e and i are
+//                always the constants.
+//   functions    what expansion leaves open is computed to 154 digits, with variables at 40 fixed points, and the
+//                verdict says "not proven": \sin^2 x + \cos^2 x is 1. Where one is defined and the other is not, they
+//                are not equal: \ln(x^2) is not 2\ln x.
 //   names        "x = 5" and "5" are equal, "x = 5" and "y = 5" are not. Of a reference "y = 2x+1" the name must be
 //                given, of "f(x) = 2x+1" not. Equations are equal if one is a number times the other: 2y = 4x+2.
-//   units        5 cm, 5\text{ cm} and 5 are equal: a unit may be missing on either side, but not contradict. Nothing is
-//                converted: 5 cm is not 50 mm, 30^\circ is not \pi/6. Words that are no known unit must agree.
+//   units        5 cm, 5\text{ cm} and 5 are equal: a unit may be missing on either side but not contradict. Nothing is
+//                converted: 5 cm is not 50 mm, 30^\circ is not \pi/6. Words that are no known unit must agree, and so
+//                must letters that follow the reference's number at once (3km may be 3 k m).
 //   percent      50% is 0.5. A reference 50% also accepts 50; a reference 50 does not accept 50%.
 //   lists        "1, 2 and 3": in any order, the same number of times; also against \{1,2,3\}; \pm 2 is "2, -2".
 //                "3 or 4" is a list too, never a choice.

@@ -26,7 +26,8 @@ std::string Algebra::key(const Polynomial& a) {
     for (const auto& [monomial, coefficient] : a) {
         result += "+" + coefficient.text();
         for (const auto& [atom, exponent] : monomial)
-            result += "." + std::to_string(atom) + "^" + std::to_string(exponent.top) + "/" + std::to_string(exponent.bottom);
+            result +=
+                "." + std::to_string(atom) + "^" + std::to_string(exponent.top) + "/" + std::to_string(exponent.bottom);
     }
     spend(int64_t(result.size() / 16 + 1));
     return result;
@@ -55,7 +56,8 @@ const Rational* Algebra::rational(const Value& a) const {
 
 bool Algebra::is_polynomial(const Value& a) const {
     const auto has_inverse = [](const auto& term) {
-        return std::any_of(term.first.begin(), term.first.end(), [](const auto& factor) { return factor.second.top < 0; });
+        return std::any_of(term.first.begin(), term.first.end(),
+                           [](const auto& factor) { return factor.second.top < 0; });
     };
     return a.bottom == constant(1) && std::none_of(a.top.begin(), a.top.end(), has_inverse);
 }
@@ -125,7 +127,8 @@ Polynomial Algebra::multiply_terms(const Monomial& a, const Monomial& b, Rationa
         const Atom& atom = atoms_[size_t(index)];
         int64_t whole = sum.top / sum.bottom - (sum.top % sum.bottom < 0);
         if (atom.kind == Atom_kind::prime && whole != 0) {
-            if (size_t(std::abs(whole)) > max_bits / atom.base.bits()) return fail("a number of more than 20000 bits"), Polynomial();
+            if (size_t(std::abs(whole)) > max_bits / atom.base.bits())
+                return fail("a number of more than 20000 bits"), Polynomial();
             mpz_t power;
             mpz_init(power);
             mpz_pow_ui(power, atom.base.numerator(), static_cast<unsigned long>(std::abs(whole)));
@@ -178,7 +181,13 @@ bool Algebra::invert_term(Polynomial& a) {
 Value Algebra::add(const Value& a, const Value& b) {
     if (!problem.empty()) return a;
     if (a.bottom == b.bottom) return {add(a.top, b.top), a.bottom};
-    return {add(multiply(a.top, b.bottom), multiply(b.top, a.bottom)), multiply(a.bottom, b.bottom)};
+    return checked({add(multiply(a.top, b.bottom), multiply(b.top, a.bottom)), multiply(a.bottom, b.bottom)});
+}
+
+// (\sqrt{x^2} - x)(\sqrt{x^2} + x) is 0, though neither factor is.
+Value Algebra::checked(const Value& a) {
+    if (problem.empty() && a.bottom.empty()) return fail("divides by zero");
+    return a;
 }
 
 Value Algebra::negate(const Value& a) { return multiply({constant(-1), constant(1)}, a); }
@@ -186,6 +195,7 @@ Value Algebra::negate(const Value& a) { return multiply({constant(-1), constant(
 Value Algebra::multiply(const Value& a, const Value& b) {
     if (!problem.empty()) return a;
     Value result = {multiply(a.top, b.top), multiply(a.bottom, b.bottom)};
+    result = checked(result);
     if (!problem.empty()) return result;
     if (result.top.empty()) result.bottom = constant(1);
     Polynomial inverse = result.bottom;
@@ -195,7 +205,7 @@ Value Algebra::multiply(const Value& a, const Value& b) {
 
 Value Algebra::divide(const Value& a, const Value& b) {
     if (!problem.empty()) return a;
-    if (b.top.empty()) return undefined = true, fail("divides by zero");
+    if (b.top.empty()) return fail("divides by zero");
     divided_by_open = divided_by_open || open(b);
     return multiply(a, {b.bottom, b.top});
 }
@@ -205,7 +215,7 @@ bool Algebra::equal(const Value& a, const Value& b) {
 }
 
 Value Algebra::power(const Value& base, long exponent) {
-    if (exponent == 0 && base.top.empty()) return undefined = true, fail("0 to the power 0");
+    if (exponent == 0 && base.top.empty()) return fail("0 to the power 0");
     if (exponent < 0) return power(divide({constant(1), constant(1)}, base), -exponent);
     const unsigned long n = static_cast<unsigned long>(exponent);
     if (const Rational* number = rational(base); number && number->bits() > 2 && number->bits() * n > 2 * max_bits)
@@ -227,7 +237,7 @@ Value Algebra::power(const Value& base, const Value& exponent) {
         return exponential(*number, exponent.top);
     if (base.top.size() == 1 && base.bottom == constant(1)) {  // (e^m)^c
         const auto& [monomial, coefficient] = *base.top.begin();
-        if (coefficient == Rational(1) && monomial.size() == 1) {
+        if (coefficient == Rational(1) && monomial.size() == 1 && positive(monomial)) {
             const Atom inner = atoms_[size_t(monomial[0].first)];
             const Exponent times = monomial[0].second;
             if (inner.kind == Atom_kind::exponential && inner.base.sign() == 0) {
@@ -240,8 +250,10 @@ Value Algebra::power(const Value& base, const Value& exponent) {
     for (const auto& [monomial, coefficient] : exponent.top) {
         const auto whole = coefficient.small();
         const Polynomial rest = {{monomial, whole ? Rational(1) : coefficient}};
-        if (monomial.empty()) result = multiply(result, power(base, {constant(coefficient), constant(1)}));
-        else result = multiply(result, power(call("pow", {base, {rest, constant(1)}}), whole ? *whole : 1));
+        if (monomial.empty())
+            result = multiply(result, power(base, {constant(coefficient), constant(1)}));
+        else
+            result = multiply(result, power(call("pow", {base, {rest, constant(1)}}), whole ? *whole : 1));
     }
     return result;
 }
@@ -258,13 +270,15 @@ Value Algebra::exponential(const Rational& number, const Polynomial& exponent) {
             continue;
         }
         const Polynomial inner = {{monomial, Rational(1)}};
-        if (number.sign() == 0 && monomial.size() == 1 && atoms_[size_t(monomial[0].first)].kind == Atom_kind::logarithm &&
+        if (number.sign() == 0 && monomial.size() == 1 &&
+            atoms_[size_t(monomial[0].first)].kind == Atom_kind::logarithm &&
             monomial[0].second == Exponent{}) {  // e^{c \ln p}
             const Rational prime = atoms_[size_t(monomial[0].first)].base;
             result = multiply(result, power({constant(prime), constant(1)}, amount));
             continue;
         }
-        const Polynomial turn = multiply(single(atom("i", Atom_kind::imaginary)), single(atom("pi", Atom_kind::variable)));
+        const Polynomial turn =
+            multiply(single(atom("i", Atom_kind::imaginary)), single(atom("pi", Atom_kind::variable)));
         if (number.sign() == 0 && inner == turn) {  // e^{i\pi c}
             const Value angle = multiply(amount, {single(atom("pi", Atom_kind::variable)), constant(1)});
             const Value imaginary = {single(atom("i", Atom_kind::imaginary)), constant(1)};
@@ -295,7 +309,7 @@ Algebra::Factors Algebra::factors(const Rational& a) {
     mpz_init(rest), mpz_init(base);
     for (const int side : {1, -1}) {
         mpz_set(rest, side == 1 ? a.numerator() : a.denominator());
-        if (!spend(int64_t(mpz_sizeinbase(rest, 2) / 8 + 20))) break;
+        if (!spend(int64_t(mpz_sizeinbase(rest, 2) + 20))) break;
         for (unsigned long p = 2; p < 2000 && mpz_cmp_ui(rest, 1) > 0; p += 1 + (p > 2)) {
             long count = 0;
             for (; mpz_divisible_ui_p(rest, p); ++count) mpz_divexact_ui(rest, rest, p);
@@ -318,7 +332,7 @@ Algebra::Factors Algebra::factors(const Rational& a) {
 
 static bool certainly_prime(const Rational& a) {
     if (a.bits() <= 22) return true;  // it has no factor below 2000
-    return a.bits() <= 1024 && mpz_probab_prime_p(a.numerator(), 25) > 0;
+    return a.bits() <= 256 && mpz_probab_prime_p(a.numerator(), 25) > 0;
 }
 
 // The root of a fraction above 0.
@@ -338,10 +352,15 @@ Polynomial Algebra::rational_root(const Rational& a, unsigned long degree) {
 // Whether every atom is a number above 0, so that a root may be taken factor by factor.
 bool Algebra::positive(const Monomial& monomial) const {
     return std::all_of(monomial.begin(), monomial.end(), [&](const auto& factor) {
-        const Atom_kind kind = atoms_[size_t(factor.first)].kind;
-        const auto pi = index_.find("pi");
+        const Atom& atom = atoms_[size_t(factor.first)];
+        const auto pi = index_.find("pi"), i = index_.find("i");
         if (pi != index_.end() && pi->second == factor.first) return true;
-        return kind == Atom_kind::prime || (kind == Atom_kind::exponential && !open(atoms_[size_t(factor.first)].inner));
+        if (atom.kind != Atom_kind::exponential) return atom.kind == Atom_kind::prime;
+        const Monomial& exponent = atom.inner.begin()->first;
+        const bool imaginary =
+            i != index_.end() &&
+            std::any_of(exponent.begin(), exponent.end(), [&](const auto& part) { return part.first == i->second; });
+        return !imaginary && !open(atom.inner);
     });
 }
 
@@ -397,9 +416,12 @@ Value Algebra::absolute(const Value& a) {
         Polynomial real, imaginary;
         for (const auto& [monomial, coefficient] : polynomial) {
             Monomial rest = monomial;
-            const auto at = std::find_if(rest.begin(), rest.end(), [&](const auto& factor) { return factor.first == i; });
-            if (at == rest.end()) add_term(real, monomial, coefficient);
-            else rest.erase(at), add_term(imaginary, rest, coefficient);
+            const auto at =
+                std::find_if(rest.begin(), rest.end(), [&](const auto& factor) { return factor.first == i; });
+            if (at == rest.end())
+                add_term(real, monomial, coefficient);
+            else
+                rest.erase(at), add_term(imaginary, rest, coefficient);
         }
         return root(add(multiply(real, real), multiply(imaginary, imaginary)), 2);
     };
@@ -476,13 +498,14 @@ Value Algebra::sine(const Rational& twelfths) {
 // \ln of a product of powers of positive numbers is a sum; of anything else an atom.
 Value Algebra::logarithm(const Value& a) {
     if (!problem.empty()) return a;
-    if (a.top.empty()) return undefined = true, fail("the logarithm of 0");
+    if (a.top.empty()) return fail("the logarithm of 0");
     used_open = true;
     const auto& [monomial, coefficient] = *a.top.begin();
     const auto opaque = [&](const Value& of) {
         return Value{single(atom("ln(" + key(of), Atom_kind::call)), constant(1)};
     };
-    if (!(a.bottom == constant(1)) || a.top.size() != 1 || coefficient.sign() < 0 || !positive(monomial)) return opaque(a);
+    if (!(a.bottom == constant(1)) || a.top.size() != 1 || coefficient.sign() < 0 || !positive(monomial))
+        return opaque(a);
     const auto of_prime = [&](const Rational& prime) {
         const int index = atom("ln " + prime.text(), {Atom_kind::logarithm, 0, {}, prime});
         return single(index);
@@ -493,8 +516,10 @@ Value Algebra::logarithm(const Value& a) {
         const Atom factor = atoms_[size_t(index)];
         Polynomial part = constant(1);
         if (factor.kind == Atom_kind::exponential) part = factor.inner;
-        if (factor.kind == Atom_kind::variable) part = opaque({single(index), constant(1)}).top;
-        else if (factor.base.sign()) part = multiply(part, of_prime(factor.base));
+        if (factor.kind == Atom_kind::variable)
+            part = opaque({single(index), constant(1)}).top;
+        else if (factor.base.sign())
+            part = multiply(part, of_prime(factor.base));
         sum = add(sum, multiply(part, constant(Rational(exponent.top, static_cast<unsigned long>(exponent.bottom)))));
     }
     return {sum, constant(1)};
@@ -504,7 +529,7 @@ Value Algebra::factorial(const Value& a) {
     const Rational* number = problem.empty() ? rational(a) : nullptr;
     if (!number) return call("factorial", {a});
     const auto n = number->small();
-    if (!n || *n < 0) return undefined = !number->is_integer() || number->sign() < 0, fail("a factorial that is not defined or too large");
+    if (!n || *n < 0) return fail("a factorial that is not defined or too large");
     if (*n > 2000 || !spend(1000)) return fail("a number of more than 20000 bits");
     mpz_t product;
     mpz_init(product);
@@ -573,7 +598,8 @@ Value Algebra::value(const Node& node) {
         case Kind::absolute: return absolute(parts[0]);
         case Kind::factorial: return factorial(parts[0]);
         case Kind::degrees:
-            return multiply(parts[0], {multiply(constant(Rational(1, 180)), single(atom("pi", Atom_kind::variable))), constant(1)});
+            return multiply(
+                parts[0], {multiply(constant(Rational(1, 180)), single(atom("pi", Atom_kind::variable))), constant(1)});
         case Kind::call: return call(node.name, parts);
         case Kind::apply: return call("apply " + node.name, parts);
         default: return fail("brackets, units or signs inside a calculation");

@@ -1,4 +1,5 @@
-// Exact algebra for the mathematics grader. A value is a quotient of two polynomials with rational coefficients in atoms:
+// Exact algebra for the mathematics grader. A value is a quotient of two polynomials with rational coefficients in
+// atoms:
 //
 //   variables, pi, i            i^2 = -1
 //   prime numbers p^q           0 < q < 1: \sqrt{12} is 2 * 3^(1/2)
@@ -7,8 +8,8 @@
 //   roots of polynomials        r^n is replaced by its polynomial: \sqrt{x+1}^2 is x+1; |P| is \sqrt{P^2}
 //   calls                       \sin(P), f(P): nothing is known of them but their argument
 //
-// In the first three kinds a polynomial that is 0 has no terms, and one that has terms is not 0. With the others ("open"
-// atoms) a polynomial with terms may still be 0: \sqrt{3+2\sqrt2} - 1 - \sqrt2.
+// In the first three kinds a polynomial that is 0 has no terms, and one that has terms is not 0. With the others
+// ("open" atoms) a polynomial with terms may still be 0: \sqrt{3+2\sqrt2} - 1 - \sqrt2.
 #pragma once
 #include <cstdint>
 #include <map>
@@ -49,7 +50,6 @@ public:
     bool is_polynomial(const Value& a) const;
 
     std::string problem;
-    bool undefined = false;        // the problem is a division by zero or 0^0
     bool used_open = false;        // an open atom was made
     bool divided_by_open = false;  // and something was divided by a polynomial that has one
 
@@ -83,6 +83,7 @@ private:
     bool invert_term(Polynomial& a);
 
     Value add(const Value& a, const Value& b);
+    Value checked(const Value& a);
     Value negate(const Value& a);
     Value multiply(const Value& a, const Value& b);
     Value divide(const Value& a, const Value& b);

@@ -34,8 +34,10 @@ public:
     Real size() const { return sign() < 0 ? Real(0) - *this : *this; }
     Real shifted(long bits) const {  // times 2^bits
         Real result;
-        if (bits >= 0) mpf_mul_2exp(result.value_, value_, static_cast<unsigned long>(bits));
-        else mpf_div_2exp(result.value_, value_, static_cast<unsigned long>(-bits));
+        if (bits >= 0)
+            mpf_mul_2exp(result.value_, value_, static_cast<unsigned long>(bits));
+        else
+            mpf_div_2exp(result.value_, value_, static_cast<unsigned long>(-bits));
         return result;
     }
     Real square_root() const {
@@ -143,7 +145,8 @@ public:
             parts.push_back(*inner);
         }
         const auto result = join(node, parts);
-        if (result && result->sign() && (result->exponent() > largest_bits || small_but_not_zero(*result))) return give_up();
+        if (result && result->sign() && (result->exponent() > largest_bits || small_but_not_zero(*result)))
+            return give_up();
         return result;
     }
 
@@ -283,9 +286,12 @@ private:
         const Real rest = Real(1) - a * a;
         const Real quarter = pi().shifted(-1);
         Real angle;
-        if (rest.below(zero_bits)) angle = a.sign() < 0 ? Real(0) - quarter : quarter;
-        else if (rest.sign() < 0) return std::nullopt;
-        else angle = arctangent(a / rest.square_root());
+        if (rest.below(zero_bits))
+            angle = a.sign() < 0 ? Real(0) - quarter : quarter;
+        else if (rest.sign() < 0)
+            return std::nullopt;
+        else
+            angle = arctangent(a / rest.square_root());
         return complement ? quarter - angle : angle;
     }
 
@@ -344,6 +350,7 @@ Comparison compare(const Node& a, const Node& b, int64_t& work) {
     const int tries = names.empty() ? 1 : max_points, needed = names.empty() ? 1 : enough_points;
     const long scale = names.empty() ? 0 : digits(a, work) + digits(b, work);
     Comparison result;
+    if (scale > 90) return result;  // the points would not reach as far
     for (int index = 0; index < tries; ++index) {
         const Point point = point_of(names, index, scale);
         Evaluator left(point, work), right(point, work);

@@ -58,34 +58,35 @@ constexpr int max_depth = 64;
 constexpr size_t max_bits = 20000;
 
 enum class Kind {
-    number,       // number
-    variable,     // name: x, x_1, theta
-    pi,           //
-    e,            //
-    i,            // the imaginary unit
-    infinity,     //
-    sum,          // of parts
-    product,      // of parts
-    negate,       // parts[0]; a - b is the sum of a and negate(b)
-    inverse,      // 1 / parts[0]; a / b is the product of a and inverse(b)
-    power,        // parts[0] to the power parts[1]
-    root,         // of degree parts[1] of parts[0]
-    absolute,     // |parts[0]|
-    factorial,    // parts[0]!
-    call,         // name(parts): sin, log (of parts[0] to the base parts[1]), floor, binom ...
-    apply,        // name(parts) for an unknown function: f(x)
-    plus_minus,   // name "+" or "-" (for \mp), of parts[0]
-    degrees,      // parts[0] degrees inside an expression
-    quantity,     // parts[0] with the unit `name`, which begins with '?' if it is not a known unit
-    tuple,        // name is the brackets: "()", "[]", "(]", "[)"
-    set,          // of parts, braces
-    list,         // of parts, without brackets
-    set_union,    // of parts
-    matrix,       // name "matrix" or "determinant"; parts are the rows
-    row,          // of a matrix
-    relation,     // name is one character for each sign: = # < > l g E for = != < > <= >= \in; one part more
-    ratio,        // parts with colons between them
-    based         // name is "digits_base"
+    number,      // number
+    variable,    // name: x, x_1, theta
+    pi,          //
+    e,           //
+    i,           // the imaginary unit
+    infinity,    //
+    sum,         // of parts
+    product,     // of parts
+    negate,      // parts[0]; a - b is the sum of a and negate(b)
+    inverse,     // 1 / parts[0]; a / b is the product of a and inverse(b)
+    power,       // parts[0] to the power parts[1]
+    root,        // of degree parts[1] of parts[0]
+    absolute,    // |parts[0]|
+    factorial,   // parts[0]!
+    call,        // name(parts): sin, log (of parts[0] to the base parts[1]), floor, binom ...
+    apply,       // name(parts) for an unknown function: f(x)
+    plus_minus,  // name "+" or "-" (for \mp), of parts[0]
+    degrees,     // parts[0] degrees inside an expression
+    quantity,    // parts[0] with the unit `name`, which begins with '?' if it is not a known unit; number is 1 if it
+                 // could also be a product of variables: 3km
+    tuple,       // name is the brackets: "()", "[]", "(]", "[)"
+    set,         // of parts, braces
+    list,        // of parts, without brackets
+    set_union,   // of parts
+    matrix,      // name "matrix" or "determinant"; parts are the rows
+    row,         // of a matrix
+    relation,    // name is one character for each sign: = # < > l g E for = != < > <= >= \in; one part more
+    ratio,       // parts with colons between them
+    based        // name is "digits_base"
 };
 
 struct Node {
@@ -103,8 +104,8 @@ bool contains(const Node& node, Kind kind);
 struct Parse {
     std::optional<Node> tree;  // none if it is not mathematics; then `error` says why, in ASCII
     std::string error;
-    std::string words;  // the text in lower case with one blank between words, for comparing as text
-    bool plain = false;  // made of words, numbers and punctuation alone, with at least one word
+    std::string words;        // the text in lower case with one blank between words, for comparing as text
+    bool plain = false;       // made of words, numbers and punctuation alone, with at least one word
     bool separators = false;  // a comma was taken for a thousands separator
 };
 

@@ -28,7 +28,6 @@ const char* name_of(SandboxStatus status) {
 
 namespace {
 
-constexpr uid_t FIRST_UID = 1900000000;   // of the slots, when root starts them: nobody's
 constexpr size_t MOST_SOURCE = 1 << 20;
 
 // ---- The system calls that a program may make; any other fails with EPERM. No sockets, no namespaces, no mounts, no
@@ -163,7 +162,7 @@ struct Sandbox::Slot {
             return false;
         }
         const bool root = geteuid() == 0;
-        const uid_t own = FIRST_UID + uid_t(index);
+        const uid_t own = first_uid() + uid_t(index);
         pid = fork();
         if (pid == 0) {  // only calls that are safe after a fork
             if (root && (setgroups(0, nullptr) != 0 || setresgid(own, own, own) != 0 || setresuid(own, own, own) != 0)) _exit(126);
@@ -220,6 +219,8 @@ struct Sandbox::Slot {
     }
 };
 
+unsigned Sandbox::first_uid() { return 1000000000u + unsigned(getpid()) * MOST_SLOTS; }
+
 SandboxLevel Sandbox::level() {
     SandboxLevel level;
     level.own_uids = geteuid() == 0;
@@ -255,6 +256,7 @@ SandboxLevel Sandbox::level() {
 Sandbox::Sandbox(int slots) {
     static const SandboxLevel reached = level();
     if (!reached.usable) fail("untrusted programs cannot be run here", "the sandbox", reached.missing);
+    if (slots < 1 || slots > MOST_SLOTS) fail("too many slots", "the sandbox", "use 1 to " + std::to_string(MOST_SLOTS) + " threads");
     for (int i = 0; i < slots; ++i) {
         slots_.push_back(std::make_unique<Slot>(i));
         std::string why;

@@ -66,6 +66,9 @@ public:
     SandboxRun run(Program language, const std::string& source, const std::string& input, const SandboxLimits& limits);
 
     static SandboxLevel level();
+    // The slots' users when root makes them: so many from here on, nobody else's and no other process's.
+    static constexpr int MOST_SLOTS = 256;
+    static unsigned first_uid();
 
 private:
     struct Slot;

@@ -1,0 +1,68 @@
+// Any bytes as an answer: the graders must not crash, hang or read beyond. For libFuzzer (scripts/fuzz.sh), one grader a
+// binary: -DGRADER=countdown, math, language, format or code.
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+
+#include "base/check.h"
+#include "reward/code.h"
+#include "reward/countdown.h"
+#include "reward/extract.h"
+#include "reward/language.h"
+#include "reward/length.h"
+#include "reward/mathematics.h"
+#include "reward/reward.h"
+
+using namespace r1;
+
+namespace {
+
+void countdown(std::string_view text) {
+    const Verdict v = grade_countdown(text, {3, 7, 12}, 33);
+    if (v.correct && text.find("12") == std::string_view::npos) std::abort();
+    countdown_vote(text);
+    countdown_reward(text, true, {3, 7, 12}, 33);
+}
+
+// The text as an answer to several references, and as a reference and its own answer.
+void math(std::string_view text) {
+    static const MathReference references[] = {
+        MathReference::parse("\\frac{1}{3}", "fuzz"), MathReference::parse("(1, 2]", "fuzz"), MathReference::parse("x^2+2x+1", "fuzz"),
+        MathReference::parse("\\sqrt{2}+\\pi", "fuzz"), MathReference::parse("50\\%", "fuzz"), MathReference::parse("\\sin x", "fuzz"),
+        MathReference::parse("\\begin{pmatrix}1&2\\\\3&4\\end{pmatrix}", "fuzz")};
+    for (const MathReference& reference : references) reference.grade(text);
+    extract_boxed(text), reference_answer(text);
+    try {
+        MathReference::parse(text, "fuzz").grade(text);
+    } catch (const Error&) {
+    }
+}
+
+void language(std::string_view text) {
+    for (const Language each : {Language::english, Language::chinese, Language::japanese}) {
+        const LanguageShare s = language_consistency(text, each);
+        if (s.in_target > s.words || s.share < 0 || s.share > 1) std::abort();
+    }
+    const std::vector<int> tokens(text.begin(), text.end());
+    const double r = repetition_reward(tokens, Repetition());
+    if (!(r <= 0 && r >= -1)) std::abort();
+}
+
+void format(std::string_view text) {
+    std::string why;
+    format_ok(text, &why), format_ok(text, nullptr, true);
+    extract_answer(text), reflective_words(text), reasoning(text);
+}
+
+void code(std::string_view text) {
+    extract_code(text);
+    if (!same_output(text, text)) std::abort();
+    same_output(text, text.substr(text.size() / 2));
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+    GRADER(std::string_view(reinterpret_cast<const char*>(data), size));
+    return 0;
+}

@@ -1,0 +1,146 @@
+// r1 grade, r1 sandbox and the code task, as a person meets them: what they print, and how they refuse.
+#include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "base/files.h"
+#include "model/config.h"
+#include "reward/sandbox.h"
+#include "stages/problem.h"
+
+using namespace r1;
+
+namespace {
+
+const std::string binary = R1_BINARY;
+
+struct Result {
+    int status;
+    std::string text;
+};
+Result shell(const std::string& command) {
+    std::FILE* pipe = popen(("{ " + command + "; } 2>&1").c_str(), "r");
+    Result result{0, {}};
+    char buffer[4096];
+    for (size_t n; (n = std::fread(buffer, 1, sizeof buffer, pipe)) > 0;) result.text.append(buffer, n);
+    result.status = WEXITSTATUS(pclose(pipe));
+    return result;
+}
+
+struct Folder {
+    std::string path;
+    Folder() {
+        char name[] = "/tmp/r1-grade-XXXXXX";
+        path = mkdtemp(name);
+    }
+    ~Folder() { [[maybe_unused]] const int ignored = std::system(("rm -rf " + path).c_str()); }
+    std::string file(const std::string& name, const std::string& text) const {
+        write_file_atomically(path + "/" + name, text);
+        return path + "/" + name;
+    }
+};
+
+// What r1 grade prints for this answer.
+json graded(const std::string& answer, const std::string& options) {
+    const Folder folder;
+    const Result r = shell(binary + " grade " + options + " < " + folder.file("answer", answer));
+    CAPTURE(r.text);
+    CHECK(r.status == 0);
+    return json::parse(r.text, nullptr, false);
+}
+void refuses(const std::string& command, int status, const std::string& what) {
+    const Result r = shell(command);
+    CAPTURE(r.text);
+    CHECK(r.status == status);
+    CHECK(r.text.find("r1: error: ") == 0);
+    CHECK(r.text.find(what) != std::string::npos);
+    CHECK(r.text.find('\n') == r.text.size() - 1);
+}
+
+}  // namespace
+
+TEST_CASE("r1 grade: one answer") {
+    const std::string countdown = "--task countdown --numbers 3,7,12 --target 33";
+    CHECK(graded("12 + 7 * 3\n", countdown)["accuracy"] == 1);
+    CHECK(graded("12 + 7 * 3\n", countdown)["format"] == 0);
+    CHECK(graded("<think>hm</think><answer>12 + 7 * 3</answer>", countdown)["format"] == 1);
+    CHECK(graded("<think><answer>12 + 7 * 3</answer>", countdown)["reason"] == "no answer");
+    CHECK(graded("<think><answer>12 + 7 * 3</answer></think><answer>33</answer>", countdown)["accuracy"] == 0);
+    for (const char* trick : {"2**3+1", "7//2+1", "5--3", "9**9**9", "33", "1.5", "", "12 + 7 * 3 = 33", "(3,7,12)", "\\xff"})
+        CHECK(graded(trick, countdown)["accuracy"] == 0);
+    CHECK(graded("so \\boxed{0.5}", "--task math --reference '\\frac{1}{2}'")["accuracy"] == 1);
+    CHECK(graded("0.333", "--task math --reference '\\frac{1}{3}'")["accuracy"] == 0);
+    CHECK(graded("<think> x </think> <answer> 3 </answer>", "--task format")["accuracy"] == 1);
+    CHECK(graded("<answer> 3 </answer>", "--task format")["accuracy"] == 0);
+    CHECK(graded("<think> hello \xE4\xB8\x96 </think>", "--task language --language zh")["accuracy"] == 0.5);
+    refuses(binary + " grade --task poetry < /dev/null", 2, "poetry");
+    refuses(binary + " grade --task math < /dev/null", 2, "--reference");
+    refuses(binary + " grade --task countdown < /dev/null", 2, "--numbers");
+    refuses(binary + " grade --task code < /dev/null", 2, "--tests");
+    refuses(binary + " grade --task language --language xx < /dev/null", 2, "xx");
+    refuses(binary + " grade --task math --reference '\\frac{' < /dev/null", 1, "reference");
+}
+
+TEST_CASE("r1 grade: JSON lines") {
+    const Folder folder;
+    const std::string lines = folder.file("lines", "{\"answer\": \"12 + 7 * 3\"}\n{\"answer\": \"1 + 2\", \"numbers\": [1, 2], \"target\": 3}\n");
+    const Result r = shell(binary + " grade --task countdown --numbers 3,7,12 --target 33 --jsonl < " + lines);
+    CHECK(r.text == "{\"accuracy\":1,\"format\":0,\"reason\":\"gives 33\"}\n{\"accuracy\":1,\"format\":0,\"reason\":\"gives 3\"}\n");
+    for (const char* bad : {"nonsense", "[]", "{}", "{\"answer\": 3}", "{\"answer\": \"1\", \"numbers\": [1.5]}", "{\"answer\": \"1\", \"target\": \"3\"}"})
+        refuses(binary + " grade --task countdown --numbers 1 --jsonl < " + folder.file("bad", bad), 1, "standard input line 1");
+}
+
+TEST_CASE("r1 sandbox and r1 grade --task code") {
+    const SandboxLevel level = Sandbox::level();
+    const Folder folder;
+    const std::string program = folder.file("p.py", "print(sum(map(int, input().split())))\n"), input = folder.file("in", "1 2\n");
+    const Result reached = shell(binary + " sandbox --level");
+    CHECK(reached.text.find(level.usable ? "\"usable\": true" : "\"usable\": false") != std::string::npos);
+    refuses(binary + " sandbox", 2, "--run");
+    refuses(binary + " sandbox --run /nowhere", 1, "/nowhere");
+    refuses(binary + " sandbox --run " + program + " --memory-mb 1", 2, "limit");
+    if (!level.usable) {
+        refuses(binary + " sandbox --run " + program, 1, "untrusted programs cannot be run here");
+        return;
+    }
+    const json run = json::parse(shell(binary + " sandbox --run " + program + " --stdin " + input).text);
+    CHECK((run["status"] == "ok" && run["exit_code"] == 0 && run["stdout"] == "3\n" && run["stderr"] == ""));
+    CHECK(run["cpu_seconds"].is_number());
+    const std::string tests = folder.file("t.json", "{\"tests\": [{\"input\": \"1 2\\n\", \"output\": \"3\"}, {\"input\": \"5 6\\n\", \"output\": \"11\"}]}");
+    CHECK(graded("Like so:\n```python\nprint(sum(map(int, input().split())))\n```\n", "--task code --tests " + tests)["accuracy"] == 1);
+    CHECK(graded("print(3)", "--task code --tests " + tests)["accuracy"] == 0);
+    refuses(binary + " grade --task code --tests " + folder.file("b.json", "{}") + " < /dev/null", 1, "no tests");
+}
+
+TEST_CASE("code RL from end to end: a corpus, a base model, rewards through the sandbox, the same bytes again") {
+    const Folder f;
+    REQUIRE(shell(binary + " functions --documents 1500 --train 40 --test 10 --output " + f.path).status == 0);
+    const std::vector<Problem> train = read_problems(f.path + "/problems.train.jsonl"), test = read_problems(f.path + "/problems.test.jsonl");
+    CHECK((train.size() == 40 && test.size() == 10));
+    for (const Problem& p : train) {
+        CHECK((p.code && p.code->tests.size() == 5 && p.prompt.find("User: ") == 0));
+        for (const Problem& q : test) CHECK(p.prompt.substr(0, 12) + p.prompt.substr(20) != q.prompt);
+    }
+    if (!Sandbox::level().usable) return;
+    Config c;
+    c.vocab_size = 448, c.hidden_size = 40, c.num_hidden_layers = 2, c.intermediate_size = 48, c.max_position_embeddings = 320;
+    c.q_lora_rank = 24, c.kv_lora_rank = 16, c.qk_nope_head_dim = 8, c.qk_rope_head_dim = 4, c.v_head_dim = 16, c.moe_intermediate_size = 20;
+    const std::string shape = f.file("tiny.json", config_to_json(c).dump()), at = " " + f.path + "/";
+    REQUIRE(shell(binary + " tokenizer --corpus" + at + "corpus.jsonl --output" + at + "tokenizer.json").status == 0);
+    REQUIRE(shell(binary + " pretrain --corpus" + at + "corpus.jsonl --tokenizer" + at + "tokenizer.json --config " + shape +
+                  " --tokens 300000 --output" + at + "base").status == 0);
+    for (const char* run : {"one", "two --threads 1"}) {
+        const Result r = shell(binary + " grpo --model" + at + "base --problems" + at + "problems.train.jsonl --steps 2 --prompts 3 --group 4 "
+                               "--max-tokens 120 --record-every 1 --record-groups 3 --repetition 3 0.1 --language-weight 0.1 --output" + at + run);
+        CAPTURE(r.text);
+        REQUIRE(r.status == 0);
+    }
+    for (const char* name : {"/metrics.jsonl", "/rollouts.jsonl", "/model.safetensors"})
+        CHECK(read_file(f.path + "/one" + name) == read_file(f.path + "/two" + name));
+    CHECK(read_file(f.path + "/one/rollouts.jsonl").find("test ") != std::string::npos);  // a grader's words
+    CHECK(shell(binary + " evaluate --model" + at + "one --problems" + at + "problems.test.jsonl --count 3 --k 2").status == 0);
+    CHECK(shell(binary + " audit --run" + at + "one").status == 0);
+}
