@@ -12,6 +12,7 @@
 
 #include "base/files.h"
 #include "promises.h"
+#include "shell.h"
 #include "stages/grpo_options.h"
 #include "stages/run.h"
 
@@ -20,35 +21,6 @@
 using namespace r1;
 
 namespace {
-
-struct Result {
-    int status;
-    std::string text;                     // standard output and standard error
-};
-
-Result shell(const std::string& command) {
-    std::FILE* pipe = popen(("{ " + command + "; } 2>&1").c_str(), "r");
-    Result result{0, {}};
-    char buffer[4096];
-    size_t n;
-    while ((n = std::fread(buffer, 1, sizeof buffer, pipe)) > 0) result.text.append(buffer, n);
-    const int status = pclose(pipe);
-    result.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-    return result;
-}
-
-const std::string binary = R1_BINARY;
-
-struct Folder {
-    std::string path;
-    Folder() {
-        char name[] = "/tmp/r1-test-XXXXXX";
-        path = mkdtemp(name);
-    }
-    ~Folder() { [[maybe_unused]] const int ignored = std::system(("rm -rf " + path).c_str()); }
-    void write(const std::string& name, const std::string& text) const { write_file_atomically(path + "/" + name, text); }
-    std::string operator/(const std::string& name) const { return path + "/" + name; }
-};
 
 // A corpus, a tokenizer and a tiny model, made once.
 struct Prepared : Folder {
@@ -73,17 +45,6 @@ struct Prepared : Folder {
 const Prepared& prepared() {
     static const Prepared p;
     return p;
-}
-
-void refuses(const std::string& command, int status, const std::string& what, const std::string& where) {
-    const Result r = shell(command);
-    INFO(command << "\n" << r.text);
-    CHECK(r.status == status);
-    CHECK(r.text.find("r1: error: ") != std::string::npos);
-    CHECK(r.text.find(what) != std::string::npos);
-    CHECK(r.text.find(where) != std::string::npos);
-    const size_t line = r.text.find("r1: error: ");
-    CHECK(r.text.find('\n', line) == r.text.size() - 1);  // one line, the last
 }
 
 // Runs `command` until the file has `lines` lines more than now, then sends it the signal and waits for its end.

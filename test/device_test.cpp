@@ -33,29 +33,13 @@ Model small_model(const Ops& ops, int q_lora_rank, float sharpness) {
     return model;
 }
 
-std::string hash_of_device(const Config& config, const Weights& weights) { return hash_of(download(config, weights).arena); }
-
 // Pretraining: four updates with weight decay, balance loss and moving biases.
 std::string pretraining(const Ops& ops, int q_lora_rank) {
     Model model = small_model(ops, q_lora_rank, 1);
     TrainOptions options;
     options.shards = 2, options.micro_rows = 60, options.decay = 0.1f, options.bias_speed = 0.01f, options.balance.alpha = 0.01f;
     Trainer trainer = make_trainer(model, options);
-    const auto sequences = tiny_sequences(6, 45, 5);
-    std::vector<Example> batch;
-    for (const auto& s : sequences) batch.push_back({s.data(), int(s.size())});
-    std::string log;
-    for (int step = 0; step < 4; ++step) {
-        std::vector<double> loss(batch.size());
-        accumulate(trainer, batch, [&](int i, const SequenceRows& rows) {
-            for (int t = 0; t < batch[i].rows(); ++t) loss[i] += rows.logp[t] + rows.entropy[t], rows.dlogp[t] = -0.01f;
-        });
-        const Update u = apply(trainer, 1e-2f, batch.size());
-        log.append(reinterpret_cast<const char*>(&u), sizeof u);
-        log.append(reinterpret_cast<const char*>(loss.data()), loss.size() * sizeof(double));
-    }
-    const Config& c = model.config;
-    return sha256(log + hash_of_device(c, model.weights) + hash_of_device(c, trainer.m) + hash_of_device(c, trainer.v));
+    return hash_of_updates(trainer, tiny_sequences(6, 45, 5));
 }
 
 std::string bytes_of(const std::vector<std::vector<Completion>>& completions) {
@@ -116,7 +100,7 @@ std::string grpo_steps(const Ops& ops, int q_lora_rank) {
             if (std::memcmp(rows.logp + first, answers[i]->logp.data(), n * sizeof(float)) != 0) log += "sampler is not trainer";
         }, true);
         apply(trainer, 1e-2f, batch.size());
-        log += hash_of_device(model.config, model.weights);
+        log += hash_of(model.config, model.weights);
     }
     return log;
 }
@@ -172,11 +156,11 @@ TEST_CASE("the device's memory: a state saved and loaded again, and one line whe
         Trainer trainer = make_trainer(model, options);
         save_training(path, trainer, {{"step", 5}});
     }
-    const std::string before = hash_of_device(model.config, model.weights);
+    const std::string before = hash_of(model.config, model.weights);
     model.ops->memory->zero(model.weights.arena.base(), model.weights.arena.used());
     Trainer trainer = make_trainer(model, options);
     CHECK(load_training(path, trainer)["step"] == 5);
-    CHECK(hash_of_device(model.config, model.weights) == before);
+    CHECK(hash_of(model.config, model.weights) == before);
     std::remove(path.c_str());
 
     if (!leave_memory(100000)) return;

@@ -1,65 +1,27 @@
 // r1 grade, r1 sandbox and the code task, as a person meets them: what they print, and how they refuse.
-#include <doctest/doctest.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <cstdio>
-#include <cstdlib>
-
-#include "base/files.h"
 #include "model/config.h"
 #include "reward/sandbox.h"
+#include "shell.h"
 #include "stages/problem.h"
 
 using namespace r1;
 
 namespace {
 
-const std::string binary = R1_BINARY;
-
-struct Result {
-    int status;
-    std::string text;
-};
-Result shell(const std::string& command) {
-    std::FILE* pipe = popen(("{ " + command + "; } 2>&1").c_str(), "r");
-    Result result{0, {}};
-    char buffer[4096];
-    for (size_t n; (n = std::fread(buffer, 1, sizeof buffer, pipe)) > 0;) result.text.append(buffer, n);
-    result.status = WEXITSTATUS(pclose(pipe));
-    return result;
+std::string file(const Folder& folder, const std::string& name, const std::string& text) {
+    folder.write(name, text);
+    return folder / name;
 }
-
-struct Folder {
-    std::string path;
-    Folder() {
-        char name[] = "/tmp/r1-grade-XXXXXX";
-        path = mkdtemp(name);
-    }
-    ~Folder() { [[maybe_unused]] const int ignored = std::system(("rm -rf " + path).c_str()); }
-    std::string file(const std::string& name, const std::string& text) const {
-        write_file_atomically(path + "/" + name, text);
-        return path + "/" + name;
-    }
-};
 
 // What r1 grade prints for this answer.
 json graded(const std::string& answer, const std::string& options) {
     const Folder folder;
-    const Result r = shell(binary + " grade " + options + " < " + folder.file("answer", answer));
+    folder.write("answer", answer);
+    const Result r = shell(binary + " grade " + options + " < " + folder / "answer");
     CAPTURE(r.text);
     CHECK(r.status == 0);
     return json::parse(r.text, nullptr, false);
 }
-void refuses(const std::string& command, int status, const std::string& what) {
-    const Result r = shell(command);
-    CAPTURE(r.text);
-    CHECK(r.status == status);
-    CHECK(r.text.find("r1: error: ") == 0);
-    CHECK(r.text.find(what) != std::string::npos);
-    CHECK(r.text.find('\n') == r.text.size() - 1);
-}
-
 }  // namespace
 
 TEST_CASE("r1 grade: one answer") {
@@ -86,17 +48,17 @@ TEST_CASE("r1 grade: one answer") {
 
 TEST_CASE("r1 grade: JSON lines") {
     const Folder folder;
-    const std::string lines = folder.file("lines", "{\"answer\": \"12 + 7 * 3\"}\n{\"answer\": \"1 + 2\", \"numbers\": [1, 2], \"target\": 3}\n");
+    const std::string lines = file(folder, "lines", "{\"answer\": \"12 + 7 * 3\"}\n{\"answer\": \"1 + 2\", \"numbers\": [1, 2], \"target\": 3}\n");
     const Result r = shell(binary + " grade --task countdown --numbers 3,7,12 --target 33 --jsonl < " + lines);
     CHECK(r.text == "{\"accuracy\":1,\"format\":0,\"reason\":\"gives 33\"}\n{\"accuracy\":1,\"format\":0,\"reason\":\"gives 3\"}\n");
     for (const char* bad : {"nonsense", "[]", "{}", "{\"answer\": 3}", "{\"answer\": \"1\", \"numbers\": [1.5]}", "{\"answer\": \"1\", \"target\": \"3\"}"})
-        refuses(binary + " grade --task countdown --numbers 1 --jsonl < " + folder.file("bad", bad), 1, "standard input line 1");
+        refuses(binary + " grade --task countdown --numbers 1 --jsonl < " + file(folder, "bad", bad), 1, "standard input line 1");
 }
 
 TEST_CASE("r1 sandbox and r1 grade --task code") {
     const SandboxLevel level = Sandbox::level();
     const Folder folder;
-    const std::string program = folder.file("p.py", "print(sum(map(int, input().split())))\n"), input = folder.file("in", "1 2\n");
+    const std::string program = file(folder, "p.py", "print(sum(map(int, input().split())))\n"), input = file(folder, "in", "1 2\n");
     const Result reached = shell(binary + " sandbox --level");
     CHECK(reached.text.find(level.usable ? "\"usable\": true" : "\"usable\": false") != std::string::npos);
     refuses(binary + " sandbox", 2, "--run");
@@ -109,10 +71,10 @@ TEST_CASE("r1 sandbox and r1 grade --task code") {
     const json run = json::parse(shell(binary + " sandbox --run " + program + " --stdin " + input).text);
     CHECK((run["status"] == "ok" && run["exit_code"] == 0 && run["stdout"] == "3\n" && run["stderr"] == ""));
     CHECK(run["cpu_seconds"].is_number());
-    const std::string tests = folder.file("t.json", "{\"tests\": [{\"input\": \"1 2\\n\", \"output\": \"3\"}, {\"input\": \"5 6\\n\", \"output\": \"11\"}]}");
+    const std::string tests = file(folder, "t.json", "{\"tests\": [{\"input\": \"1 2\\n\", \"output\": \"3\"}, {\"input\": \"5 6\\n\", \"output\": \"11\"}]}");
     CHECK(graded("Like so:\n```python\nprint(sum(map(int, input().split())))\n```\n", "--task code --tests " + tests)["accuracy"] == 1);
     CHECK(graded("print(3)", "--task code --tests " + tests)["accuracy"] == 0);
-    refuses(binary + " grade --task code --tests " + folder.file("b.json", "{}") + " < /dev/null", 1, "no tests");
+    refuses(binary + " grade --task code --tests " + file(folder, "b.json", "{}") + " < /dev/null", 1, "no tests");
 }
 
 TEST_CASE("code RL from end to end: a corpus, a base model, rewards through the sandbox, the same bytes again") {
@@ -128,7 +90,7 @@ TEST_CASE("code RL from end to end: a corpus, a base model, rewards through the 
     Config c;
     c.vocab_size = 448, c.hidden_size = 40, c.num_hidden_layers = 2, c.intermediate_size = 48, c.max_position_embeddings = 320;
     c.q_lora_rank = 24, c.kv_lora_rank = 16, c.qk_nope_head_dim = 8, c.qk_rope_head_dim = 4, c.v_head_dim = 16, c.moe_intermediate_size = 20;
-    const std::string shape = f.file("tiny.json", config_to_json(c).dump()), at = " " + f.path + "/";
+    const std::string shape = file(f, "tiny.json", config_to_json(c).dump()), at = " " + f.path + "/";
     REQUIRE(shell(binary + " tokenizer --corpus" + at + "corpus.jsonl --output" + at + "tokenizer.json").status == 0);
     REQUIRE(shell(binary + " pretrain --corpus" + at + "corpus.jsonl --tokenizer" + at + "tokenizer.json --config " + shape +
                   " --tokens 300000 --output" + at + "base").status == 0);

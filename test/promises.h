@@ -48,5 +48,24 @@ struct ThreadsForNow {                    // sets the number of threads, and put
 };
 
 inline std::string hash_of(const Arena& arena) { return sha256({arena.base(), arena.used()}); }
+inline std::string hash_of(const Config& config, const Weights& weights) { return hash_of(download(config, weights).arena); }
+
+// Four updates: one hash over weights, moments and everything that a log line would hold.
+inline std::string hash_of_updates(Trainer& trainer, const std::vector<std::vector<int>>& sequences) {
+    std::vector<Example> batch;
+    for (const auto& s : sequences) batch.push_back({s.data(), int(s.size())});
+    std::string log;
+    for (int step = 0; step < 4; ++step) {
+        std::vector<double> loss(batch.size());
+        accumulate(trainer, batch, [&](int i, const SequenceRows& rows) {
+            for (int t = 0; t < batch[i].rows(); ++t) loss[i] += rows.logp[t] + rows.entropy[t], rows.dlogp[t] = -0.01f;
+        });
+        const Update u = apply(trainer, 1e-2f, batch.size());
+        log.append(reinterpret_cast<const char*>(&u), sizeof u);
+        log.append(reinterpret_cast<const char*>(loss.data()), loss.size() * sizeof(double));
+    }
+    const Config& c = trainer.model->config;
+    return sha256(log + hash_of(c, trainer.model->weights) + hash_of(c, trainer.m) + hash_of(c, trainer.v));
+}
 
 }  // namespace r1

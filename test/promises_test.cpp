@@ -65,7 +65,7 @@ Ops with_forward(decltype(Ops::matmul_forward) planted) {
 
 // ---- What is compared ----
 
-// Four updates of a tiny model: one hash over weights, moments and everything that a log line would hold.
+// Four updates of a tiny model.
 std::string training_hash(const Ops& ops, int threads, int micro_rows) {
     ThreadsForNow now(threads);
     Model model = make_model(tiny_config(), ops);
@@ -74,20 +74,7 @@ std::string training_hash(const Ops& ops, int threads, int micro_rows) {
     options.shards = 4, options.micro_rows = micro_rows, options.decay = 0.1f;
     options.bias_speed = 0.01f, options.balance.alpha = 0.01f;
     Trainer trainer = make_trainer(model, options);
-    const auto sequences = tiny_sequences(16, 40, 5);
-    std::vector<Example> batch;
-    for (const auto& s : sequences) batch.push_back({s.data(), int(s.size())});
-    std::string log;
-    for (int step = 0; step < 4; ++step) {
-        std::vector<double> loss(batch.size());
-        accumulate(trainer, batch, [&](int i, const SequenceRows& rows) {
-            for (int t = 0; t < batch[i].rows(); ++t) loss[i] += rows.logp[t] + rows.entropy[t], rows.dlogp[t] = -0.01f;
-        });
-        const Update u = apply(trainer, 1e-2f, batch.size());
-        log.append(reinterpret_cast<const char*>(&u), sizeof u);
-        log.append(reinterpret_cast<const char*>(loss.data()), loss.size() * sizeof(double));
-    }
-    return sha256(log + hash_of(model.weights.arena) + hash_of(trainer.m.arena) + hash_of(trainer.v.arena));
+    return hash_of_updates(trainer, tiny_sequences(16, 40, 5));
 }
 
 Model sharp_model(const Ops& ops) {       // its answers are of many lengths
