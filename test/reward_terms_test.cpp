@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/files.h"
 #include "base/philox.h"
 #include "reward/language.h"
 #include "reward/length.h"
@@ -357,4 +358,23 @@ TEST_CASE("repetition: the more is repeated, the more it costs; long texts") {
     CHECK(different_ngrams(same, 1) == 1);
     CHECK(different_ngrams(same, 1000) == 1);
     CHECK(repetition_reward(same, {1000, 1}) == -(199'001.0 - 1) / 199'001.0);
+}
+
+TEST_CASE("rewards for language, length and repetition are the golden ones") {
+    const json golden = read_json(std::string(R1_SOURCE) + "/reference/golden/rewards.json");
+    for (const json& row : golden["language"]) {
+        const LanguageShare s = language_share(row[0].get<std::string>(), *language_named(row[1].get<std::string>()));
+        CAPTURE(row.dump());
+        CHECK((s.words == row[2] && s.in_target == row[3] && s.share == doctest::Approx(row[4].get<double>()).epsilon(1e-12)));
+    }
+    for (const json& row : golden["cosine"]) {
+        const json& o = row[2];
+        const double reward = cosine_reward(row[0], row[1], {o[0], o[1], o[2], o[3], o[4], o[5]});
+        CHECK(reward == doctest::Approx(row[3].get<double>()).epsilon(1e-12));
+    }
+    for (const json& row : golden["repetition"]) {
+        const std::vector<int> tokens = row[0];
+        CHECK(repetition_reward(tokens, {row[1], row[2]}) == doctest::Approx(row[3].get<double>()).epsilon(1e-12));
+    }
+    CHECK((golden["language"].size() > 100 && golden["cosine"].size() > 30 && golden["repetition"].size() > 50));
 }

@@ -6,7 +6,7 @@
 
 namespace r1 {
 
-// ---- cosine reward [Yeo et al. 2025, Demystifying Long Chain-of-Thought, section 4.2 and eq 1]
+// ---- cosine reward [Yeo eq 1]: Yeo et al. 2025, Demystifying Long Chain-of-Thought, section 4.2
 //
 //   CosFn(t, T, eta_min, eta_max) = eta_min + 1/2 (eta_max - eta_min) (1 + cos(pi t / T))
 //
