@@ -236,7 +236,7 @@ void add_grade(Commands& commands) {
         ->check(CLI::IsMember({"countdown", "math", "code", "format", "language"}));
     c->add_option("--numbers", o.numbers, "countdown: the numbers, as 3,7,12")->delimiter(',');
     option(c, "--target", o.target, "countdown: what they must give");
-    c->add_option("--reference", o.reference, "math: the right answer, as '\\frac{1}{2}'");
+    c->add_option("--reference", o.reference, "math: the right answer, as '\\frac{1}{2}', or a data set's solution with its #### or \\boxed{}");
     c->add_option("--tests", o.tests, "code: JSON {\"tests\": [{\"input\": \"1 2\\n\", \"output\": \"3\\n\"}], \"language\": \"python\"}");
     option(c, "--language", o.language, "language: en, zh, ja, ko, ru, ar, el, he, th or hi");
     flag(c, "--jsonl", o.jsonl, "lines {\"answer\": ...}, each with its own numbers, target, reference, language or tests if it likes");

@@ -34,6 +34,7 @@ TEST_CASE("r1 grade: one answer") {
     for (const char* trick : {"2**3+1", "7//2+1", "5--3", "9**9**9", "33", "1.5", "", "12 + 7 * 3 = 33", "(3,7,12)", "\\xff"})
         CHECK(graded(trick, countdown)["accuracy"] == 0);
     CHECK(graded("so \\boxed{0.5}", "--task math --reference '\\frac{1}{2}'")["accuracy"] == 1);
+    CHECK(graded("72", "--task math --reference 'Natalia sold 48/2 = 24 clips.\n#### 72'")["accuracy"] == 1);
     CHECK(graded("0.333", "--task math --reference '\\frac{1}{3}'")["accuracy"] == 0);
     CHECK(graded("<think> x </think> <answer> 3 </answer>", "--task format")["accuracy"] == 1);
     CHECK(graded("<answer> 3 </answer>", "--task format")["accuracy"] == 0);

@@ -62,20 +62,23 @@ std::string seccomp_filter() {
     const scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
     if (!filter) fail("no seccomp filter could be made", "the sandbox", "libseccomp refused");
     const auto number = [](const char* name) { return seccomp_syscall_resolve_name(name); };
+    const auto allow_if = [&](const char* name, const scmp_arg_cmp& condition) {
+        good(seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, number(name), 1, &condition));
+    };
     for (const char* name : permitted)
         if (number(name) != __NR_SCMP_ERROR) good(seccomp_rule_add(filter, SCMP_ACT_ALLOW, number(name), 0));
     // glibc falls back from clone3, whose flags no filter can see, to clone; new namespaces are not for it.
     good(seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), number("clone3"), 0));
     constexpr uint64_t namespaces = 0x7E020080;  // CLONE_NEWUSER, PID, NET, IPC, UTS, CGROUP, NS, TIME
-    good(seccomp_rule_add(filter, SCMP_ACT_ALLOW, number("clone"), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, namespaces, 0)));
-    good(seccomp_rule_add(filter, SCMP_ACT_ALLOW, number("prlimit64"), 1, SCMP_A0(SCMP_CMP_EQ, 0)));
+    allow_if("clone", {0, SCMP_CMP_MASKED_EQ, namespaces, 0});
+    allow_if("prlimit64", {0, SCMP_CMP_EQ, 0, 0});
     for (const uint64_t option : {PR_SET_NAME, PR_GET_NAME, PR_GET_DUMPABLE, PR_GET_SECCOMP, PR_CAPBSET_READ,
                                   PR_GET_NO_NEW_PRIVS, 0x53564d41 /* PR_SET_VMA: names of memory */})
-        good(seccomp_rule_add(filter, SCMP_ACT_ALLOW, number("prctl"), 1, SCMP_A0(SCMP_CMP_EQ, option)));
+        allow_if("prctl", {0, SCMP_CMP_EQ, option, 0});
     for (const uint64_t request : {TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIOCLEX, FIONCLEX})
-        good(seccomp_rule_add(filter, SCMP_ACT_ALLOW, number("ioctl"), 1, SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff, request)));
+        allow_if("ioctl", {1, SCMP_CMP_MASKED_EQ, 0xffffffff, request});
     for (const uint64_t command : {F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC, 1032 /* F_GETPIPE_SZ */})
-        good(seccomp_rule_add(filter, SCMP_ACT_ALLOW, number("fcntl"), 1, SCMP_A1(SCMP_CMP_EQ, command)));
+        allow_if("fcntl", {1, SCMP_CMP_EQ, command, 0});
     int ends[2];
     if (pipe(ends) != 0) fail("no pipe", "the sandbox", std::strerror(errno));
     fcntl(ends[1], F_SETPIPE_SZ, 1 << 18);

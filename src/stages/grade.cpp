@@ -59,7 +59,10 @@ struct Grader {
             return result(v.correct, format, v.reason);
         }
         if (of.task == "math") {
-            if (!reference || reference_text != of.reference) reference = MathReference::parse(of.reference, where), reference_text = of.reference;
+            if (!reference || reference_text != of.reference) {
+                const auto of_solution = reference_answer(of.reference);  // a data set's whole solution
+                reference = MathReference::parse(of_solution ? *of_solution : of.reference, where), reference_text = of.reference;
+            }
             const auto boxed = extract_boxed(*answer);
             const Verdict v = reference->grade(boxed ? *boxed : *answer);
             return result(v.correct, format, v.reason);
