@@ -65,7 +65,7 @@ std::string grpo_steps(const Ops& ops, int q_lora_rank) {
         std::vector<Request> requests;
         for (uint32_t i = 0; i < prompts.size(); ++i) requests.push_back({prompts[i], 4, i});
         SampleOptions options;
-        options.max_tokens = 24, options.stop = {1, 2, 3}, options.seed = 3, options.step = step;
+        options.max_tokens = 16, options.stop = {1, 2, 3}, options.seed = 3, options.step = step;
         options.top_p = step == 1 ? 0.9f : 1.0f;
         const auto completions = sample(sampler, model, requests, options);
         log += bytes_of(completions);
@@ -108,10 +108,9 @@ std::string grpo_steps(const Ops& ops, int q_lora_rank) {
 }  // namespace
 
 TEST_CASE("D9: whole pretraining steps on the device end with the CPU's hash") {
-    for (const int q_lora_rank : {0, 12}) {
-        const std::string want = pretraining(cpu_ops("generic"), q_lora_rank);
-        in_every_order([&] { CHECK(pretraining(device_under_test(), q_lora_rank) == want); });
-    }
+    const std::string want = pretraining(cpu_ops("generic"), 12);
+    in_every_order([&] { CHECK(pretraining(device_under_test(), 12) == want); });
+    CHECK(pretraining(device_under_test(), 0) == pretraining(cpu_ops("generic"), 0));
 }
 
 TEST_CASE("D9: whole GRPO steps on the device end with the CPU's bytes") {
@@ -136,9 +135,9 @@ TEST_CASE("D9: how many decoding steps go between two looks changes no answer") 
     std::vector<Request> requests;
     for (uint32_t i = 0; i < prompts.size(); ++i) requests.push_back({prompts[i], i == 2 ? 0 : 3, i});
     SampleOptions options;
-    options.max_tokens = 30, options.stop = {1, 2, 3}, options.seed = 3;
+    options.max_tokens = 16, options.stop = {1, 2, 3}, options.seed = 3;
     std::string want;
-    for (const auto& [slots, steps] : std::vector<std::pair<int, int>>{{1, 1}, {7, 1}, {7, 5}, {20, 16}, {3, 100}}) {
+    for (const auto& [slots, steps] : std::vector<std::pair<int, int>>{{20, 1}, {7, 5}, {3, 100}}) {
         Sampler sampler = make_sampler(model, slots);
         sampler.steps = steps;
         const std::string got = bytes_of(sample(sampler, model, requests, options));
