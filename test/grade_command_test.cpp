@@ -94,7 +94,7 @@ TEST_CASE("code RL from end to end: a corpus, a base model, rewards through the 
     const std::string shape = file(f, "tiny.json", config_to_json(c).dump()), at = " " + f.path + "/";
     REQUIRE(shell(binary + " tokenizer --corpus" + at + "corpus.jsonl --output" + at + "tokenizer.json").status == 0);
     REQUIRE(shell(binary + " pretrain --corpus" + at + "corpus.jsonl --tokenizer" + at + "tokenizer.json --config " + shape +
-                  " --tokens 300000 --output" + at + "base").status == 0);
+                  " --tokens 150000 --output" + at + "base").status == 0);
     for (const char* run : {"one", "two --threads 1"}) {
         const Result r = shell(binary + " grpo --model" + at + "base --problems" + at + "problems.train.jsonl --steps 2 --prompts 3 --group 4 "
                                "--max-tokens 120 --record-every 1 --record-groups 3 --repetition 3 0.1 --language-weight 0.1 --output" + at + run);
