@@ -7,7 +7,7 @@
 namespace r1 {
 namespace {
 
-// s + bias of an expert; the value of its group: the sum of the two best.
+// s + bias of an expert; the value of its group: the sum of the two best, or with softmax the best.
 struct Choice {
     Ptr<const float> score, bias;
     Routing r;
@@ -19,7 +19,7 @@ struct Choice {
             if (value(e) > value(one)) one = e;
         for (int e = first; e < first + size; ++e)
             if (e != one && (two < 0 || value(e) > value(two))) two = e;
-        return value(one) + (two >= 0 ? value(two) : 0.0f);
+        return value(one) + (two >= 0 && !r.softmax ? value(two) : 0.0f);
     }
     // Among the groups_kept best; the lower index wins among equals.
     __device__ bool kept(int g) const {
@@ -40,7 +40,16 @@ __global__ void route(Ptr<float> score, Ptr<int> expert, Ptr<float> gate, Ptr<co
                       Ptr<const float> bias, int N, Routing r) {
     const int64_t n = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
     if (n >= N) return;
-    for (int e = 0; e < r.E; ++e) score[n * r.E + e] = exact::sigmoid(logits[n * r.E + e]);
+    const Ptr<float> own = score + n * r.E;
+    const Ptr<const float> z = logits + n * r.E;
+    if (r.softmax) {
+        float max = z[0], sum = 0;
+        for (int e = 1; e < r.E; ++e) max = z[e] > max ? z[e] : max;
+        for (int e = 0; e < r.E; ++e) own[e] = exact::exp(z[e] - max), sum += own[e];
+        for (int e = 0; e < r.E; ++e) own[e] /= sum;
+    } else {
+        for (int e = 0; e < r.E; ++e) own[e] = exact::sigmoid(z[e]);
+    }
     const Choice choice = {score + n * r.E, bias, r};
     const int groups = r.groups > 1 ? r.groups : 1;
     uint64_t open = 0; // bit e / group size: expert e may be chosen
@@ -79,7 +88,13 @@ __global__ void route_backward(Ptr<float> dlogits, Ptr<const float> dgate, Ptr<c
     for (int j = 0; j < r.K; ++j) inner = exact::fma(dg[j], s[chosen[j]] / total, inner);
     for (int j = 0; j < r.K; ++j)
         dl[chosen[j]] += r.normalise ? (dg[j] - inner) * r.scaling / total : dg[j] * r.scaling;
-    for (int e = 0; e < r.E; ++e) dl[e] *= s[e] * (1.0f - s[e]);
+    if (!r.softmax) {
+        for (int e = 0; e < r.E; ++e) dl[e] *= s[e] * (1.0f - s[e]);
+        return;
+    }
+    float mean = 0;
+    for (int e = 0; e < r.E; ++e) mean = exact::fma(dl[e], s[e], mean);
+    for (int e = 0; e < r.E; ++e) dl[e] = s[e] * (dl[e] - mean);
 }
 
 // A block a sequence, a thread an expert.

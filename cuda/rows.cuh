@@ -177,6 +177,29 @@ void rope_backward(float* dx, int lddx, const int* position, const float* angles
         launch(rotate, rows_grid(N), Dim{32 * WARPS})(dx, lddx, position, angles, N, heads, stride, D, -1.0f);
 }
 
+// ---- biases of products: a warp a row; a thread a channel, which is a chain over rows
+
+__global__ void add_bias(Ptr<float> y, int ldy, Ptr<const float> b, int N, int C) {
+    const int n = row_of_warp();
+    if (n >= N) return;
+    for_lanes(C, [&](int c) { y[int64_t(n) * ldy + c] += b[c]; });
+}
+__global__ void bias_gradient(Ptr<float> db, Ptr<const float> dy, int lddy, int N, int C) {
+    const int c = int(blockIdx.x) * int(blockDim.x) + int(threadIdx.x);
+    if (c >= C) return;
+    float chain = db[c];
+    UNROLL_BY_4 for (int n = 0; n < N; ++n) chain += dy[int64_t(n) * lddy + c];
+    db[c] = chain;
+}
+void bias_forward(float* y, int ldy, const float* b, int N, int C) {
+    if (N > 0) launch(add_bias, rows_grid(N), Dim{32 * WARPS})(y, ldy, b, N, C);
+}
+void bias_backward(float* db, const float* dy, int lddy, int N, int C) {
+    launch(bias_gradient, Dim{unsigned(C + 63) / 64}, Dim{64})(db, dy, lddy, N, C);
+}
+
+// ---- copies: a warp a row
+
 __global__ void copy_of_rows(Ptr<float> y, int ldy, Ptr<const float> x, int ldx, int N, int C) {
     const int n = row_of_warp();
     if (n >= N) return;

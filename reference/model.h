@@ -202,7 +202,7 @@ void pair_up(Weights& product, Model<double>& m, const Use& use) {
         double* w = m.weight.data() + at->second.begin;
         for (int o = 0; o < t.out; ++o)
             for (int i = 0; i < std::max(t.in, 1); ++i)
-                use(t.ld ? t.data[int64_t(i) * t.ld + o] : t.data[int64_t(o) * t.in + i], *w++);
+                use(t.at(o, i), *w++);
     });
 }
 

@@ -41,7 +41,7 @@ struct Case {
         for (const std::string& name : order.names) {
             const reference::Slice& s = order.slice[name];
             const float one = s.kind == TensorKind::gain ? 1.0f : 0.0f;
-            const float scale = s.kind == TensorKind::gain ? 0.25f : s.kind == TensorKind::bias ? 0.125f : 0.5f;
+            const float scale = s.kind == TensorKind::gain ? 0.25f : s.kind == TensorKind::router_bias ? 0.125f : 0.5f;
             for (size_t i = 0; i < s.size(); ++i) order.weight[s.begin + i] = one + scale * stream.next();
         }
         reference::pair_up(m.weights, order, [](float& to, double from) { to = float(from); });
@@ -109,7 +109,7 @@ TEST_CASE("the reference agrees with PyTorch in float64") {
         compare({batch_loss(m, c)}, json::array({c.golden["loss"]})).check("reference loss", DOUBLE_ERROR);
         size_t with_gradient = 0;
         for (const std::string& name : m.names) {
-            if (m.slice.at(name).kind == TensorKind::bias) continue;
+            if (m.slice.at(name).kind == TensorKind::router_bias) continue;
             CAPTURE(name);
             compare(complex_step(m, c, kept(m.slice.at(name))), c.golden["gradient"].at(name)["entries"])
                 .check("reference gradient", DOUBLE_ERROR);
@@ -177,7 +177,7 @@ TEST_CASE("gradient: the whole model") {
             const reference::Slice& s = m.slice.at(tensor);
             const auto g = got.gradient.weight.begin() + s.begin;
             CAPTURE(tensor);
-            if (s.kind == TensorKind::bias) {  // which has no gradient
+            if (s.kind == TensorKind::router_bias) {  // which has no gradient
                 CHECK(std::all_of(g, g + s.size(), [](double each) { return each == 0; }));
                 continue;
             }
@@ -269,7 +269,7 @@ TEST_CASE("GRPO: the gradient of the weights, against the complex step through t
         const reference::Model<Complex> complex{m.config, {m.weight.begin(), m.weight.end()}, m.names, m.slice};
         for (const std::string& tensor : m.names) {
             const reference::Slice& s = m.slice.at(tensor);
-            if (s.kind == TensorKind::bias) continue;
+            if (s.kind == TensorKind::router_bias) continue;
             constexpr int ELEMENTS = 4;
             size_t at[ELEMENTS];
             Doubles want(ELEMENTS);
@@ -310,7 +310,7 @@ TEST_CASE("AdamW agrees with PyTorch") {
         double square = 0;
         for (const std::string& name : g.names) {
             const reference::Slice& s = g.slice[name];
-            for (size_t i = s.begin; i < s.begin + s.size() && s.kind != TensorKind::bias; ++i) {
+            for (size_t i = s.begin; i < s.begin + s.size() && s.kind != TensorKind::router_bias; ++i) {
                 g.weight[i] = stream.next() * o["scale"][step].get<double>();
                 square += g.weight[i] * g.weight[i];
             }
@@ -326,7 +326,7 @@ TEST_CASE("AdamW agrees with PyTorch") {
         for (const std::string& name : g.names) {
             const reference::Slice& s = g.slice[name];
             const double decay = s.kind == TensorKind::matrix ? o["decay"].get<double>() : 0;
-            for (size_t i = s.begin; i < s.begin + s.size() && s.kind != TensorKind::bias; ++i)
+            for (size_t i = s.begin; i < s.begin + s.size() && s.kind != TensorKind::router_bias; ++i)
                 reference::adamw(w.weight[i], m.weight[i], v.weight[i], g.weight[i] * scale, step + 1,
                                  o["lr"][step].get<double>(), o["beta1"].get<double>(), o["beta2"].get<double>(),
                                  o["epsilon"].get<double>(), decay);
@@ -358,7 +358,7 @@ TEST_CASE("AdamW agrees with PyTorch") {
         moved.check("AdamW w - initial w", FLOAT_ERROR);
     }
     for (const auto& [name, s] : w.slice)  // biases stand still
-        for (size_t i = s.begin; i < s.begin + s.size() && s.kind == TensorKind::bias; ++i)
+        for (size_t i = s.begin; i < s.begin + s.size() && s.kind == TensorKind::router_bias; ++i)
             CHECK(product_w.weight[i] == initial[i]);
 }
 

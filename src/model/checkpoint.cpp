@@ -73,12 +73,6 @@ std::vector<StoredTensor> read_safetensors(const std::string& path, json* metada
 
 // ---- Weights <-> tensors ----
 
-// The file's element (o, i) of a tensor; vectors have i = 0, and the embedding (ld = 0) stands as in the file.
-static float& element(const Tensor& t, int64_t o, int64_t i) {
-    if (t.in == 0) return t.data[o];
-    return t.ld ? t.data[i * t.ld + o] : t.data[o * t.in + i];
-}
-
 static void store(const Config& config, const Weights& w, const std::string& prefix, std::vector<StoredTensor>& into) {
     Weights host = download(config, w);
     visit(config, host, [](float*, size_t, TensorKind) {}, [&](const Tensor& t) {
@@ -87,7 +81,7 @@ static void store(const Config& config, const Weights& w, const std::string& pre
         const int64_t in = t.in ? t.in : 1;
         s.values.reserve(size_t(t.out * in));
         for (int64_t o = 0; o < t.out; ++o)
-            for (int64_t i = 0; i < in; ++i) s.values.push_back(element(t, o, i));
+            for (int64_t i = 0; i < in; ++i) s.values.push_back(t.at(o, i));
         into.push_back(std::move(s));
     });
 }
@@ -98,6 +92,10 @@ static void restore(const Config& config, Weights& w, const std::string& prefix,
     visit(config, host, [](float*, size_t, TensorKind) {}, [&](const Tensor& t) {
         const std::string where = path + " tensor " + prefix + t.name;
         const auto found = from.find(prefix + t.name);
+        if (t.kind == TensorKind::again) {
+            if (found != from.end()) from.erase(found);
+            return;
+        }
         if (found == from.end()) fail("a tensor is missing", where, "config.json and model.safetensors must belong together");
         const StoredTensor& s = *found->second;
         std::vector<int64_t> shape = {t.out};
@@ -109,7 +107,7 @@ static void restore(const Config& config, Weights& w, const std::string& prefix,
         }
         const int64_t in = t.in ? t.in : 1;
         for (int64_t o = 0; o < t.out; ++o)
-            for (int64_t i = 0; i < in; ++i) element(t, o, i) = s.values[size_t(o * in + i)];
+            for (int64_t i = 0; i < in; ++i) t.at(o, i) = s.values[size_t(o * in + i)];
         from.erase(found);
     });
     upload(w, host);
@@ -142,10 +140,10 @@ void save_model(const std::string& folder, const Config& config, Weights& weight
         write_file_atomically(folder + "/tokenizer.json", read_file(tokenizer_path));
 }
 
-Model load_model(const std::string& folder, const Ops& ops) {
+Model load_model(const std::string& folder, const Ops& ops, int context) {
     if (!exists(folder + "/config.json"))
         fail("no model here", folder, "name a folder with config.json, model.safetensors and tokenizer.json");
-    Model model = make_model(config_from_json(read_json(folder + "/config.json"), folder + "/config.json"), ops);
+    Model model = make_model(config_from_json(read_json(folder + "/config.json"), folder + "/config.json"), ops, context);
     const std::string path = folder + "/model.safetensors";
     const std::vector<StoredTensor> tensors = read_safetensors(path);
     auto left = by_name(tensors);

@@ -21,7 +21,8 @@ std::vector<StoredTensor> read_safetensors(const std::string& path, json* metada
 
 // The folder also gets a copy of the tokenizer, and the files that Hugging Face's tools look for.
 void save_model(const std::string& folder, const Config& config, Weights& weights, const std::string& tokenizer_path);
-Model load_model(const std::string& folder, const Ops& ops);
+// context: as in make_model.
+Model load_model(const std::string& folder, const Ops& ops, int context = 0);
 
 // What a run needs to go on as if it had never stopped, in one file: weights, moments, updates done, and `progress`,
 // whatever the stage adds. Random numbers need nothing: they are functions of the step.

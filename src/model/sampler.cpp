@@ -12,9 +12,9 @@ Sampler make_sampler(const Model& model, int slots) {
     const bool on_host = model.ops->on_host;
     Sampler s;
     s.slots = slots > 0 ? slots : on_host ? 96 : 512;
-    s.blocks = (c.max_position_embeddings + KEY_BLOCK - 1) / KEY_BLOCK;
+    s.blocks = (model.context + KEY_BLOCK - 1) / KEY_BLOCK;
     s.steps = on_host ? 1 : 16;
-    const size_t n = size_t(s.slots), most = size_t(c.max_position_embeddings);
+    const size_t n = size_t(s.slots), most = size_t(model.context);
     for (int i = 0; i < (on_host ? thread_count() : 1); ++i) {
         Sampler::Worker w;
         const size_t rows = std::max(n, most);  // a decoding step, or a prompt
@@ -59,11 +59,6 @@ struct Run {
     enum Field { PROMPT, SAMPLE, BEGIN, LIMIT, COUNT, STATE };
     int& field(Field which, int slot) { return fields[size_t(which) * slots + slot]; }
 
-    void logits_of(float* logits, const float* h, int rows) const {
-        op.matmul_forward(logits, c.vocab_size, nullptr, 0, h, c.hidden_size, model.weights.head, rows, c.hidden_size,
-                          c.vocab_size);
-    }
-
     void prefill() {
         const std::vector<int>& prompt = requests[cached].prompt;
         std::vector<int> position(prompt.size()), block(prompt.size(), slots * blocks);
@@ -73,7 +68,7 @@ struct Run {
         memory.upload(w.rows.block, block.data(), prompt.size() * sizeof(int));
         w.rows.N = int(prompt.size());
         forward(model, w.activations, w.rows, w.cache);
-        logits_of(w.prefix_logits, w.activations.h + int64_t(w.rows.N - 1) * c.hidden_size, 1);
+        head_forward(model, w.prefix_logits, w.activations.h + int64_t(w.rows.N - 1) * c.hidden_size, 1);
     }
 
     // Draws the next tokens of the answers in N slots from their logits; ld 0: one row of logits for all.
@@ -98,7 +93,7 @@ struct Run {
         request[slot] = open;
         field(PROMPT, slot) = int(r.index), field(SAMPLE, slot) = next_sample++;
         field(BEGIN, slot) = int(r.prompt.size()), field(COUNT, slot) = 0, field(STATE, slot) = GROWING;
-        field(LIMIT, slot) = std::min(options.max_tokens, c.max_position_embeddings - int(r.prompt.size()));
+        field(LIMIT, slot) = std::min(options.max_tokens, model.context - int(r.prompt.size()));
         return true;
     }
 
@@ -159,7 +154,7 @@ struct Run {
         op.repeat(steps, [&] {
             answer_rows(N);
             forward(model, w.activations, w.rows, w.cache);
-            logits_of(w.logits, w.activations.h, N);
+            head_forward(model, w.logits, w.activations.h, N);
             draw(N, w.logits, c.vocab_size);
         });
     }
@@ -185,7 +180,7 @@ std::vector<std::vector<Completion>> sample(Sampler& sampler, const Model& model
     std::vector<std::vector<Completion>> completions(requests.size());
     for (size_t i = 0; i < requests.size(); ++i) {
         completions[i].resize(requests[i].samples);
-        ENSURE(!requests[i].prompt.empty() && int(requests[i].prompt.size()) < model.config.max_position_embeddings,
+        ENSURE(!requests[i].prompt.empty() && int(requests[i].prompt.size()) < model.context,
               "a prompt must leave room for an answer");
     }
     ENSURE(options.stop.size() <= size_t(MOST_STOPS), "more stop tokens than there is room for");

@@ -11,7 +11,7 @@ static Lane make_lane(const Model& model, int rows) {
     lane.memory = model.ops->memory;
     lane.activations = make_activations(model.config, *model.ops, rows, true);
     // Rows whose logits are held at a time: on a CPU they stay in the second-level cache, elsewhere 256 MiB do.
-    lane.head_rows = model.ops->on_host ? 192 : std::min(rows, (1 << 26) / model.config.vocab_size);
+    lane.head_rows = model.ops->on_host ? 192 : std::clamp((1 << 26) / model.config.vocab_size, 1, rows);
     // A micro-batch of one sequence may be longer than its share of whole blocks.
     const int blocks = 2 * ((rows + KEY_BLOCK - 1) / KEY_BLOCK) + 8;
     lane.arena = make_arena(*lane.memory, [&](Arena& arena) {
@@ -21,7 +21,7 @@ static Lane make_lane(const Model& model, int rows) {
         lane.cache = make_cache(model.config, blocks, false, arena);
         for (float** p : {&lane.logp, &lane.entropy, &lane.dlogp}) *p = arena.carve<float>(rows);
         lane.stats = arena.carve<float>(2 * size_t(rows));
-        lane.logits = arena.carve<float>(size_t(std::max(lane.head_rows, model.config.max_position_embeddings)) *
+        lane.logits = arena.carve<float>(size_t(std::max(lane.head_rows, model.context)) *
                                          model.config.vocab_size);
     });
     lane.packed.resize(5 * size_t(rows) + 1);
@@ -34,7 +34,7 @@ static std::vector<Piece> pieces_of(Model& model) {
     std::vector<Piece> pieces;
     const float* base = reinterpret_cast<float*>(model.weights.arena.base());
     visit(model.config, model.weights, [&](float* w, size_t size, TensorKind kind) {
-        for (int64_t at = 0; kind != TensorKind::bias && at < int64_t(size); at += MOST_PIECE)
+        for (int64_t at = 0; kind != TensorKind::router_bias && at < int64_t(size); at += MOST_PIECE)
             pieces.push_back({w - base + at, int(std::min<int64_t>(MOST_PIECE, int64_t(size) - at)),
                               kind == TensorKind::matrix});
     }, [](const Tensor&) {});
@@ -47,15 +47,18 @@ Trainer make_trainer(Model& model, const TrainOptions& options) {
     const Memory& memory = *model.ops->memory;
     const Config& c = model.config;
     const bool on_host = model.ops->on_host;
-    Trainer t{&model, options, {}, {}, make_weights(c, memory), make_weights(c, memory), {}, {}, {}, {}, {}, 0, 0};
+    Trainer t{&model, options, {}, {}, {}, make_weights(c, memory), make_weights(c, memory), {}, {}, {}, {}, {}, 0, 0};
     if (t.options.micro_rows <= 0) t.options.micro_rows = on_host ? 256 : 8192;
-    const int rows = std::max(t.options.micro_rows, c.max_position_embeddings);
+    const int rows = std::max(t.options.micro_rows, model.context);
     const int lanes = on_host ? std::min(thread_count(), options.shards) : 1;
     for (int i = 0; i < lanes; ++i) t.lanes.push_back(make_lane(model, rows));
     for (int s = 0; s < options.shards; ++s) t.gradient.push_back(make_weights(c, memory));
     const std::vector<Piece> pieces = pieces_of(model);
     t.piece_count = int(pieces.size());
     t.arena = make_arena(memory, [&](Arena& arena) {
+        t.head_gradient.clear();
+        for (Weights& g : t.gradient)
+            t.head_gradient.push_back(c.tie_word_embeddings ? arena.carve<float>(size_t(c.vocab_size) * c.hidden_size) : g.head);
         t.load = arena.carve<int>(size_t(options.shards) * c.num_hidden_layers * c.n_routed_experts);
         t.balance = arena.carve<float>(size_t(options.shards) * c.num_hidden_layers);
         t.partial = arena.carve<float>(partial_count(t));
@@ -106,8 +109,7 @@ static void head(const Model& model, Lane& lane, float inverse_temperature, cons
         while (end < lane.rows.B && offsets[end + 1] - offsets[b] <= lane.head_rows) ++end;
         const int64_t first = offsets[b];
         const int rows = offsets[end] - int(first);
-        model.ops->matmul_forward(lane.logits, c.vocab_size, nullptr, 0, lane.activations.h + first * c.hidden_size,
-                                  c.hidden_size, model.weights.head, rows, c.hidden_size, c.vocab_size);
+        head_forward(model, lane.logits, lane.activations.h + first * c.hidden_size, rows);
         model.ops->logprob_forward(lane.logp, lane.entropy, lane.stats, lane.logits, lane.target + first, rows,
                                    c.vocab_size, inverse_temperature);
         lane.memory->download(logp, lane.logp, rows * sizeof(float));
@@ -129,8 +131,8 @@ static void run_shard(Trainer& t, int shard, const std::vector<Example>& batch, 
         begin = fill(lane, batch, begin, end, t.options.micro_rows);
         if (lane.rows.B == 0) break;
         forward(model, lane.activations, lane.rows, lane.cache);
-        for (int l = c.first_k_dense_replace; l < L; ++l)
-            op.count_load(t.load + (int64_t(shard) * L + l) * E, lane.activations.layer[l].offsets, E);
+        for (int l = 0; l < L; ++l)
+            if (!c.is_dense(l)) op.count_load(t.load + (int64_t(shard) * L + l) * E, lane.activations.layer[l].offsets, E);
         head(model, lane, inverse_temperature, [&](int64_t first, int rows, int b0, int b1, float* logp, float* entropy) {
             float* dlogp = entropy + lane.activations.capacity;
             if (with_logits) {
@@ -145,10 +147,8 @@ static void run_shard(Trainer& t, int shard, const std::vector<Example>& batch, 
             });
             lane.memory->upload(lane.dlogp, dlogp, rows * sizeof(float));
             op.logprob_backward(lane.logits, lane.dlogp, lane.stats, lane.target + first, rows, V, inverse_temperature);
-            const float* h = lane.activations.h + first * C;
-            op.matmul_backward_w(g.head, h, C, lane.logits, V, rows, C, V);
-            op.matmul_backward_x(lane.activations.dh + first * C, C, nullptr, 0, lane.logits, V, model.weights.head,
-                                 rows, C, V);
+            head_backward(model, lane.activations.dh + first * C, t.head_gradient[shard], lane.logits,
+                          lane.activations.h + first * C, rows);
         });
         backward(model, lane.activations, lane.rows, g, {t.options.balance.alpha, weight}, t.balance + int64_t(shard) * L);
     }
@@ -187,7 +187,8 @@ void accumulate(Trainer& t, const std::vector<Example>& batch, const SequenceLos
 static float load_max(const Config& c, const std::vector<int>& load, int shards) {
     const int L = c.num_hidden_layers, E = c.n_routed_experts;
     float most = 0;
-    for (int l = c.first_k_dense_replace; l < L; ++l) {
+    for (int l = 0; l < L; ++l) {
+        if (c.is_dense(l)) continue;
         std::vector<int64_t> of(E);
         int64_t total = 0;
         for (int s = 0; s < shards; ++s)
@@ -206,6 +207,9 @@ Update apply(Trainer& t, float lr, size_t batch_size) {
     const int64_t n = float_count(t.m);
     const int L = c.num_hidden_layers, E = c.n_routed_experts;
     const auto base = [](Weights& w) { return reinterpret_cast<float*>(w.arena.base()); };
+    const int64_t head_size = int64_t(c.vocab_size) * c.hidden_size;
+    if (c.tie_word_embeddings)
+        for (int s = 0; s < o.shards; ++s) op.add(t.gradient[s].embedding, t.head_gradient[s], head_size);
     for (int stride = 1; stride < o.shards; stride *= 2)
         for (int s = 0; s + stride < o.shards; s += 2 * stride)
             op.add(base(t.gradient[s]), base(t.gradient[s + stride]), n);
@@ -231,10 +235,13 @@ Update apply(Trainer& t, float lr, size_t batch_size) {
     adamw.correction1 = float(1 - power1), adamw.correction2 = float(1 - power2);
     if (o.clip > 0 && update.gradient_norm > o.clip) adamw.gradient_scale = o.clip / update.gradient_norm;
     op.adamw(base(model.weights), base(t.m), base(t.v), base(t.gradient[0]), t.pieces, t.piece_count, adamw);
-    for (int l = c.first_k_dense_replace; l < L; ++l)
-        op.move_bias(model.weights.layer[l].router_bias, t.load + int64_t(l) * E, o.shards, L * E, E, o.bias_speed);
+    for (int l = 0; l < L; ++l)
+        if (!c.is_dense(l) && c.has_router_bias())
+            op.move_bias(model.weights.layer[l].router_bias, t.load + int64_t(l) * E, o.shards, L * E, E, o.bias_speed);
 
     for (Weights& g : t.gradient) memory.zero(base(g), size_t(n) * sizeof(float));
+    if (c.tie_word_embeddings)
+        for (float* head : t.head_gradient) memory.zero(head, size_t(head_size) * sizeof(float));
     memory.zero(t.load, load.size() * sizeof(int)), memory.zero(t.balance, balance.size() * sizeof(float));
     return update;
 }

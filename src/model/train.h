@@ -63,6 +63,7 @@ struct Trainer {
     TrainOptions options;
     std::vector<Lane> lanes;             // on a CPU min(threads, V), otherwise 1
     std::vector<Weights> gradient;       // one for each shard
+    std::vector<float*> head_gradient;   // in it, or its own where the embedding is the head: two sums, joined at the end
     Weights m, v;                        // Adam's moments
     Arena arena;
     int* load;                           // (V, layers, E) tokens that went to each expert

@@ -2,21 +2,14 @@
 
 #include <algorithm>
 
+#include "model/rope.h"
+
 namespace r1 {
 
-Model make_model(const Config& config, const Ops& ops) {
-    Model m{config, &ops, make_weights(config, *ops.memory), {}};
-    // angle(position, i) = position theta^(-2i / D)  [V3 section 4.2; Su et al. 2021, eq 15]
-    const int D = config.qk_rope_head_dim;
-    std::vector<float> angles(size_t(config.max_position_embeddings) * D);
-    for (int i = 0; i < D; i += 2) {
-        const double frequency = exact::pow(config.rope_theta, -double(i) / D);
-        for (int t = 0; t < config.max_position_embeddings; ++t) {
-            double sine, cosine;
-            exact::sincos(t * frequency, sine, cosine);
-            angles[size_t(t) * D + i] = float(cosine), angles[size_t(t) * D + i + 1] = float(sine);
-        }
-    }
+Model make_model(const Config& config, const Ops& ops, int context) {
+    if (context <= 0 || context > config.max_position_embeddings) context = config.max_position_embeddings;
+    Model m{config, context, &ops, make_weights(config, *ops.memory), {}};
+    const std::vector<float> angles = rope_angles(config, context);
     m.tables = make_arena(*ops.memory, [&](Arena& arena) { m.angles = arena.carve<float>(angles.size()); });
     ops.memory->upload(m.angles, angles.data(), angles.size() * sizeof(float));
     return m;
@@ -28,8 +21,12 @@ static void place_layer(const Config& c, LayerActivations& a, bool dense, size_t
     const auto floats = [&](size_t n) { return arena.carve<float>(n); };
     a.x = floats(N * C), a.rstd = floats(N), a.h = floats(N * C);
     a.down = floats(N * c.down_width());
-    a.c_q = floats(N * c.q_width()), a.rstd_q = floats(N);
+    a.c_q = floats(N * c.q_lora_rank), a.rstd_q = floats(N);
     a.c_kv = floats(N * c.kv_lora_rank), a.rstd_kv = floats(N);
+    if (c.head_norm != HeadNorm::none) {
+        a.q_raw = floats(N * heads.H * heads.own), a.k_raw = floats(N * heads.H_kv * heads.own);
+        a.rstd_q_head = floats(N * heads.H), a.rstd_k_head = floats(N * heads.H_kv);
+    }
     a.q = floats(N * heads.H * heads.D_k()), a.kv = floats(N * heads.kv());
     a.o = floats(N * heads.H * heads.D_v), a.stats = floats(N * heads.H * 2);
     a.x_mid = floats(N * C), a.rstd_mid = floats(N), a.h_mid = floats(N * C);
@@ -53,18 +50,23 @@ static void place(const Config& c, Activations& a, Arena& arena) {
         for (int l = 0; l < c.num_hidden_layers; ++l) place_layer(c, a.layer[l], c.is_dense(l), N, arena);
     } else {  // all layers share one dense and one sparse set
         LayerActivations dense{}, sparse{};
-        place_layer(c, dense, true, N, arena), place_layer(c, sparse, false, N, arena);
+        place_layer(c, dense, true, N, arena);
+        if (c.has_experts()) place_layer(c, sparse, false, N, arena);
         for (int l = 0; l < c.num_hidden_layers; ++l) a.layer[l] = c.is_dense(l) ? dense : sparse;
     }
     a.x = floats(N * C), a.rstd = floats(N), a.h = floats(N * C);
+    if (c.head_norm != HeadNorm::none) a.k_head = floats(N * heads.H_kv * heads.own);
     if (!a.training) {  // ... and after the first, a layer's output takes the place of its input
         for (int l = 1; l < c.num_hidden_layers; ++l) a.layer[l].x = a.x;
         return;
     }
     a.dx = floats(N * C), a.dh = floats(N * C), a.ddown = floats(N * c.down_width());
-    a.dc_q = floats(N * c.q_width()), a.dc_kv = floats(N * c.kv_lora_rank);
+    a.dc_q = floats(N * c.q_lora_rank), a.dc_kv = floats(N * c.kv_lora_rank);
     a.dq = floats(N * heads.H * heads.D_k()), a.dkv = floats(N * heads.kv()), a.do_ = floats(N * heads.H * heads.D_v);
     a.dgate_up = floats(N * 2 * F), a.dhidden = floats(N * F);
+    if (c.head_norm != HeadNorm::none)
+        a.dq_raw = floats(N * heads.H * heads.own), a.dk_raw = floats(N * heads.H_kv * heads.own);
+    if (!c.has_experts()) return;
     a.dgate = floats(N * K), a.dscore = floats(N * E), a.dlogits = floats(N * E);
     a.dxs = floats(N * K * C), a.dexpert_gate_up = floats(N * K * 2 * F_expert);
     a.dexpert_hidden = floats(N * K * F_expert), a.dys = floats(N * K * C), a.balance = floats(N);
@@ -89,31 +91,80 @@ Cache make_cache(const Config& config, int64_t blocks, bool every_layer, Arena& 
 
 // ---- Attention: x_mid = x + o_proj(attention(rmsnorm(x))) ----
 
-static void attention_block_forward(const Model& m, const LayerWeights& w, LayerActivations& a, const Rows& r,
-                                    const Cache& cache, int layer) {
+// Norms of queries and keys: of each head alone, or of all heads of a row together.
+struct HeadNorms {
+    int q_rows, q_size, k_rows, k_size;
+    HeadNorms(const Config& c, const Heads& heads, int N)
+        : HeadNorms(c.head_norm == HeadNorm::head ? heads.H : 1, c.head_norm == HeadNorm::head ? heads.H_kv : 1, heads, N) {}
+    HeadNorms(int q_parts, int k_parts, const Heads& heads, int N)
+        : q_rows(N * q_parts), q_size(heads.H * heads.own / q_parts), k_rows(N * k_parts),
+          k_size(heads.H_kv * heads.own / k_parts) {}
+};
+
+static void head_norms_forward(const Model& m, const LayerWeights& w, const Activations& all, LayerActivations& a, int N) {
+    const Heads heads = m.config.heads();
+    const Ops& op = *m.ops;
+    const float epsilon = m.config.rms_norm_eps;
+    const int D = heads.own, ldkv = D + heads.D_v;
+    const HeadNorms n(m.config, heads, N);
+    op.rmsnorm_forward(a.q, n.q_size, a.rstd_q_head, a.q_raw, n.q_size, w.q_head_norm, n.q_rows, n.q_size, epsilon);
+    op.copy_rows(a.k_raw, D, a.kv, ldkv, N * heads.H_kv, D);
+    op.rmsnorm_forward(all.k_head, n.k_size, a.rstd_k_head, a.k_raw, n.k_size, w.k_head_norm, n.k_rows, n.k_size, epsilon);
+    op.copy_rows(a.kv, ldkv, all.k_head, D, N * heads.H_kv, D);
+}
+
+// a.dq becomes a.dq_raw; the keys' part of a.dkv is replaced.
+static void head_norms_backward(const Model& m, const LayerWeights& w, LayerWeights& g, const LayerActivations& l,
+                                Activations& a, int N) {
+    const Heads heads = m.config.heads();
+    const Ops& op = *m.ops;
+    const int D = heads.own, ldkv = D + heads.D_v;
+    const HeadNorms n(m.config, heads, N);
+    op.rmsnorm_backward(a.dq_raw, n.q_size, nullptr, 0, g.q_head_norm, a.dq, n.q_size, l.q_raw, n.q_size, l.rstd_q_head,
+                        w.q_head_norm, n.q_rows, n.q_size);
+    op.copy_rows(a.k_head, D, a.dkv, ldkv, N * heads.H_kv, D);
+    op.rmsnorm_backward(a.dk_raw, n.k_size, nullptr, 0, g.k_head_norm, a.k_head, n.k_size, l.k_raw, n.k_size, l.rstd_k_head,
+                        w.k_head_norm, n.k_rows, n.k_size);
+    op.copy_rows(a.dkv, ldkv, a.dk_raw, D, N * heads.H_kv, D);
+}
+
+// The rotation turns k^R, one for all heads, or the keys of all heads.
+static void rotate_keys(void (*rotate)(float*, int, const int*, const float*, int, int, int, int), const Model& m, float* kv,
+                        float* k_rope, const Rows& r) {
+    const Config& c = m.config;
+    const Heads heads = c.heads();
+    if (c.latent()) rotate(k_rope, c.down_width(), r.position, m.angles, r.N, 1, 0, heads.shared);
+    else rotate(kv, heads.kv(), r.position, m.angles, r.N, heads.H_kv, heads.own + heads.D_v, heads.own);
+}
+
+static void attention_block_forward(const Model& m, const LayerWeights& w, const Activations& all, LayerActivations& a,
+                                    const Rows& r, const Cache& cache, int layer) {
     const Config& c = m.config;
     const Ops& op = *m.ops;
     const Heads heads = c.heads();
-    const int N = r.N, C = c.hidden_size, ld = c.down_width(), q_width = c.q_width(), H = heads.H, D_k = heads.D_k();
-    float *c_kv = a.down + q_width, *k_rope = c_kv + c.kv_lora_rank;
+    const int N = r.N, C = c.hidden_size, ld = c.down_width(), q_lora = c.q_lora_rank, kv_lora = c.kv_lora_rank;
+    const int H = heads.H, D_k = heads.D_k(), q_in = q_lora ? q_lora : C, kv_in = kv_lora ? kv_lora : C;
+    float *c_kv = a.down + q_lora, *k_rope = c.latent() ? c_kv + kv_lora : a.kv;
     op.rmsnorm_forward(a.h, C, a.rstd, a.x, C, w.input_norm, N, C, c.rms_norm_eps);
-    op.matmul_forward(a.down, ld, nullptr, 0, a.h, C, w.down, N, C, ld);
-    if (c.q_lora_rank) {
-        op.rmsnorm_forward(a.c_q, q_width, a.rstd_q, a.down, ld, w.q_norm, N, q_width, c.rms_norm_eps);
-        op.matmul_forward(a.q, H * D_k, nullptr, 0, a.c_q, q_width, w.q_up, N, q_width, H * D_k);
-    } else {
-        op.copy_rows(a.q, q_width, a.down, ld, N, q_width);
-    }
-    op.rmsnorm_forward(a.c_kv, c.kv_lora_rank, a.rstd_kv, c_kv, ld, w.kv_norm, N, c.kv_lora_rank, c.rms_norm_eps);
-    op.matmul_forward(a.kv, heads.kv(), nullptr, 0, a.c_kv, c.kv_lora_rank, w.kv_up, N, c.kv_lora_rank, heads.kv());
-    op.rope_forward(a.q + heads.own, H * D_k, r.position, m.angles, N, H, D_k, heads.shared);
-    op.rope_forward(k_rope, ld, r.position, m.angles, N, 1, 0, heads.shared);
+    if (ld) op.matmul_forward(a.down, ld, nullptr, 0, a.h, C, w.down, N, C, ld);
+    if (w.down_bias) op.bias_forward(a.down, ld, w.down_bias, N, ld);
+    if (q_lora) op.rmsnorm_forward(a.c_q, q_lora, a.rstd_q, a.down, ld, w.q_norm, N, q_lora, c.latent_norm_eps());
+    if (kv_lora) op.rmsnorm_forward(a.c_kv, kv_lora, a.rstd_kv, c_kv, ld, w.kv_norm, N, kv_lora, c.latent_norm_eps());
+    float* const q = w.q_head_norm ? a.q_raw : a.q;
+    op.matmul_forward(q, H * D_k, nullptr, 0, q_lora ? a.c_q : a.h, q_in, w.q_up, N, q_in, H * D_k);
+    op.matmul_forward(a.kv, heads.kv(), nullptr, 0, kv_lora ? a.c_kv : a.h, kv_in, w.kv_up, N, kv_in, heads.kv());
+    if (w.q_bias) op.bias_forward(q, H * D_k, w.q_bias, N, H * D_k);
+    if (w.kv_bias) op.bias_forward(a.kv, heads.kv(), w.kv_bias, N, heads.kv());
+    if (w.q_head_norm) head_norms_forward(m, w, all, a, N);
+    op.rope_forward(a.q + D_k - c.rope_size(), H * D_k, r.position, m.angles, N, H, D_k, c.rope_size());
+    rotate_keys(op.rope_forward, m, a.kv, k_rope, r);
 
     const int64_t first = layer * cache.layer_blocks * KEY_BLOCK;
     float *k_cache = cache.k + first * heads.keys(), *v_cache = cache.v + first * heads.values();
     op.cache_write(k_cache, v_cache, a.kv, k_rope, ld, r.block, r.position, N, heads);
     op.attention_forward(a.o, a.stats, a.q, k_cache, v_cache, r.block, r.position, N, heads);
     op.matmul_forward(a.x_mid, C, a.x, C, a.o, H * heads.D_v, w.o, N, H * heads.D_v, C);
+    if (w.o_bias) op.bias_forward(a.x_mid, C, w.o_bias, N, C);
 }
 
 // a.dx is the gradient of x_mid on entry, of x on return.
@@ -122,31 +173,46 @@ static void attention_block_backward(const Model& m, const LayerWeights& w, Laye
     const Config& c = m.config;
     const Ops& op = *m.ops;
     const Heads heads = c.heads();
-    const int N = r.N, C = c.hidden_size, ld = c.down_width(), q_width = c.q_width(), H = heads.H, D_k = heads.D_k();
-    const int kv_lora = c.kv_lora_rank, O = H * heads.D_v;
-    float *dc_kv = a.ddown + q_width, *dk_rope = dc_kv + kv_lora;
-    const float *c_kv = l.down + q_width, *k_rope = c_kv + kv_lora;
+    const int N = r.N, C = c.hidden_size, ld = c.down_width(), q_lora = c.q_lora_rank, kv_lora = c.kv_lora_rank;
+    const int H = heads.H, D_k = heads.D_k(), O = H * heads.D_v;
+    float *dc_kv = a.ddown + q_lora, *dk_rope = c.latent() ? dc_kv + kv_lora : a.dkv;
+    const float *c_kv = l.down + q_lora, *k_rope = c.latent() ? c_kv + kv_lora : l.kv;
     // x_mid = x + o w_o
     op.matmul_backward_x(a.do_, O, nullptr, 0, a.dx, C, w.o, N, O, C);
     op.matmul_backward_w(g.o, l.o, O, a.dx, C, N, O, C);
+    if (w.o_bias) op.bias_backward(g.o_bias, a.dx, C, N, C);
     op.attention_backward(a.dq, a.dkv, dk_rope, ld, a.do_, l.o, l.stats, l.q, l.kv, k_rope, ld, r.offsets, r.B, heads);
-    op.rope_backward(a.dq + heads.own, H * D_k, r.position, m.angles, N, H, D_k, heads.shared);
-    op.rope_backward(dk_rope, ld, r.position, m.angles, N, 1, 0, heads.shared);
-    // q = rmsnorm(c_q) w_q_up,  kv = rmsnorm(c_kv) w_kv_up
-    if (c.q_lora_rank) {
-        op.matmul_backward_x(a.dc_q, q_width, nullptr, 0, a.dq, H * D_k, w.q_up, N, q_width, H * D_k);
-        op.matmul_backward_w(g.q_up, l.c_q, q_width, a.dq, H * D_k, N, q_width, H * D_k);
-        op.rmsnorm_backward(a.ddown, ld, nullptr, 0, g.q_norm, a.dc_q, q_width, l.down, ld, l.rstd_q, w.q_norm, N,
-                            q_width);
+    op.rope_backward(a.dq + D_k - c.rope_size(), H * D_k, r.position, m.angles, N, H, D_k, c.rope_size());
+    rotate_keys(op.rope_backward, m, a.dkv, dk_rope, r);
+    if (w.q_head_norm) head_norms_backward(m, w, g, l, a, N);
+    const float* const dq = w.q_head_norm ? a.dq_raw : a.dq;
+    if (w.q_bias) op.bias_backward(g.q_bias, dq, H * D_k, N, H * D_k);
+    if (w.kv_bias) op.bias_backward(g.kv_bias, a.dkv, heads.kv(), N, heads.kv());
+    // q = rmsnorm(c_q) w_q_up,  kv = rmsnorm(c_kv) w_kv_up; without a latent, q or kv = h w_up
+    const float* base = nullptr;  // what dh has so far
+    if (q_lora) {
+        op.matmul_backward_x(a.dc_q, q_lora, nullptr, 0, dq, H * D_k, w.q_up, N, q_lora, H * D_k);
+        op.matmul_backward_w(g.q_up, l.c_q, q_lora, dq, H * D_k, N, q_lora, H * D_k);
+        op.rmsnorm_backward(a.ddown, ld, nullptr, 0, g.q_norm, a.dc_q, q_lora, l.down, ld, l.rstd_q, w.q_norm, N, q_lora);
     } else {
-        op.copy_rows(a.ddown, ld, a.dq, q_width, N, q_width);
+        op.matmul_backward_x(a.dh, C, base, C, dq, H * D_k, w.q_up, N, C, H * D_k);
+        op.matmul_backward_w(g.q_up, l.h, C, dq, H * D_k, N, C, H * D_k);
+        base = a.dh;
     }
-    op.matmul_backward_x(a.dc_kv, kv_lora, nullptr, 0, a.dkv, heads.kv(), w.kv_up, N, kv_lora, heads.kv());
-    op.matmul_backward_w(g.kv_up, l.c_kv, kv_lora, a.dkv, heads.kv(), N, kv_lora, heads.kv());
-    op.rmsnorm_backward(dc_kv, ld, nullptr, 0, g.kv_norm, a.dc_kv, kv_lora, c_kv, ld, l.rstd_kv, w.kv_norm, N, kv_lora);
+    if (kv_lora) {
+        op.matmul_backward_x(a.dc_kv, kv_lora, nullptr, 0, a.dkv, heads.kv(), w.kv_up, N, kv_lora, heads.kv());
+        op.matmul_backward_w(g.kv_up, l.c_kv, kv_lora, a.dkv, heads.kv(), N, kv_lora, heads.kv());
+        op.rmsnorm_backward(dc_kv, ld, nullptr, 0, g.kv_norm, a.dc_kv, kv_lora, c_kv, ld, l.rstd_kv, w.kv_norm, N, kv_lora);
+    } else {
+        op.matmul_backward_x(a.dh, C, base, C, a.dkv, heads.kv(), w.kv_up, N, C, heads.kv());
+        op.matmul_backward_w(g.kv_up, l.h, C, a.dkv, heads.kv(), N, C, heads.kv());
+    }
     // down = h w_down,  h = rmsnorm(x)
-    op.matmul_backward_x(a.dh, C, nullptr, 0, a.ddown, ld, w.down, N, C, ld);
-    op.matmul_backward_w(g.down, l.h, C, a.ddown, ld, N, C, ld);
+    if (ld) {
+        op.matmul_backward_x(a.dh, C, base, C, a.ddown, ld, w.down, N, C, ld);
+        op.matmul_backward_w(g.down, l.h, C, a.ddown, ld, N, C, ld);
+    }
+    if (w.down_bias) op.bias_backward(g.down_bias, a.ddown, ld, N, ld);
     op.rmsnorm_backward(a.dx, C, a.dx, C, g.input_norm, a.dh, C, l.x, C, l.rstd, w.input_norm, N, C);
 }
 
@@ -158,9 +224,11 @@ static void feed_forward_forward(const Model& m, const LayerWeights& w, LayerAct
     const Ops& op = *m.ops;
     const int C = c.hidden_size, F = dense ? c.intermediate_size : c.shared_size();
     op.rmsnorm_forward(a.h_mid, C, a.rstd_mid, a.x_mid, C, w.post_attention_norm, N, C, c.rms_norm_eps);
-    op.matmul_forward(a.gate_up, 2 * F, nullptr, 0, a.h_mid, C, w.gate_up, N, C, 2 * F);
-    op.swiglu_forward(a.hidden, a.gate_up, N, F);
-    op.matmul_forward(x, C, a.x_mid, C, a.hidden, F, w.ffn_down, N, F, C);
+    if (F) op.matmul_forward(a.gate_up, 2 * F, nullptr, 0, a.h_mid, C, w.gate_up, N, C, 2 * F);
+    if (w.gate_up_bias) op.bias_forward(a.gate_up, 2 * F, w.gate_up_bias, N, 2 * F);
+    if (F) op.swiglu_forward(a.hidden, a.gate_up, N, F);
+    op.matmul_forward(x, C, a.x_mid, C, a.hidden, F, w.ffn_down, N, F, C);  // F 0, no shared expert: x = x_mid
+    if (w.ffn_down_bias) op.bias_forward(x, C, w.ffn_down_bias, N, C);
     if (dense) return;
 
     const Routing routing = c.routing();
@@ -182,11 +250,15 @@ static void feed_forward_backward(const Model& m, const LayerWeights& w, LayerWe
     const Ops& op = *m.ops;
     const int N = r.N, C = c.hidden_size, F = dense ? c.intermediate_size : c.shared_size();
     // x = x_mid + swiglu(h w_gate_up) w_down
-    op.matmul_backward_x(a.dhidden, F, nullptr, 0, a.dx, C, w.ffn_down, N, F, C);
-    op.matmul_backward_w(g.ffn_down, l.hidden, F, a.dx, C, N, F, C);
-    op.swiglu_backward(a.dgate_up, a.dhidden, l.gate_up, N, F);
-    op.matmul_backward_x(a.dh, C, nullptr, 0, a.dgate_up, 2 * F, w.gate_up, N, C, 2 * F);
-    op.matmul_backward_w(g.gate_up, l.h_mid, C, a.dgate_up, 2 * F, N, C, 2 * F);
+    if (F) {
+        op.matmul_backward_x(a.dhidden, F, nullptr, 0, a.dx, C, w.ffn_down, N, F, C);
+        op.matmul_backward_w(g.ffn_down, l.hidden, F, a.dx, C, N, F, C);
+        op.swiglu_backward(a.dgate_up, a.dhidden, l.gate_up, N, F);
+        op.matmul_backward_w(g.gate_up, l.h_mid, C, a.dgate_up, 2 * F, N, C, 2 * F);
+    }
+    if (w.ffn_down_bias) op.bias_backward(g.ffn_down_bias, a.dx, C, N, C);
+    if (w.gate_up_bias) op.bias_backward(g.gate_up_bias, a.dgate_up, 2 * F, N, 2 * F);
+    op.matmul_backward_x(a.dh, C, nullptr, 0, a.dgate_up, 2 * F, w.gate_up, N, C, 2 * F);  // F 0: dh = 0
     if (!dense) {
         const Routing routing = c.routing();
         const int E = routing.E, K = routing.K, F_expert = c.moe_intermediate_size;
@@ -198,7 +270,7 @@ static void feed_forward_backward(const Model& m, const LayerWeights& w, LayerWe
         op.grouped_backward_x(a.dxs, a.dexpert_gate_up, w.expert_gate_up, l.offsets, N * K, E, C, 2 * F_expert);
         op.grouped_backward_w(g.expert_gate_up, l.xs, a.dexpert_gate_up, l.offsets, N * K, E, C, 2 * F_expert);
         op.gather_backward(a.dh, a.dxs, l.place, N, K, C);
-        // gate = router(sigmoid(h w_router))
+        // gate = router(h w_router)
         op.balance_loss(a.balance, a.dscore, l.score, r.offsets, r.B, balance.alpha, balance.weight, routing);
         op.add_up(balance_loss, a.balance, r.B);
         op.router_backward(a.dlogits, a.dgate, a.dscore, l.score, l.expert, N, routing);
@@ -207,6 +279,25 @@ static void feed_forward_backward(const Model& m, const LayerWeights& w, LayerWe
     }
     op.rmsnorm_backward(a.dx, C, a.dx, C, g.post_attention_norm, a.dh, C, l.x_mid, C, l.rstd_mid,
                         w.post_attention_norm, N, C);
+}
+
+// ---- The head ----
+
+void head_forward(const Model& m, float* logits, const float* h, int N) {
+    const int C = m.config.hidden_size, V = m.config.vocab_size;
+    if (m.config.tie_word_embeddings) m.ops->matmul_backward_x(logits, V, nullptr, 0, h, C, m.weights.embedding, N, V, C);
+    else m.ops->matmul_forward(logits, V, nullptr, 0, h, C, m.weights.head, N, C, V);
+}
+
+void head_backward(const Model& m, float* dh, float* dhead, const float* dlogits, const float* h, int N) {
+    const int C = m.config.hidden_size, V = m.config.vocab_size;
+    if (m.config.tie_word_embeddings) {
+        m.ops->matmul_backward_w(dhead, dlogits, V, h, C, N, V, C);
+        m.ops->matmul_forward(dh, C, nullptr, 0, dlogits, V, m.weights.embedding, N, V, C);
+    } else {
+        m.ops->matmul_backward_w(dhead, h, C, dlogits, V, N, C, V);
+        m.ops->matmul_backward_x(dh, C, nullptr, 0, dlogits, V, m.weights.head, N, C, V);
+    }
 }
 
 // ---- The whole ----
@@ -218,7 +309,7 @@ void forward(const Model& m, Activations& a, const Rows& r, const Cache& cache) 
     m.ops->embedding_forward(a.layer[0].x, r.token, m.weights.embedding, r.N, C);
     for (int l = 0; l < L; ++l) {
         float* out = a.training && l + 1 < L ? a.layer[l + 1].x : a.x;
-        attention_block_forward(m, m.weights.layer[l], a.layer[l], r, cache, l);
+        attention_block_forward(m, m.weights.layer[l], a, a.layer[l], r, cache, l);
         feed_forward_forward(m, m.weights.layer[l], a.layer[l], out, r.N, c.is_dense(l));
     }
     m.ops->rmsnorm_forward(a.h, C, a.rstd, a.x, C, m.weights.norm, r.N, C, c.rms_norm_eps);

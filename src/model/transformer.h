@@ -6,6 +6,9 @@
 //                                                                 shared + routed experts      [V3 section 2.1.2]
 //   h = rmsnorm(x);  logits = h head
 //
+// Other families are the same blocks with parts left out (config.h): without latents, queries and keys and values come
+// straight from h, which is attention of grouped queries; without experts every layer is dense.
+//
 // One forward serves training, prefill and decoding. It works on rows: tokens of any sequences, in any number. A row
 // never sees how many rows are beside it, so its result cannot depend on the batch.
 #pragma once
@@ -35,7 +38,9 @@ struct LayerActivations {
     float *x, *rstd, *h;                      // (N, C) the layer's input; (N); (N, C) normalised
     float* down;                              // (N, down_width): [c_q | c_kv | k^R] before their norms, k^R rotated
     float *c_q, *rstd_q, *c_kv, *rstd_kv;     // normalised latents
-    float *q, *kv;                            // (N, H, [nope | rope]), (N, H, [nope | D_v])
+    float *q_raw, *k_raw;                     // queries and keys before the norm of heads: (N, H, D), (N, H_kv, D)
+    float *rstd_q_head, *rstd_k_head;         // of each head, or of each row
+    float *q, *kv;                            // (N, H, D_k), (N, H_kv, [own | D_v])
     float *o, *stats;                         // (N, H, D_v), (N, H, 2)
     float *x_mid, *rstd_mid, *h_mid;          // after attention
     float *gate_up, *hidden;                  // (N, 2F), (N, F) of the dense network or the shared expert
@@ -51,6 +56,7 @@ struct Activations {
     float *x, *rstd, *h;                      // after the last layer; h is what the head reads
     // gradients, in training
     float *dx, *dh, *ddown, *dc_q, *dc_kv, *dq, *dkv, *do_, *dgate_up, *dhidden;
+    float *k_head, *dq_raw, *dk_raw;          // keys of all heads side by side; and what norms of heads need
     float *dgate, *dscore, *dlogits, *dxs, *dexpert_gate_up, *dexpert_hidden, *dys, *balance;
     Arena arena;
 };
@@ -58,18 +64,25 @@ struct Activations {
 // The model on a device.
 struct Model {
     Config config;
+    int context = 0;                          // longest sequence: at most max_position_embeddings
     const Ops* ops = nullptr;
     Weights weights;
     Arena tables;
-    float* angles = nullptr;                  // (positions, rope / 2, {cos, sin})
+    float* angles = nullptr;                  // (context, rope / 2, {cos, sin})
 };
 
-Model make_model(const Config& config, const Ops& ops);
+// context: of the sequences to come, which costs memory and does not change a result; 0: max_position_embeddings.
+Model make_model(const Config& config, const Ops& ops, int context = 0);
 Activations make_activations(const Config& config, const Ops& ops, int rows, bool training);
 Cache make_cache(const Config& config, int64_t blocks, bool every_layer, Arena& arena);
 
 // Runs the rows through the model; a.h holds their final states.
 void forward(const Model& model, Activations& a, const Rows& rows, const Cache& cache);
+
+// logits (N, V) = h head; and from dlogits: dh is set, dhead += h^T dlogits, tokens. dhead is (C, V), or (V, C) where the
+// embedding is the head.
+void head_forward(const Model& model, float* logits, const float* h, int N);
+void head_backward(const Model& model, float* dh, float* dhead, const float* dlogits, const float* h, int N);
 
 struct Balance {                              // the sequence-wise balance loss [V3 eq 17]: alpha, and the weight of a
     float alpha = 0, weight = 0;              // sequence in the batch's loss

@@ -26,9 +26,10 @@ Weights download(const Config& config, const Weights& from) {
 void initialise(const Config& config, Weights& weights, uint32_t seed) {
     uint32_t index = 0;
     visit(config, weights, [](float*, size_t, TensorKind) {}, [&](const Tensor& t) {
+        if (t.kind == TensorKind::again) return;
         const uint32_t tensor = index++;
         if (t.kind != TensorKind::matrix) {
-            for (int o = 0; o < t.out; ++o) t.data[o] = t.kind == TensorKind::gain ? 1.0f : 0.0f;
+            for (int o = 0; o < t.out; ++o) t.at(o, 0) = t.kind == TensorKind::gain ? 1.0f : 0.0f;
             return;
         }
         for (int o = 0; o < t.out; ++o)
@@ -38,8 +39,7 @@ void initialise(const Config& config, Weights& weights, uint32_t seed) {
                 const double u = (double(bits.x[0]) + 0.5) * 0x1p-32, angle = double(bits.x[1]) * 0x1p-32 * 6.283185307179586;
                 double sine, cosine;
                 exact::sincos(angle, sine, cosine);
-                const float value = float(exact::sqrt(-2.0 * exact::log(u)) * cosine * t.std);
-                (t.ld ? t.data[int64_t(i) * t.ld + o] : t.data[int64_t(o) * t.in + i]) = value;
+                t.at(o, i) = float(exact::sqrt(-2.0 * exact::log(u)) * cosine * t.std);
             }
     });
 }
@@ -47,9 +47,11 @@ void initialise(const Config& config, Weights& weights, uint32_t seed) {
 int64_t parameter_count(const Config& config, bool active) {
     Weights w{};
     int64_t total = 0;
-    visit(config, w, [](float*&, size_t, TensorKind) {}, [&](const Tensor& t) {
-        int64_t n = int64_t(t.out) * (t.in ? t.in : 1);
-        if (active && t.name == "model.embed_tokens.weight") n = 0;
+    Config counted = config;
+    if (active) counted.num_nextn_predict_layers = 0;
+    visit(counted, w, [](float*&, size_t, TensorKind) {}, [&](const Tensor& t) {
+        int64_t n = t.kind == TensorKind::again ? 0 : int64_t(t.out) * (t.in ? t.in : 1);
+        if (active && !config.tie_word_embeddings && t.name == "model.embed_tokens.weight") n = 0;
         if (active && t.name.find(".experts.") != std::string::npos)
             n = t.name.find(".experts.0.") != std::string::npos ? n * config.num_experts_per_tok : 0;
         total += n;

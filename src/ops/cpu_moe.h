@@ -21,8 +21,8 @@ void best_of(int* chosen, const float* value, int n, int k) {
     }
 }
 
-// The experts of one token: its groups are ranked by the sum of their two best s + bias, the best groups are kept, and
-// the K best experts inside them are chosen.
+// The experts of one token: its groups are ranked by the sum of their two best s + bias, or with softmax by the best; the
+// best groups are kept, and the K best experts inside them are chosen.
 void choose_experts(int* expert, const float* score, const float* bias, Routing r) {
     constexpr int MOST = 1024;
     ENSURE(r.E <= MOST, "more experts than a router handles");
@@ -33,7 +33,7 @@ void choose_experts(int* expert, const float* score, const float* bias, Routing 
         int two[2] = {}, kept[MOST] = {};
         for (int g = 0; g < r.groups; ++g) {
             best_of(two, value + g * size, size, std::min(2, size));
-            group_value[g] = value[g * size + two[0]] + (size > 1 ? value[g * size + two[1]] : 0.0f);
+            group_value[g] = value[g * size + two[0]] + (size > 1 && !r.softmax ? value[g * size + two[1]] : 0.0f);
         }
         best_of(kept, group_value, r.groups, r.groups_kept);
         bool keep[MOST] = {};
@@ -47,12 +47,22 @@ void choose_experts(int* expert, const float* score, const float* bias, Routing 
 // The K best by score alone: what the balance loss counts [V3 eq 18].
 void best_scores(int* expert, const float* score, Routing r) { best_of(expert, score, r.E, r.K); }
 
+void softmax_scores(float* score, const float* logits, int E) {
+    const float max = maximum(logits, E);
+    float sum = 0;
+    for (int e = 0; e < E; ++e) score[e] = exact::exp(logits[e] - max);
+    for (int e = 0; e < E; ++e) sum += score[e];
+    for (int e = 0; e < E; ++e) score[e] /= sum;
+}
+
 void router_forward(float* score, int* expert, float* gate, const float* logits, const float* bias, int N,
                     Routing r) {
     for_ranges(N, 32, [&](int64_t begin, int64_t end) {
-        for (int64_t i = begin * r.E; i < end * r.E; ++i) score[i] = exact::sigmoid(logits[i]);
+        if (!r.softmax)
+            for (int64_t i = begin * r.E; i < end * r.E; ++i) score[i] = exact::sigmoid(logits[i]);
         for (int64_t n = begin; n < end; ++n) {
             const float* s = score + n * r.E;
+            if (r.softmax) softmax_scores(score + n * r.E, logits + n * r.E, r.E);
             int* chosen = expert + n * r.K;
             choose_experts(chosen, s, bias, r);
             float total = 0;
@@ -64,6 +74,7 @@ void router_forward(float* score, int* expert, float* gate, const float* logits,
 }
 
 // gate_j = scaling s_j / S, S = sum of the chosen s:  ds_j = (scaling dgate_j - sum_i dgate_i gate_i) / S
+// sigmoid: dl_e = ds_e s_e (1 - s_e)    softmax: dl_e = s_e (ds_e - sum_i ds_i s_i)
 void router_backward(float* dlogits, const float* dgate, const float* dscore, const float* score, const int* expert,
                      int N, Routing r) {
     for_ranges(N, 32, [&](int64_t begin, int64_t end) {
@@ -77,7 +88,13 @@ void router_backward(float* dlogits, const float* dgate, const float* dscore, co
             for (int j = 0; j < r.K; ++j) inner = exact::fma(dg[j], s[chosen[j]] / total, inner);
             for (int j = 0; j < r.K; ++j)
                 dl[chosen[j]] += r.normalise ? (dg[j] - inner) * r.scaling / total : dg[j] * r.scaling;
-            for (int e = 0; e < r.E; ++e) dl[e] *= s[e] * (1.0f - s[e]);
+            if (!r.softmax) {
+                for (int e = 0; e < r.E; ++e) dl[e] *= s[e] * (1.0f - s[e]);
+                continue;
+            }
+            float mean = 0;
+            for (int e = 0; e < r.E; ++e) mean = exact::fma(dl[e], s[e], mean);
+            for (int e = 0; e < r.E; ++e) dl[e] = s[e] * (dl[e] - mean);
         }
     });
 }

@@ -63,6 +63,22 @@ void rmsnorm_backward(float* dx, int lddx, const float* base, int ldbase, float*
     });
 }
 
+// ---- Biases of products ----
+
+void bias_forward(float* y, int ldy, const float* b, int N, int C) {
+    for_ranges(N, 64, [&](int64_t begin, int64_t end) {
+        for (int64_t n = begin; n < end; ++n)
+            for (int c = 0; c < C; ++c) y[n * ldy + c] += b[c];
+    });
+}
+
+void bias_backward(float* db, const float* dy, int lddy, int N, int C) {
+    for_ranges(C, 32, [&](int64_t begin, int64_t end) {
+        for (int64_t n = 0; n < N; ++n)
+            for (int64_t c = begin; c < end; ++c) db[c] += dy[n * lddy + c];
+    });
+}
+
 void copy_rows(float* y, int ldy, const float* x, int ldx, int N, int C) {
     for (int64_t n = 0; n < N; ++n) memcpy(y + n * ldy, x + n * ldx, size_t(C) * sizeof(float));
 }

@@ -45,6 +45,8 @@ struct Routing {         // the shape of a router [V3 eq 12-16]
     int E, K, groups, groups_kept;
     bool normalise;      // gates divided by their sum
     float scaling;       // gates multiplied by this afterwards
+    bool softmax;        // scores are the softmax of the logits, not their sigmoids, and the best expert ranks a group,
+                         // not the two best [DeepSeek-V2 section 2.1.2]
 };
 
 struct AdamW {           // one update of [Loshchilov and Hutter 2019, algorithm 2]
@@ -113,6 +115,10 @@ struct Ops {
     void (*rope_backward)(float* dx, int lddx, const int* position, const float* angles, int N, int heads, int stride,
                           int D);
 
+    // y[n] += b                                             db += dy[n], tokens
+    void (*bias_forward)(float* y, int ldy, const float* b, int N, int C);
+    void (*bias_backward)(float* db, const float* dy, int lddy, int N, int C);
+
     // y[n] = x[n]
     void (*copy_rows)(float* y, int ldy, const float* x, int ldx, int N, int C);
 
@@ -137,7 +143,7 @@ struct Ops {
     void (*swiglu_forward)(float* a, const float* gu, int N, int F);
     void (*swiglu_backward)(float* dgu, const float* da, const float* gu, int N, int F);
 
-    // s = sigmoid(logits); the K best of s + bias, inside the groups_kept best groups; gates from s  [V3 eq 12-16]
+    // s = sigmoid(logits) or softmax(logits), a chain over E; the K best of s + bias, inside the groups_kept best groups; gates from s  [V3 eq 12-16]
     void (*router_forward)(float* score, int* expert, float* gate, const float* logits, const float* bias, int N,
                            Routing routing);
     // dlogits from dgate and from dscore, the balance loss's part.
