@@ -300,9 +300,23 @@ CASES = [(name, {**base, **more}) for name, base, more in [
                                                                   **rope("linear", factor=2.0))),
 ]]
 SHIFTS = {"V3: router's choices below zero": -1.0}
-SFT = ["V3: groups", "V3: YaRN, mscale 1, mscale_all_dim 0.5", "V2: groups", "Qwen2: tied, one key head of six",
-       "Qwen3: head_dim 24, attention_bias, tied", "Llama: attention_bias and mlp_bias", "Qwen3Moe: weights normalised",
-       "OLMoE: clip_qkv"]
+SMALL = dict(vocab_size=31, hidden_size=16, intermediate_size=20, num_hidden_layers=2, **rope())
+S3 = {**V3, **SMALL, "n_routed_experts": 6, "n_group": 3, "num_experts_per_tok": 2, "moe_intermediate_size": 7,
+      "q_lora_rank": 8, "kv_lora_rank": 8, "qk_nope_head_dim": 4, "qk_rope_head_dim": 4, "v_head_dim": 6}
+S2 = {k: v for k, v in {**S3, "model_type": "deepseek_v2"}.items() if k != "num_nextn_predict_layers"}
+SFT = [("V3: groups, query latent", S3),
+       ("V3: no query latent, YaRN, attention_bias", {**S3, "q_lora_rank": None, "attention_bias": True,
+                                                      "norm_topk_prob": False, **yarn(mscale=1.0, mscale_all_dim=0.5)}),
+       ("V2: groups, mlp_bias", {**S2, "topk_method": "group_limited_greedy", "routed_scaling_factor": 4.0,
+                                 "mlp_bias": True, "first_k_dense_replace": 0}),
+       ("Qwen2: tied, one key head of three", {**Q2, **SMALL, "tie_word_embeddings": True, "hidden_size": 24,
+                                               "num_attention_heads": 3, "num_key_value_heads": 1}),
+       ("Qwen3: head_dim 6, attention_bias", {**Q3, **SMALL, "head_dim": 6, "attention_bias": True}),
+       ("Llama: llama3 rope, attention_bias, mlp_bias", {**LL, **SMALL, "attention_bias": True, "mlp_bias": True,
+                                                         "head_dim": 8, **rope("llama3", **LLAMA3)}),
+       ("Qwen3Moe: weights normalised", {**QM, **SMALL, "num_experts": 4, "moe_intermediate_size": 7}),
+       ("OLMoE: clip_qkv, weights not normalised", {**OL, **SMALL, "num_experts": 4, "intermediate_size": 7,
+                                                    "clip_qkv": 1.0, "norm_topk_prob": False})]
 
 
 def old_config(config):
@@ -406,9 +420,14 @@ def loss_of(model, sequences):
     return total / count
 
 
-def train(model, sequences):
-    """Ten steps of the loop described above; (losses, gradient norms)."""
+def train(model, sequences, noise=None):
+    """Ten steps of the loop described above; (losses, gradient norms). A generator as noise disturbs weights and
+    gradients as float32's rounding would, at the last bit of each tensor's largest element."""
     trained = [p for n, p in model.named_parameters()]
+    if noise is not None:
+        with torch.no_grad():
+            for p in trained:
+                p *= 1 + 1e-7 * torch.randn(p.shape, generator=noise)
     decayed = {id(t): decays(n, part(t).shape) for n, (t, part) in on_disk(model).items()}
     m, v = [torch.zeros_like(p) for p in trained], [torch.zeros_like(p) for p in trained]
     losses, norms = [], []
@@ -418,6 +437,8 @@ def train(model, sequences):
         loss = loss_of(model, sequences)
         loss.backward()
         gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in trained]
+        if noise is not None:
+            gradients = [g + 1e-7 * g.abs().max() * torch.randn(g.shape, generator=noise) * (g != 0) for g in gradients]
         norm = math.sqrt(sum((g.double() ** 2).sum().item() for g in gradients))
         losses.append(loss.item())
         norms.append(norm)
@@ -466,24 +487,35 @@ def picture(model):
     return {n: part(t).detach().clone() for n, (t, part) in on_disk(model).items()}
 
 
+def well_conditioned(config, sequences, losses, final):
+    """Rounding must not decide the outcome: AdamW's first steps take the sign of a gradient, however small it is, and a
+    clipped value may lie at its bound. So three disturbed runs must end where the exact one does."""
+    for seed in range(3):
+        with float64():
+            model = build(config, torch.float64)
+            other, _ = train(model, sequences, torch.Generator().manual_seed(seed))
+            if relative(picture(model), final) > 3e-6 or max(abs(a - b) / b for a, b in zip(other, losses)) > 3e-7:
+                return False
+    return True
+
+
 def sft_case(name, config):
-    shift = SHIFTS.get(name, 0.0)
-    for seed in range(200):
+    for seed in range(400):
         sequences = draw_sequences(f"{name} {seed}", config["vocab_size"])
         with float64():
-            model = build(config, torch.float64, shift)
+            model = build(config, torch.float64)
             found = gaps(model)
             losses, norms = train(model, sequences)
             final = picture(model)
-        if not found or min(found) > GAP:
+        if (not found or min(found) > GAP) and well_conditioned(config, sequences, losses, final):
             break
     else:
-        raise SystemExit(f"{name}: near ties in the router whatever the tokens")
+        raise SystemExit(f"{name}: near ties whatever the tokens")
     with float64():
-        peer = build(config, torch.float64, shift)
+        peer = build(config, torch.float64)
         peer_losses = train_by_torch(peer, sequences)
-    single = build(config, router_bias_shift=shift)
-    saved, tensors = save(single, shift)
+    single = build(config)
+    saved, tensors = save(single, 0.0)
     single_losses, _ = train(single, sequences)
     loss_error = max(abs(a - b) / b for a, b in zip(single_losses, losses))
     weight_error = relative(picture(single), final)
@@ -494,7 +526,7 @@ def sft_case(name, config):
     values = {n: dict(norm=rounded(t.norm().item(), 12),
                       values=[rounded(t.flatten()[j * (t.numel() - 1) // 3].item()) for j in range(4)])
               for n, t in final.items()}
-    return dict(name=name, config=saved, router_bias_shift=shift, tensors=tensors, sequences=sequences,
+    return dict(name=name, config=saved, router_bias_shift=0.0, tensors=tensors, sequences=sequences,
                 losses=rounded(losses, 12), gradient_norms=rounded(norms), final=values,
                 float32=dict(losses=rounded(loss_error, 2), weights=rounded(weight_error, 2)))
 
@@ -510,8 +542,7 @@ def write(path, cases, script="make_golden_hf.py"):
 
 def main():
     write("huggingface.json", [case(i, *c) for i, c in enumerate(CASES)])
-    configs = dict(CASES)
-    write("huggingface_sft.json", [sft_case(n, configs[n]) for n in SFT])
+    write("huggingface_sft.json", [sft_case(*c) for c in SFT])
 
 
 if __name__ == "__main__":
