@@ -116,19 +116,21 @@ struct Choice {
 };
 
 // s_i = sigmoid(u . e_i); the K best of s + b inside the best groups, a group ranked by its two best; g from s alone
-// [V3 eq 12-16]
+// [V3 eq 12-16]. Or s = softmax(u . e), and a group is ranked by its best.
 template <class T>
 Choice<T> route(const Row<T>& logits, const Row<double>& bias, const Config& c) {
     Choice<T> r;
     Row<double> biased;
-    for (const T& logit : logits) r.score.push_back(sigmoid(logit));
+    const bool softmax_scores = c.scoring == Scoring::softmax;
+    if (softmax_scores) r.score = softmax(logits, 1);
+    else for (const T& logit : logits) r.score.push_back(sigmoid(logit));
     for (size_t e = 0; e < logits.size(); ++e) biased.push_back(std::real(r.score[e]) + bias[e]);
     const int size = c.n_routed_experts / c.n_group;
     Row<double> group_value, inside(biased.size(), -INFINITY);
     for (int g = 0; g < c.n_group; ++g) {
         const Row<double> group = part(biased, size_t(g) * size, size);
         group_value.push_back(0);
-        for (int e : best(group, std::min(2, size))) group_value[g] += group[e];
+        for (int e : best(group, softmax_scores ? 1 : std::min(2, size))) group_value[g] += group[e];
     }
     for (int g : best(group_value, c.topk_group))
         for (int e = g * size; e < (g + 1) * size; ++e) inside[e] = biased[e];

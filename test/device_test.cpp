@@ -14,13 +14,16 @@ using namespace r1;
 
 namespace {
 
-// Small enough for the emulator, with everything in it: both kinds of layer, groups of experts, a low-rank query or none.
+// Small enough for the emulator, with everything in it: both kinds of layer, groups of experts, a low-rank query or none;
+// or, with SMALL_GROUPED, what other families have.
+constexpr int SMALL_GROUPED = -1;
 Config small_config(int q_lora_rank) {
-    Config c;
+    Config c = q_lora_rank == SMALL_GROUPED ? grouped_config() : Config();
     c.vocab_size = 50, c.hidden_size = 24, c.num_hidden_layers = 2, c.intermediate_size = 20;
+    c.moe_intermediate_size = 10, c.max_position_embeddings = 64;
+    if (q_lora_rank == SMALL_GROUPED) return c;
     c.num_attention_heads = 2, c.q_lora_rank = q_lora_rank, c.kv_lora_rank = 12, c.qk_nope_head_dim = 6, c.qk_rope_head_dim = 4;
     c.v_head_dim = 7, c.n_routed_experts = 6, c.n_group = 3, c.topk_group = 2, c.num_experts_per_tok = 2;
-    c.moe_intermediate_size = 10, c.max_position_embeddings = 64;
     return c;
 }
 
@@ -28,7 +31,7 @@ Model small_model(const Ops& ops, int q_lora_rank, float sharpness) {
     Model model = make_model(small_config(q_lora_rank), ops);
     Weights initial = make_weights(model.config);
     initialise(model.config, initial, 11);
-    for (int64_t i = 0; i < model.config.hidden_size * model.config.vocab_size; ++i) initial.head[i] *= sharpness;
+    for (int i = 0; i < model.config.hidden_size; ++i) initial.norm[i] *= sharpness;
     upload(model.weights, initial);
     return model;
 }
@@ -110,13 +113,16 @@ std::string grpo_steps(const Ops& ops, int q_lora_rank) {
 TEST_CASE("D9: whole pretraining steps on the device end with the CPU's hash") {
     const std::string want = pretraining(cpu_ops("generic"), 12);
     in_every_order([&] { CHECK(pretraining(device_under_test(), 12) == want); });
-    CHECK(pretraining(device_under_test(), 0) == pretraining(cpu_ops("generic"), 0));
+    for (const int kind : {0, SMALL_GROUPED}) CHECK(pretraining(device_under_test(), kind) == pretraining(cpu_ops("generic"), kind));
 }
 
 TEST_CASE("D9: whole GRPO steps on the device end with the CPU's bytes") {
     const std::string want = grpo_steps(cpu_ops("generic"), 12);
     CHECK(want.find("sampler is not trainer") == std::string::npos);
     in_every_order([&] { CHECK(grpo_steps(device_under_test(), 12) == want); });
+    const std::string grouped = grpo_steps(cpu_ops("generic"), SMALL_GROUPED);
+    CHECK(grouped.find("sampler is not trainer") == std::string::npos);
+    CHECK(grpo_steps(device_under_test(), SMALL_GROUPED) == grouped);
 }
 
 TEST_CASE("D9: a planted reordering on the device is caught") {

@@ -324,17 +324,40 @@ TEST_CASE("gradient: swiglu") {
         }
 }
 
-Config router_config(int E, int K, int groups, int kept, bool normalise, float scaling) {
+TEST_CASE("gradient: biases of products") {
+    for (const int N : {1, 2, 17, 70})
+        for (const int C : {1, 31, 33, 64}) {
+            Numbers random{uint32_t(N * 100 + C)};
+            const Floats x = random.take(N * C), b = random.take(C), dy = random.take(N * C), db0 = random.take(C);
+            const auto out = on_every_isa("bias", [&](const Ops& op) {
+                Floats y = x, db = db0;
+                op.bias_forward(y.data(), C, b.data(), N, C);
+                op.bias_backward(db.data(), dy.data(), C, N, C);
+                return std::vector<Floats>{y, db};
+            });
+            const auto y = [&](const auto& b) {
+                auto all = none(b);
+                for (int i = 0; i < N * C; ++i) all.push_back(double(x[i]) + b[i % C]);
+                return all;
+            };
+            check_values("bias y", out[0], y(doubles(b)));
+            const auto f = [&](const auto& in) { return dot(dy, y(in[0])) + dot(db0, in[0]); };  // added to db0
+            check_gradient("bias db", f, {b}, 0, out[1]);
+        }
+}
+
+Config router_config(int E, int K, int groups, int kept, bool normalise, float scaling, Scoring scoring = Scoring::sigmoid) {
     Config c;
     c.n_routed_experts = E, c.num_experts_per_tok = K, c.n_group = groups, c.topk_group = kept;
-    c.norm_topk_prob = normalise, c.routed_scaling_factor = scaling;
+    c.norm_topk_prob = normalise, c.routed_scaling_factor = scaling, c.scoring = scoring;
     return c;
 }
 
 const Config routers[] = {
     router_config(8, 3, 4, 2, true, 2.5f),   router_config(5, 2, 1, 1, false, 1.0f),
     router_config(1, 1, 1, 1, true, 1.0f),   router_config(33, 4, 3, 2, false, 2.5f),
-    router_config(32, 8, 8, 4, true, 2.5f),  router_config(6, 2, 6, 3, true, 1.0f)};
+    router_config(32, 8, 8, 4, true, 2.5f),  router_config(6, 2, 6, 3, true, 1.0f),
+    router_config(9, 3, 3, 2, false, 16.0f, Scoring::softmax), router_config(33, 4, 1, 1, true, 1.0f, Scoring::softmax)};
 
 TEST_CASE("gradient: router") {
     for (const Config& c : routers)

@@ -145,6 +145,9 @@ TEST_CASE("kernels: rows") {
             same("rmsnorm" + what, &Ops::rmsnorm_forward, y, C + 2, rstd, x, C + 1, g, N, C, 1e-6f);
             same("rmsnorm backward" + what, &Ops::rmsnorm_backward, y, C + 2, nullptr, 0, dg, dy, C, x, C + 1, rstd, g, N, C);
             same("rmsnorm backward, added" + what, &Ops::rmsnorm_backward, base, C, base, C, dg, dy, C, x, C + 1, rstd, g, N, C);
+            auto b = floats(C);
+            same("bias" + what, &Ops::bias_forward, y, C + 2, b, N, C);
+            same("bias backward" + what, &Ops::bias_backward, b, x, C + 1, N, C);
             same("copy" + what, &Ops::copy_rows, y, C + 2, x, C + 1, N, C);
 
             auto gu = floats(N * 2 * C), dgu = floats(N * 2 * C), a = floats(N * C), table = floats(7 * C);
@@ -236,8 +239,9 @@ TEST_CASE("kernels: answers in the making") {
 }
 
 TEST_CASE("kernels: experts") {
-    for (const Routing r : {Routing{8, 2, 2, 1, true, 1.0f}, Routing{8, 3, 4, 2, false, 2.5f},
-                            Routing{5, 2, 1, 1, true, 1.0f}, Routing{33, 1, 1, 1, true, 1.0f}})
+    for (const Routing r : {Routing{8, 2, 2, 1, true, 1.0f, false}, Routing{8, 3, 4, 2, false, 2.5f, false},
+                            Routing{5, 2, 1, 1, true, 1.0f, false}, Routing{33, 1, 1, 1, true, 1.0f, false},
+                            Routing{8, 3, 4, 2, false, 2.5f, true}, Routing{33, 2, 1, 1, true, 1.0f, true}})
         for (const int N : {1, 7, 33, 200}) {
             if (N == 200 && r.E != 8) continue;
             const int C = 20, E = r.E, K = r.K;

@@ -30,6 +30,17 @@ inline Config tiny_config() {
     return c;
 }
 
+// Everything that a family other than DeepSeek's has: grouped queries, biases, norms of heads, experts by softmax and none
+// shared, a layer without experts, and an embedding that is the head.
+inline Config grouped_config() {
+    Config c = tiny_config();
+    c.family = Family::qwen3_moe, c.scoring = Scoring::softmax, c.rope_interleave = false, c.tie_word_embeddings = true;
+    c.q_lora_rank = c.kv_lora_rank = 0, c.num_attention_heads = 4, c.num_key_value_heads = 2, c.head_dim = 10;
+    c.head_norm = HeadNorm::head, c.qkv_bias = c.o_bias = c.mlp_bias = true;
+    c.first_k_dense_replace = c.n_shared_experts = 0, c.mlp_only_layers = {1}, c.n_group = c.topk_group = 1;
+    return c;
+}
+
 inline std::vector<std::vector<int>> tiny_sequences(int count, int longest, uint32_t seed) {
     Stream random(seed, Purpose::corpus, 9);
     std::vector<std::vector<int>> sequences;

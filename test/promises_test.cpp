@@ -66,9 +66,9 @@ Ops with_forward(decltype(Ops::matmul_forward) planted) {
 // ---- What is compared ----
 
 // Four updates of a tiny model.
-std::string training_hash(const Ops& ops, int threads, int micro_rows) {
+std::string training_hash(const Ops& ops, int threads, int micro_rows, const Config& config = tiny_config()) {
     ThreadsForNow now(threads);
-    Model model = make_model(tiny_config(), ops);
+    Model model = make_model(config, ops);
     initialise(model.config, model.weights, 11);
     TrainOptions options;
     options.shards = 4, options.micro_rows = micro_rows, options.decay = 0.1f;
@@ -197,6 +197,8 @@ TEST_CASE("D4: the micro-batch split changes no bit") {
     const std::string whole = training_hash(*real_ops, 1, 1000);
     CHECK(training_hash(*real_ops, 1, 80) == whole);
     CHECK(training_hash(*real_ops, 1, 1) == whole);
+    const std::string grouped = training_hash(*real_ops, 1, 1000, grouped_config());
+    for (const int rows : {80, 1}) CHECK(training_hash(*real_ops, 1, rows, grouped_config()) == grouped);
     Ops planted = *real_ops;
     planted.matmul_backward_w = sum_then_add;
     CHECK(training_hash(planted, 1, 1000) != training_hash(planted, 1, 1));
@@ -210,7 +212,11 @@ TEST_CASE("D5: the sampler's log-probabilities are the trainer's") {
 
 TEST_CASE("D8: AVX-512, AVX2 and plain code have one hash") {
     const std::string want = training_hash(*real_ops, 2, 64);
-    for (const Ops* ops : all_cpu_ops()) CHECK(training_hash(*ops, 2, 64) == want);
+    const std::string grouped = training_hash(*real_ops, 3, 64, grouped_config());
+    for (const Ops* ops : all_cpu_ops()) {
+        CHECK(training_hash(*ops, 2, 64) == want);
+        CHECK(training_hash(*ops, 2, 64, grouped_config()) == grouped);
+    }
     const Ops planted = with_forward(not_fused);
     CHECK(training_hash(planted, 2, 64) != want);
     // The committed hash ties compilers and optimisation levels together: every build runs this test.

@@ -140,12 +140,22 @@ void save_model(const std::string& folder, const Config& config, Weights& weight
         write_file_atomically(folder + "/tokenizer.json", read_file(tokenizer_path));
 }
 
+// Hugging Face's configuration asks for one prediction module where the file has none: then there is none.
+static bool has_prediction(const Config& c, const std::vector<StoredTensor>& tensors) {
+    const std::string prefix = "model.layers." + std::to_string(c.num_hidden_layers) + ".";
+    for (const StoredTensor& t : tensors)
+        if (t.name.starts_with(prefix)) return true;
+    return false;
+}
+
 Model load_model(const std::string& folder, const Ops& ops, int context) {
     if (!exists(folder + "/config.json"))
         fail("no model here", folder, "name a folder with config.json, model.safetensors and tokenizer.json");
-    Model model = make_model(config_from_json(read_json(folder + "/config.json"), folder + "/config.json"), ops, context);
+    Config config = config_from_json(read_json(folder + "/config.json"), folder + "/config.json");
     const std::string path = folder + "/model.safetensors";
     const std::vector<StoredTensor> tensors = read_safetensors(path);
+    if (!has_prediction(config, tensors)) config.num_nextn_predict_layers = 0;
+    Model model = make_model(config, ops, context);
     auto left = by_name(tensors);
     restore(model.config, model.weights, "", left, path);
     expect_none_left(left, path);

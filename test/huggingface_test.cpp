@@ -1,0 +1,162 @@
+// Models of Hugging Face's families, against what transformers computed in float64: logits, and ten steps of training.
+// reference/make_golden_hf.py has the format of the golden files and the function that makes the weights.
+#include <cmath>
+#include <fstream>
+
+#include "base/check.h"
+#include "gradient.h"
+#include "model/checkpoint.h"
+#include "shell.h"
+
+using namespace r1;
+
+namespace {
+
+std::vector<json> cases_of(const char* file) {
+    std::ifstream in(std::string(R1_SOURCE "/reference/golden/") + file);
+    REQUIRE(in.good());
+    const json golden = json::parse(in);
+    return golden["cases"].get<std::vector<json>>();
+}
+
+std::vector<float> weights_of(const std::string& name, const std::vector<int64_t>& shape, float router_bias_shift) {
+    uint32_t h = 2166136261u;
+    for (const char byte : name) h = (h ^ uint32_t(static_cast<unsigned char>(byte))) * 16777619u;
+    int64_t n = 1;
+    for (const int64_t each : shape) n *= each;
+    float scale = 1;
+    while (shape.size() == 2 && scale * scale * float(shape[1]) > 4) scale /= 2;
+    const auto ends = [&](const char* end) { return name.ends_with(end); };
+    std::vector<float> values;
+    for (int64_t i = 0; i < n; ++i) {
+        uint32_t x = h + uint32_t(i) * 0x9E3779B9u;
+        x = (x ^ (x >> 16)) * 0x85EBCA6Bu, x = (x ^ (x >> 13)) * 0xC2B2AE35u, x ^= x >> 16;
+        const float v = (float(x >> 16) - 32768) / 32768;
+        values.push_back(ends("norm.weight") ? 1 + v / 4 : ends("e_score_correction_bias") ? v / 8 + router_bias_shift
+                         : ends(".bias") ? v / 4 : ends("embed_tokens.weight") ? v : v * scale);
+    }
+    return values;
+}
+
+// The folder that save_pretrained would have written.
+void write_model(const json& object, const json& config, const std::string& folder) {
+    make_folder(folder);
+    std::vector<StoredTensor> tensors;
+    for (const auto& [name, shape] : object["tensors"].items())
+        tensors.push_back({name, shape.get<std::vector<int64_t>>(),
+                           weights_of(name, shape.get<std::vector<int64_t>>(), object["router_bias_shift"])});
+    write_safetensors(folder + "/model.safetensors", tensors);
+    write_file_atomically(folder + "/config.json", config.dump());
+}
+
+// All logits of a sequence, its log-probabilities and the gap to the golden ones.
+struct Scored {
+    std::vector<float> logits, logp;
+};
+Scored score(Model& model, const std::vector<int>& tokens) {
+    const int N = int(tokens.size()), V = model.config.vocab_size;
+    Scored s{std::vector<float>(size_t(N) * V), {}};
+    std::vector<int> padded = tokens;
+    padded.push_back(0);
+    TrainOptions options;
+    options.shards = 1, options.micro_rows = 32;
+    Trainer trainer = make_trainer(model, options);
+    const auto look = [&](int, const SequenceRows& rows) {
+        std::copy(rows.logits, rows.logits + s.logits.size(), s.logits.begin());
+        s.logp.assign(rows.logp, rows.logp + N - 1);
+        std::fill(rows.dlogp, rows.dlogp + N, 0.0f);
+    };
+    accumulate(trainer, {{padded.data(), N + 1}}, look, true);
+    return s;
+}
+
+void check_logits(const json& object, const json& config, const std::string& folder) {
+    write_model(object, config, folder);
+    Model model = load_model(folder, cpu_ops(), 64);
+    const std::vector<int> tokens = object["tokens"].get<std::vector<int>>();
+    const Scored s = score(model, tokens);
+    Gap logits, logp;
+    double squares = 0;
+    for (const float each : s.logits) squares += double(each) * each;
+    for (const auto& [position, row] : object["logits"].items())
+        for (int v = 0; v < model.config.vocab_size; ++v)
+            logits.add(s.logits[std::stoul(position) * model.config.vocab_size + v], row[v].get<double>());
+    for (size_t t = 0; t < s.logp.size(); ++t) logp.add(s.logp[t], object["logprobs"][t].get<double>());
+    logits.check("logits, against transformers", FLOAT_ERROR);
+    logp.check("log-probabilities, against transformers", FLOAT_ERROR);
+    CHECK(std::sqrt(squares) == doctest::Approx(object["norm"].get<double>()).epsilon(1e-5));
+}
+
+}  // namespace
+
+TEST_CASE("Hugging Face's families: logits as transformers computes them") {
+    const Folder folder;
+    for (const json& object : cases_of("huggingface.json")) {
+        CAPTURE(object["name"].get<std::string>());
+        const bool clips = object["config"].contains("clip_qkv") && !object["config"]["clip_qkv"].is_null();
+        if (clips) {
+            write_model(object, object["config"], folder.path);
+            CHECK_THROWS_AS(load_model(folder.path, cpu_ops()), Error);
+            continue;
+        }
+        if (object.value("sliding_window", false)) {  // not built: the sequence is longer than the model may read
+            write_model(object, object["config"], folder.path);
+            CHECK(load_model(folder.path, cpu_ops()).context < int(object["tokens"].size()));
+            continue;
+        }
+        check_logits(object, object["config"], folder.path);
+        check_logits(object, object["config_old"], folder.path);
+    }
+}
+
+TEST_CASE("Hugging Face's families: ten steps of AdamW as PyTorch takes them") {
+    const Folder folder;
+    for (const json& object : cases_of("huggingface_sft.json")) {
+        CAPTURE(object["name"].get<std::string>());
+        write_model(object, object["config"], folder.path);
+        Model model = load_model(folder.path, cpu_ops(), 64);
+        std::vector<std::vector<int>> tokens, mask;
+        std::vector<Example> batch;
+        int counted = 0;
+        for (const json& s : object["sequences"]) {
+            tokens.push_back(s["tokens"].get<std::vector<int>>()), mask.push_back(s["mask"].get<std::vector<int>>());
+            for (const int m : mask.back()) counted += m;
+        }
+        for (const auto& t : tokens) batch.push_back({t.data(), int(t.size())});
+        TrainOptions options;
+        options.micro_rows = 16, options.decay = 0.1f;
+        Trainer trainer = make_trainer(model, options);
+        Gap losses, norms, weights;
+        for (int step = 0; step < 10; ++step) {
+            std::vector<double> sum(batch.size());
+            accumulate(trainer, batch, [&](int i, const SequenceRows& rows) {
+                for (int t = 0; t < batch[i].rows(); ++t) {
+                    const int m = mask[i][t + 1];
+                    sum[i] -= m * double(rows.logp[t]), rows.dlogp[t] = -float(m) / float(counted);
+                }
+            });
+            double loss = 0;
+            for (const double each : sum) loss += each;
+            losses.add(loss / counted, object["losses"][step].get<double>());
+            norms.add(apply(trainer, 1e-3f, batch.size()).gradient_norm, object["gradient_norms"][step].get<double>());
+        }
+        losses.check("losses of ten steps, against PyTorch", 1e-6);
+        norms.check("gradient norms of ten steps, against PyTorch", FLOAT_ERROR);
+        size_t seen = 0;
+        visit(model.config, model.weights, [](float*, size_t, TensorKind) {}, [&](const Tensor& t) {
+            const json& want = object["final"].at(t.name);
+            const int64_t in = t.in ? t.in : 1, n = t.out * in;
+            double squares = 0;
+            for (int64_t i = 0; i < n; ++i) squares += double(t.at(i / in, i % in)) * t.at(i / in, i % in);
+            Gap gap;
+            for (int64_t j = 0; j < 4; ++j) {
+                const int64_t i = j * (n - 1) / 3;
+                gap.add(t.at(i / in, i % in), want["values"][j].get<double>());
+            }
+            gap.check("weights after ten steps, against PyTorch", FLOAT_ERROR);
+            CHECK(std::sqrt(squares) == doctest::Approx(want["norm"].get<double>()).epsilon(1e-5));
+            ++seen;
+        });
+        CHECK(seen == object["final"].size());
+    }
+}
