@@ -15,7 +15,8 @@ struct EvaluateOptions {
 };
 
 // Shares are between 0 and 1. pass_at_1 = 1/k sum_i p_i [R1v1 section 3], over problems; its interval is 1.96 standard
-// errors over problems. The majority is over answers that are equal as algebra; ties go to the answer seen first.
+// errors over problems. The majority is over answers that are equal as algebra (programs: as text); ties go to the answer
+// seen first.
 struct Evaluation {
     int problems = 0, k = 0;
     double pass_at_1 = 0, low = 0, high = 0, majority = 0, pass_at_k = 0;
