@@ -6,9 +6,7 @@
 
 namespace r1 {
 
-// The vote of most answers is right if its first answer is. Which answers are the same, the problem's kind says; an
-// answer joins the first vote that it is the same as, and one that cannot be read does not vote.
-static bool majority_is_right(const Problem& problem, const std::vector<Graded>& graded) {
+bool majority_is_right(const Problem& problem, const std::vector<Graded>& graded) {
     struct Vote {
         std::string answer;
         std::function<bool(std::string_view)> is_same;
@@ -94,9 +92,9 @@ void evaluate_command(const EvaluateOptions& options, const Device& device) {
     EvaluateOptions o = options;
     check(o.task);
     if (o.count < 1 || o.k < 1) throw UsageError("nothing to evaluate, --count and --k, give 1 or more");
+    const std::vector<Problem> problems = read_problems(o.problems, o.task.problems);
     const Loaded loaded = load(o.model, open_device(device));
     use_chat_template(o.task, o.model, loaded.tokenizer);
-    const std::vector<Problem> problems = read_problems(o.problems, o.task.problems);
     Sampler sampler = make_sampler(loaded.model, o.slots);
     const double begin = seconds_now();
     const int64_t expected = int64_t(std::min<int>(o.count, int(problems.size()))) * o.k;

@@ -25,6 +25,10 @@ struct Evaluation {
     double format = 0, reflective_share = 0, reflective_words = 0, truncated = 0;
 };
 
+// The vote of most answers is right if its first answer is. Which answers are the same, the problem's kind says; an
+// answer joins the first vote that it is the same as, and one that cannot be read does not vote.
+bool majority_is_right(const Problem& problem, const std::vector<Graded>& graded);
+
 Evaluation evaluate(Sampler& sampler, const Model& model, const Tokenizer& tokenizer,
                     const std::vector<Problem>& problems, const EvaluateOptions& options,
                     const std::function<void(int64_t)>& progress = {});

@@ -363,12 +363,12 @@ json options_to_json(const GrpoOptions& o) {
 void grpo(const GrpoOptions& options, const Device& device) {
     GrpoOptions o = options;
     check(o);
+    const std::vector<Problem> problems = read_problems(o.problems, o.task.problems);
+    const std::vector<Problem> held_out = o.held_out.empty() ? std::vector<Problem>() : read_problems(o.held_out, o.task.problems);
     const Ops& ops = open_device(device);
     Loaded loaded = load(o.model, ops), reference = load(o.model, ops);
     Model& model = loaded.model;
     use_chat_template(o.task, o.model, loaded.tokenizer);
-    const std::vector<Problem> problems = read_problems(o.problems, o.task.problems);
-    const std::vector<Problem> held_out = o.held_out.empty() ? std::vector<Problem>() : read_problems(o.held_out, o.task.problems);
     make_folder(o.output);
 
     TrainOptions train;
