@@ -11,6 +11,7 @@
 #include "stages/grade.h"
 #include "stages/grpo.h"
 #include "stages/pretrain.h"
+#include "stages/render.h"
 #include "stages/report.h"
 #include "stages/run.h"
 #include "stages/train_tokenizer.h"
@@ -117,7 +118,7 @@ void add_pretrain(Commands& commands) {
     flag(c, "--resume", o.resume, "go on from the saved state in --output");
 }
 
-const std::map<std::string, PromptTemplate> templates = {{"plain", PromptTemplate::plain}, {"r1-zero", PromptTemplate::r1_zero}};
+const std::map<std::string, PromptTemplate> templates = {{"plain", PromptTemplate::plain}, {"r1-zero", PromptTemplate::r1_zero}, {"chat", PromptTemplate::chat}};
 const std::map<std::string, Decay> schedules = {{"constant", Decay::constant}, {"linear", Decay::linear}, {"cosine", Decay::cosine}};
 
 template <class T>
@@ -143,7 +144,10 @@ void add_math(CLI::App* c, GrpoOptions& o) {
 }
 
 void add_task(CLI::App* c, Task& task) {
-    choice(c, "--template", task.prompt_template, templates, "plain or r1-zero, the paper's");
+    c->add_option("--task", task.problems.task, "kind that every problem must be of: countdown, math, code; auto: told by each line's keys")
+        ->check(CLI::IsMember({"auto", "countdown", "math", "code"}))->capture_default_str();
+    flag(c, "--refuse-ungradable", task.problems.refuse_ungradable, "stop at a problem whose reference cannot be graded; default: leave it out, and say so");
+    choice(c, "--template", task.prompt_template, templates, "plain; r1-zero, the paper's; chat, the model's own");
     flag(c, "--empty-think", task.empty_think, "control: the prompt ends in <think></think>, which leaves guessing");
     option(c, "--accuracy-weight", task.weights.accuracy_weight, "reward of a right answer");
     option(c, "--format-weight", task.weights.format_weight, "reward of the format");
@@ -157,12 +161,15 @@ void add_task(CLI::App* c, Task& task) {
     }, "LIMIT RIGHT_SHORT RIGHT_LONG WRONG_SHORT WRONG_LONG EXCEEDED: by length, in place of --accuracy-weight")->expected(6);
 }
 
+const char* const problems_help = "JSON lines, needed: Countdown {\"numbers\": [3, 7, 12], \"target\": 33} or Countdown-Tasks-3to4; GSM8K, MATH or "
+                                  "{\"prompt\": ..., \"reference\": ...}; code {\"prompt\": ..., \"tests\": [...]}";
+
 void add_evaluate(Commands& commands) {
     static EvaluateOptions o;
     CLI::App* c = commands.command("evaluate", "pass@1, majority vote, length and format on held-out problems",
                                    [&commands] { evaluate_command(o, commands.device); });
     needed(c, "--model", o.model, "folder of the model");
-    needed(c, "--problems", o.problems, "JSON lines {\"numbers\": [3, 7, 12], \"target\": 33}");
+    c->add_option("--problems", o.problems, problems_help);
     c->add_option("--output", o.output, "JSON file for the result");
     option(c, "--count", o.count, "problems, from the top of the file");
     option(c, "--k", o.k, "answers to each");
@@ -179,7 +186,7 @@ void add_grpo(Commands& commands) {
     CLI::App* c = commands.command("grpo", "reinforcement learning with group baselines: R1-Zero, from a base model",
                                    [&commands] { grpo(o, commands.device); });
     needed(c, "--model", o.model, "folder of the model to start from, which is also the first reference");
-    needed(c, "--problems", o.problems, "problems to learn from");
+    c->add_option("--problems", o.problems, problems_help);
     needed(c, "--output", o.output, "folder for the model, metrics and rollouts");
     c->add_option("--held-out", o.held_out, "problems for evaluations on the way");
     option(c, "--steps", o.steps, "rollouts");
@@ -242,6 +249,14 @@ void add_grade(Commands& commands) {
     flag(c, "--jsonl", o.jsonl, "lines {\"answer\": ...}, each with its own numbers, target, reference, language or tests if it likes");
 }
 
+void add_render(Commands& commands) {
+    static RenderOptions o;
+    CLI::App* c = commands.command("render", "what a model reads of a conversation: [{\"role\": \"user\", \"content\": ...}, ...] on each line of "
+                                   "standard input", [] { render_command(o); });
+    needed(c, "--model", o.model, "folder with tokenizer.json and, if the model has one, its chat template");
+    flag(c, "--prompt", o.prompt, "up to where the next answer begins");
+}
+
 void add_sandbox(Commands& commands) {
     static SandboxOptions o;
     CLI::App* c = commands.command("sandbox", "run one program that nobody trusts", [] { sandbox_command(o); });
@@ -276,6 +291,7 @@ int main(int argc, char** argv) {
     add_report(commands);
     add_grade(commands);
     add_sandbox(commands);
+    add_render(commands);
     try {
         commands.app.parse(argc, argv);
     } catch (const CLI::CallForHelp& e) {

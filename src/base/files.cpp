@@ -90,6 +90,9 @@ void write_file_atomically(const std::string& path, std::string_view content) {
 
 void read_json_lines(const std::string& path, const std::function<void(const json&, int64_t)>& line) {
     const std::string content = read_file(path);
+    if (content.starts_with("PAR1") || path.ends_with(".parquet"))
+        fail("a Parquet file where JSON lines are read", path,
+             "convert it: python3 -c \"import pandas; pandas.read_parquet('FILE.parquet').to_json('FILE.jsonl', orient='records', lines=True)\"");
     size_t begin = 0;
     for (int64_t number = 1; begin < content.size(); ++number) {
         size_t end = content.find('\n', begin);

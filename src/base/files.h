@@ -20,7 +20,8 @@ json read_json(const std::string& path);
 void write_file_atomically(const std::string& path, std::string_view content);
 
 // Calls line(object, number) for each line of a JSON lines file; numbers start at 1; empty lines are skipped.
-// A line that is not UTF-8, not JSON or not an object is an error that names file and line.
+// A line that is not UTF-8, not JSON or not an object is an error that names file and line; a Parquet file is one that
+// says how to convert it.
 void read_json_lines(const std::string& path, const std::function<void(const json&, int64_t)>& line);
 
 // Lines are appended to a file that is written as they come; close() or the destructor flushes. A write that fails

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "reward/mathematics.h"
+
 namespace r1 {
 
 static constexpr size_t none = std::string_view::npos;
@@ -13,11 +15,15 @@ std::string_view trimmed(std::string_view text) {
     return text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
 }
 
-std::optional<std::string_view> extract_answer(std::string_view response) {
+std::optional<std::string_view> extract_answer(std::string_view response, AnswerForm form) {
     constexpr std::string_view thought = "</think>", opening = "<answer>", closing = "</answer>";
     const size_t thought_at = response.rfind(thought);
-    if (thought_at == none) return std::nullopt;
+    if (thought_at == none) {
+        if (form == AnswerForm::tags || response.find("<think>") != none) return std::nullopt;
+        return extract_boxed(response);
+    }
     const std::string_view text = response.substr(thought_at + thought.size());
+    if (form == AnswerForm::boxed) return extract_boxed(text);
     const size_t end = text.rfind(closing);
     if (end == none) return std::nullopt;
     const std::string_view before = text.substr(0, end);
@@ -26,14 +32,15 @@ std::optional<std::string_view> extract_answer(std::string_view response) {
     return trimmed(before.substr(begin + opening.size()));
 }
 
-bool format_ok(std::string_view response, std::string* reason, bool think_opened) {
+bool format_ok(std::string_view response, std::string* reason, bool think_opened, AnswerForm form) {
     const auto refuse = [&](const std::string& why) {
         if (reason) *reason = why;
         return false;
     };
     constexpr std::array<std::string_view, 4> tags = {"<think>", "</think>", "<answer>", "</answer>"};
     std::array<size_t, 4> begin{}, end{};  // where each tag stands; an opened <think> stands before the text
-    for (size_t i = 0; i < tags.size(); ++i) {
+    const size_t needed = form == AnswerForm::tags ? 4 : 2;
+    for (size_t i = 0; i < needed; ++i) {
         const std::string tag(tags[i]);
         const size_t at = response.find(tags[i]);
         if (i == 0 && think_opened) {
@@ -44,10 +51,15 @@ bool format_ok(std::string_view response, std::string* reason, bool think_opened
         begin[i] = at, end[i] = at + tag.size();
         if (response.find(tags[i], end[i]) != none) return refuse(tag + " more than once");
     }
-    for (size_t i = 1; i < tags.size(); ++i)
+    for (size_t i = 1; i < needed; ++i)
         if (begin[i] < end[i - 1]) return refuse("the tags are not in order");
     const auto blank = [&](size_t from, size_t to) { return trimmed(response.substr(from, to - from)).empty(); };
     if (!blank(0, begin[0])) return refuse("text before <think>");
+    if (form == AnswerForm::boxed) {
+        const auto box = extract_boxed(response.substr(end[1]));
+        if (!box) return refuse("no box after </think>");
+        return !box->empty() || refuse("the answer is empty");
+    }
     if (!blank(end[1], begin[2])) return refuse("text between </think> and <answer>");
     if (!blank(end[3], response.size())) return refuse("text after </answer>");
     if (blank(end[2], begin[3])) return refuse("the answer is empty");

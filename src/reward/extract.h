@@ -7,6 +7,10 @@
 
 namespace r1 {
 
+// Where a response has its answer: between <answer> tags, as R1-Zero writes it, or in a \boxed{} after the thinking, as
+// the released R1 answers mathematics. What the examples below say of `tags` is the rule unless boxed is asked for.
+enum class AnswerForm { tags, boxed };
+
 // Without the white space (blank, tab, carriage return, line feed) at both ends.
 std::string_view trimmed(std::string_view text);
 
@@ -20,7 +24,14 @@ std::string_view trimmed(std::string_view text);
 //   </think> <answer>1</answer> <answer> </answer>               ""       no falling back to an earlier one
 //   <think> 1 <answer>1</answer>                                 none     never stopped thinking
 //   </think> <answer>1</answer> </think> 2                       none     nothing after the last </think>
-std::optional<std::string_view> extract_answer(std::string_view response);
+//
+// boxed: the last \boxed{} (see mathematics.h) after the last </think>; of a response with neither <think> nor </think>,
+// of all of it.
+//
+//   <think> \boxed{1} </think> So \boxed{2}.                      "2"
+//   So \boxed{2}.                                                "2"      a model that does not think in tags
+//   <think> \boxed{1}                                            none     never stopped thinking
+std::optional<std::string_view> extract_answer(std::string_view response, AnswerForm form = AnswerForm::tags);
 
 // The format: <think> ... </think> <answer> ... </answer>, each of the four tags exactly once, in this order, white
 // space alone before, between the two blocks and after, and an answer that is not empty. With think_opened the
@@ -33,7 +44,10 @@ std::optional<std::string_view> extract_answer(std::string_view response);
 //   <think> 3 </think> so <answer> 3 </answer>     "text between </think> and <answer>"
 //   <think> 3 </think> <answer> 3 </answer> ok     "text after </answer>"
 //   <think> <answer> 3 </think> </answer>          "the tags are not in order"
-bool format_ok(std::string_view response, std::string* reason = nullptr, bool think_opened = false);
+//
+// boxed: <think> ... </think> once each and in order, nothing but white space before, and a box that is not empty after.
+bool format_ok(std::string_view response, std::string* reason = nullptr, bool think_opened = false,
+               AnswerForm form = AnswerForm::tags);
 
 // How often the words wait, mistake, however, but, retry, error, verify, wrong, evaluate, check stand in the text
 // [R1v2 C.2], in any case, as whole words: "Wait, check it: wait." has 3, "waiting, unchecked" none.

@@ -1,20 +1,19 @@
 #include "reward/reward.h"
 
 #include "reward/countdown.h"
-#include "reward/extract.h"
 
 namespace r1 {
 
 Reward rule_reward(std::string_view response, bool finished, const RewardWeights& weights,
-                   const std::function<Accuracy(std::string_view)>& grade, bool think_opened) {
+                   const std::function<Accuracy(std::string_view)>& grade, bool think_opened, AnswerForm form) {
     Reward reward;
     if (!finished) {
         reward.reason = "cut off at the length limit";
         return reward;
     }
     std::string fault;
-    if (format_ok(response, &fault, think_opened)) reward.format = 1;
-    if (const auto answer = extract_answer(response)) {
+    if (format_ok(response, &fault, think_opened, form)) reward.format = 1;
+    if (const auto answer = extract_answer(response, form)) {
         const Accuracy accuracy = grade(*answer);
         reward.accuracy = accuracy.value, reward.reason = accuracy.reason;
     } else {

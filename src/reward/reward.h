@@ -18,6 +18,8 @@
 #include <string_view>
 #include <vector>
 
+#include "reward/extract.h"
+
 namespace r1 {
 
 struct RewardWeights {
@@ -41,7 +43,8 @@ struct Accuracy {
 // all three, since what it would have answered is not known. `accuracy` is what pass@1 counts: it is judged on the
 // extracted answer alone, whatever the format.
 Reward rule_reward(std::string_view response, bool finished, const RewardWeights& weights,
-                   const std::function<Accuracy(std::string_view answer)>& grade, bool think_opened = false);
+                   const std::function<Accuracy(std::string_view answer)>& grade, bool think_opened = false,
+                   AnswerForm form = AnswerForm::tags);
 
 Reward countdown_reward(std::string_view response, bool finished, const std::vector<int>& numbers, int target,
                         const RewardWeights& weights = {}, bool think_opened = false);

@@ -221,20 +221,20 @@ Problems countdown_problems(uint32_t seed) {
     return problems;
 }
 
-std::string countdown_prompt(const std::vector<int>& numbers, int target, PromptTemplate prompt_template) {
+std::string countdown_question(const std::vector<int>& numbers, int target, PromptTemplate prompt_template, bool divides) {
     const bool plain = prompt_template == PromptTemplate::plain;
     std::string list;
     for (const int number : numbers) {
         if (!list.empty()) list += plain ? " " : ", ";
         list += std::to_string(number);
     }
-    if (plain) return "User: " + list + " make " + std::to_string(target) + ". Assistant:";
-    return "A conversation between User and Assistant. The user asks a question, and the Assistant solves it. The "
-           "assistant first thinks about the reasoning process in the mind and then provides the user with the "
-           "answer. The reasoning process and answer are enclosed within <think> </think> and <answer> </answer> "
-           "tags, respectively, i.e., <think> reasoning process here </think> <answer> answer here </answer>. User: "
-           "Using the numbers " + list + ", make " + std::to_string(target) +
-           ". Use each number exactly once, with + - *. Assistant:";
+    if (plain) return list + " make " + std::to_string(target) + ".";
+    return "Using the numbers " + list + ", make " + std::to_string(target) + ". Use each number exactly once, with + - *" +
+           (divides ? " /." : ".");
+}
+
+std::string countdown_prompt(const std::vector<int>& numbers, int target, PromptTemplate prompt_template) {
+    return text_of(render_prompt({}, conversation(prompt_template, countdown_question(numbers, target, prompt_template))));
 }
 
 Document countdown_document(const CorpusConfig& config, const std::vector<Problem>& problems, uint32_t seed,

@@ -23,10 +23,12 @@ struct Problems {
 // numbers in each.
 Problems countdown_problems(uint32_t seed);
 
-//   plain    User: 3 7 12 make 33. Assistant:
-//   r1_zero  the paper's template [R1v1 Table 1], whose question is "Using the numbers 3, 7, 12, make 33. Use each
-//            number exactly once, with + - *"; the template adds the full stop.
-enum class PromptTemplate { plain, r1_zero };
+// The question: "3 7 12 make 33." where the template is plain, and otherwise
+//
+//   Using the numbers 3, 7, 12, make 33. Use each number exactly once, with + - *.         (+ - * / if divides)
+//
+// The prompt is the question in its template, which is not `chat`: "User: 3 7 12 make 33. Assistant:".
+std::string countdown_question(const std::vector<int>& numbers, int target, PromptTemplate prompt_template, bool divides = false);
 std::string countdown_prompt(const std::vector<int>& numbers, int target, PromptTemplate prompt_template);
 
 // A value that a document draws for itself, with the share of documents that draw it. Shares add up to 1.

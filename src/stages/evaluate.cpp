@@ -3,33 +3,27 @@
 #include "stages/evaluate.h"
 
 #include <algorithm>
-#include <map>
-
-#include "reward/countdown.h"
-#include "reward/extract.h"
 
 namespace r1 {
 
-// The vote of most answers is right if its first answer is; answers that cannot be read do not vote.
-// Two expressions that are equal as algebra are one answer to Countdown; to other problems, equal texts are.
-static bool majority_is_right(const Problem& problem, const std::vector<Graded>& graded, const std::vector<Completion>& completions) {
-    struct Count {
-        int votes = 0, first = 0;
+bool majority_is_right(const Problem& problem, const std::vector<Graded>& graded) {
+    struct Vote {
+        std::string answer;
+        std::function<bool(std::string_view)> is_same;
+        float accuracy;
+        int count;
     };
-    std::map<std::string, Count> counts;
-    for (int i = 0; i < int(graded.size()); ++i) {
-        if (!completions[i].finished) continue;
-        const auto answer = extract_answer(graded[i].text);
-        const auto algebra = answer && !problem.code ? countdown_vote(*answer) : std::nullopt;
-        if (!answer || (!problem.code && !algebra)) continue;
-        const std::string vote = problem.code ? std::string(*answer) : std::to_string(*algebra);
-        Count& count = counts.try_emplace(vote, Count{0, i}).first->second;
-        ++count.votes;
+    std::vector<Vote> votes;
+    for (const Graded& g : graded) {
+        if (!g.answer) continue;
+        const auto same = [&](const Vote& vote) { return vote.answer == *g.answer || vote.is_same(*g.answer); };
+        const auto found = std::find_if(votes.begin(), votes.end(), same);
+        if (found != votes.end()) ++found->count;
+        else if (auto is_same = problem.kind->same_as(*g.answer)) votes.push_back({*g.answer, std::move(is_same), g.reward.accuracy, 1});
     }
-    const Count* best = nullptr;
-    for (const auto& [vote, count] : counts)
-        if (!best || count.votes > best->votes || (count.votes == best->votes && count.first < best->first)) best = &count;
-    return best && graded[best->first].reward.accuracy > 0;
+    const auto fewer = [](const Vote& a, const Vote& b) { return a.count < b.count; };
+    const auto best = std::max_element(votes.begin(), votes.end(), fewer);  // of equals the first
+    return best != votes.end() && best->accuracy > 0;
 }
 
 Evaluation evaluate(Sampler& sampler, const Model& model, const Tokenizer& tokenizer,
@@ -40,7 +34,7 @@ Evaluation evaluate(Sampler& sampler, const Model& model, const Tokenizer& token
     for (int i = 0; i < n; ++i) requests.push_back({prompt_tokens(o.task, problems[i], tokenizer), o.k, uint32_t(i)});
     SampleOptions sampling;
     sampling.temperature = o.temperature, sampling.top_p = o.top_p, sampling.max_tokens = o.max_tokens;
-    sampling.seed = o.seed, sampling.purpose = Purpose::evaluation, sampling.stop = {tokenizer.eos};
+    sampling.seed = o.seed, sampling.purpose = Purpose::evaluation, sampling.stop = stop_tokens(o.task, tokenizer);
     const auto completions = sample(sampler, model, requests, sampling, progress);
     std::vector<const Problem*> asked;
     for (int i = 0; i < n; ++i) asked.push_back(&problems[i]);
@@ -67,7 +61,7 @@ Evaluation evaluate(Sampler& sampler, const Model& model, const Tokenizer& token
         e.pass_at_1 += right / o.k;
         squares += right / o.k * (right / o.k);
         e.pass_at_k += right > 0;
-        e.majority += majority_is_right(problems[i], graded, completions[i]);
+        e.majority += majority_is_right(problems[i], graded);
     }
     const double answers = double(n) * o.k;
     e.pass_at_1 /= n, e.pass_at_k /= n, e.majority /= n;
@@ -94,11 +88,13 @@ json evaluation_to_json(const Evaluation& e) {
             {"truncated", rounded(e.truncated)}};
 }
 
-void evaluate_command(const EvaluateOptions& o, const Device& device) {
+void evaluate_command(const EvaluateOptions& options, const Device& device) {
+    EvaluateOptions o = options;
     check(o.task);
     if (o.count < 1 || o.k < 1) throw UsageError("nothing to evaluate, --count and --k, give 1 or more");
+    const std::vector<Problem> problems = read_problems(o.problems, o.task.problems);
     const Loaded loaded = load(o.model, open_device(device));
-    const std::vector<Problem> problems = read_problems(o.problems);
+    use_chat_template(o.task, o.model, loaded.tokenizer);
     Sampler sampler = make_sampler(loaded.model, o.slots);
     const double begin = seconds_now();
     const int64_t expected = int64_t(std::min<int>(o.count, int(problems.size()))) * o.k;

@@ -15,7 +15,8 @@ struct EvaluateOptions {
 };
 
 // Shares are between 0 and 1. pass_at_1 = 1/k sum_i p_i [R1v1 section 3], over problems; its interval is 1.96 standard
-// errors over problems. The majority is over answers that are equal as algebra; ties go to the answer seen first.
+// errors over problems. The majority is over answers that are equal as algebra (programs: as text); ties go to the answer
+// seen first.
 struct Evaluation {
     int problems = 0, k = 0;
     double pass_at_1 = 0, low = 0, high = 0, majority = 0, pass_at_k = 0;
@@ -23,6 +24,10 @@ struct Evaluation {
     double finished_length = 0;               // of those that ended by themselves
     double format = 0, reflective_share = 0, reflective_words = 0, truncated = 0;
 };
+
+// The vote of most answers is right if its first answer is. Which answers are the same, the problem's kind says; an
+// answer joins the first vote that it is the same as, and one that cannot be read does not vote.
+bool majority_is_right(const Problem& problem, const std::vector<Graded>& graded);
 
 Evaluation evaluate(Sampler& sampler, const Model& model, const Tokenizer& tokenizer,
                     const std::vector<Problem>& problems, const EvaluateOptions& options,

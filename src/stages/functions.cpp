@@ -40,12 +40,13 @@ struct Puzzle {
     Function function;
     std::array<Example, 5> example;       // two that are shown, three that are not
 
-    std::string prompt() const {
+    std::string question() const {
         const auto shown = [&](const Example& e) {
             return std::to_string(e.a) + " " + std::to_string(e.b) + " gives " + std::to_string(function.value(e.a, e.b));
         };
-        return "User: " + shown(example[0]) + " and " + shown(example[1]) + ". Assistant:";
+        return shown(example[0]) + " and " + shown(example[1]) + ".";
     }
+    std::string prompt() const { return text_of(render_prompt({}, conversation(PromptTemplate::plain, question()))); }
     bool fits(const Function& f, int i) const { return f.value(example[i].a, example[i].b) == function.value(example[i].a, example[i].b); }
 };
 
@@ -80,7 +81,7 @@ void write_problems(const std::string& path, int count, bool of_test, uint32_t s
         for (const Example& e : p.example)
             tests.push_back({{"input", std::to_string(e.a) + " " + std::to_string(e.b) + "\n"},
                              {"output", std::to_string(p.function.value(e.a, e.b)) + "\n"}});
-        writer.write({{"prompt", p.prompt()}, {"program", "a, b = map(int, input().split())\nprint({answer})\n"}, {"tests", tests},
+        writer.write({{"prompt", p.question()}, {"program", "a, b = map(int, input().split())\nprint({answer})\n"}, {"tests", tests},
                       {"cpu_seconds", 0.5}, {"memory_mb", 128}});
         ++n;
     }

@@ -92,7 +92,7 @@ struct Grpo {
                                 uint32_t(slot[k] + round * o.prompts)});
         SampleOptions sampling;
         sampling.temperature = o.temperature, sampling.max_tokens = o.max_tokens;
-        sampling.seed = o.seed, sampling.step = uint32_t(step), sampling.stop = {tokenizer.eos};
+        sampling.seed = o.seed, sampling.step = uint32_t(step), sampling.stop = stop_tokens(o.task, tokenizer);
         auto completions = sample(sampler, model, requests, sampling);
         std::vector<const Problem*> asked;
         for (int i : chosen) asked.push_back(&problems[i]);
@@ -304,8 +304,7 @@ struct Grpo {
                           {"prompt_index", a.prompt},
                           {"sample", a.sample},
                           {"prompt", tokenizer.decode(std::span(a.tokens).first(a.prompt_length))},
-                          {"numbers", problems[a.problem].numbers},
-                          {"target", problems[a.problem].target},
+                          {"problem", problems[a.problem].kind->shown(problems[a.problem])},
                           {"pieces", pieces},
                           {"ids", std::vector<int>(a.tokens.begin() + a.prompt_length, a.tokens.end())},
                           {"reward", rounded(a.graded.reward.total, 9)},
@@ -361,13 +360,15 @@ json options_to_json(const GrpoOptions& o) {
 
 }  // namespace
 
-void grpo(const GrpoOptions& o, const Device& device) {
+void grpo(const GrpoOptions& options, const Device& device) {
+    GrpoOptions o = options;
     check(o);
+    const std::vector<Problem> problems = read_problems(o.problems, o.task.problems);
+    const std::vector<Problem> held_out = o.held_out.empty() ? std::vector<Problem>() : read_problems(o.held_out, o.task.problems);
     const Ops& ops = open_device(device);
     Loaded loaded = load(o.model, ops), reference = load(o.model, ops);
     Model& model = loaded.model;
-    const std::vector<Problem> problems = read_problems(o.problems);
-    const std::vector<Problem> held_out = o.held_out.empty() ? std::vector<Problem>() : read_problems(o.held_out);
+    use_chat_template(o.task, o.model, loaded.tokenizer);
     make_folder(o.output);
 
     TrainOptions train;

@@ -494,7 +494,7 @@ constexpr const char PAGE_ROLLOUTS[] = R"page(
             ...row('grader', String(a.reason)),
             ...row('advantage', `${signed(a.advantage)}, ${effect}`),
             ...row('length', `${a.pieces.length} tokens, ${a.finished ? 'ended by itself' : 'cut off at the limit'}`),
-            ...row('problem', `numbers ${(a.numbers || []).join(', ')}; target ${a.target}`));
+            ...row('problem', Object.entries(a.problem || {}).map(([k, v]) => `${k} ${Array.isArray(v) ? v.join(', ') : v}`).join('; ')));
     }
 
     addEventListener('keydown', event => {

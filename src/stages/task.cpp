@@ -5,12 +5,9 @@
 
 #include "base/check.h"
 #include "base/threads.h"
-#include "reward/countdown.h"
 #include "reward/extract.h"
 
 namespace r1 {
-
-static const char* EMPTY_THINK = "<think></think>";
 
 void check(const Task& task) {
     if (!language_named(task.language)) throw UsageError("no language named " + task.language + ", --reward-language, give en, zh, ja, ko, ru, ar, el, he, th or hi");
@@ -18,43 +15,55 @@ void check(const Task& task) {
     if (task.cosine) check(*task.cosine);
 }
 
+void use_chat_template(Task& task, const std::string& folder, const Tokenizer& tokenizer) {
+    if (task.prompt_template == PromptTemplate::chat) task.chat_template = load_chat_template(folder, tokenizer);
+}
+
+// What the prompt already writes of the answer. A chat's models know the empty thought with line feeds.
+static std::string opening(const Task& task) {
+    if (task.prompt_template != PromptTemplate::chat || task.chat_template.family == ChatFamily::plain)
+        return task.empty_think ? "<think></think>" : "";
+    return task.empty_think ? "<think>\n\n</think>\n\n" : task.chat_template.opening;
+}
+
+static AnswerForm form_of(const Task& task, const Problem& problem) {
+    return task.prompt_template == PromptTemplate::chat ? problem.kind->chat_form : AnswerForm::tags;
+}
+
 std::vector<int> prompt_tokens(const Task& task, const Problem& problem, const Tokenizer& tokenizer) {
-    std::vector<int> tokens = {tokenizer.bos};
-    const std::string prompt = problem.code ? problem.prompt : countdown_prompt(problem.numbers, problem.target, task.prompt_template);
-    // The paper's template holds the tags as part of its text; a problem's own text never becomes one.
-    const Tags tags = !problem.code && task.prompt_template == PromptTemplate::r1_zero ? Tags::parse : Tags::as_text;
-    for (int id : tokenizer.encode(prompt, tags)) tokens.push_back(id);
-    if (task.empty_think)
-        for (int id : tokenizer.encode(EMPTY_THINK, Tags::parse)) tokens.push_back(id);
+    const bool chat = task.prompt_template == PromptTemplate::chat;
+    std::string question = problem.kind->question(problem, task.prompt_template);
+    if (chat) question += std::string("\n") + problem.kind->instruction;
+    std::vector<int> tokens = encode(tokenizer, render_prompt(chat ? task.chat_template : plain_template(tokenizer),
+                                                              conversation(task.prompt_template, question)));
+    for (int id : tokenizer.encode(opening(task), Tags::parse)) tokens.push_back(id);
     return tokens;
 }
 
-// Made on the main thread, with a slot for each of the program's threads.
-static Sandbox& sandbox() {
-    static Sandbox one(thread_count());
-    return one;
+std::vector<int> stop_tokens(const Task& task, const Tokenizer& tokenizer) {
+    std::vector<int> stop = {tokenizer.eos};
+    if (task.prompt_template != PromptTemplate::chat) return stop;
+    const int end = tokenizer.id_of(task.chat_template.end);
+    if (end >= 0 && end != tokenizer.eos) stop.push_back(end);
+    return stop;
 }
 
-// An answer's program, judged once for all answers that have the same.
-using Judged = std::map<std::string, CodeVerdict, std::less<>>;
-static CodeVerdict judge(Judged& judged, std::string_view answer, const CodeTask& code) {
+// An answer, judged once for all responses that give the same.
+using Judged = std::map<std::string, Accuracy, std::less<>>;
+static Accuracy judge(Judged& judged, std::string_view answer, const Problem& problem) {
     const auto known = judged.find(answer);
     if (known != judged.end()) return known->second;
-    return judged[std::string(answer)] = grade_code(sandbox(), answer, code);
+    return judged[std::string(answer)] = problem.kind->grade(problem, answer);
 }
 
 static Graded grade(const Task& task, const Problem& problem, const Completion& completion, const Tokenizer& tokenizer, Judged& judged) {
     Graded graded;
-    graded.text = (task.empty_think ? EMPTY_THINK : "") + tokenizer.decode(completion.tokens);
+    graded.text = opening(task) + tokenizer.decode(completion.tokens);
     const std::string& text = graded.text;
-    graded.reward = rule_reward(text, completion.finished, task.weights, [&](std::string_view answer) -> Accuracy {
-        if (!problem.code) {
-            const Verdict v = grade_countdown(answer, problem.numbers, problem.target);
-            return {v.correct ? 1.0f : 0.0f, v.reason};
-        }
-        const CodeVerdict v = judge(judged, answer, *problem.code);
-        return {v.share, v.reason};
-    });
+    graded.reward = rule_reward(text, completion.finished, task.weights, [&](std::string_view answer) {
+        graded.answer = std::string(answer);
+        return judge(judged, answer, problem);
+    }, false, form_of(task, problem));
     float& total = graded.reward.total;
     if (task.language_weight != 0) total += task.language_weight * float(language_consistency(text, *language_named(task.language)).share);
     if (task.repetition) total += float(repetition_reward(completion.tokens, *task.repetition));
@@ -70,7 +79,7 @@ std::vector<std::vector<Graded>> grade(const Task& task, const std::vector<const
                                        const std::vector<std::vector<Completion>>& completions, const Tokenizer& tokenizer) {
     std::vector<std::vector<Graded>> graded(completions.size());
     for (const Problem* problem : problems)
-        if (problem->code) sandbox();         // before there are other threads
+        if (problem->kind->prepare) problem->kind->prepare();
     std::exception_ptr failure;
     parallel_for(int64_t(completions.size()), [&](int64_t i) {
         try {

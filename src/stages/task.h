@@ -6,13 +6,16 @@
 #include "reward/language.h"
 #include "reward/length.h"
 #include "reward/reward.h"
-#include "stages/countdown.h"
+#include "stages/problem.h"
+#include "text/chat.h"
 #include "text/tokenizer.h"
 
 namespace r1 {
 
 struct Task {
+    ProblemOptions problems;
     PromptTemplate prompt_template = PromptTemplate::plain;
+    ChatTemplate chat_template;               // of the model, for PromptTemplate::chat; see use_chat_template
     bool empty_think = false;                 // control: the prompt ends in <think></think>, so there is only guessing
     RewardWeights weights;
     // Added to the reward, each if asked for.
@@ -22,14 +25,18 @@ struct Task {
     std::optional<CosineReward> cosine;       // in place of the accuracy's part: by length and by right or wrong
 };
 void check(const Task& task);                 // throws UsageError
+// Where the task asks for the model's chat template: reads it from the model's folder. Error if it is of no known family.
+void use_chat_template(Task& task, const std::string& folder, const Tokenizer& tokenizer);
 
 struct Graded {
-    std::string text;                         // the response, with its opening tags
+    std::string text;                         // the response, with what the prompt began of it
+    std::optional<std::string> answer;        // in it, if it has one and ended by itself
     Reward reward;
     int reflective = 0;                       // words [R1v2 C.2]
 };
 
 std::vector<int> prompt_tokens(const Task& task, const Problem& problem, const Tokenizer& tokenizer);
+std::vector<int> stop_tokens(const Task& task, const Tokenizer& tokenizer);  // each ends an answer
 
 // graded[i][j] is of completions[i][j], an answer to *problems[i]. Programs run in a sandbox that is made at the first
 // need; Error if this machine cannot give one, or if it fails.

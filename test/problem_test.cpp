@@ -1,0 +1,207 @@
+// Problems as their authors publish them, how they are put to a model, and how answers are judged and vote.
+#include "stages/problem.h"
+
+#include <algorithm>
+
+#include "shell.h"
+#include "stages/evaluate.h"
+#include "stages/task.h"
+
+using namespace r1;
+
+namespace {
+
+ProblemSet set_of(const std::string& lines, const ProblemOptions& options = {}) {
+    const Folder folder;
+    folder.write("p.jsonl", lines);
+    return read_problem_set(folder / "p.jsonl", options);
+}
+Problem problem_of(const std::string& line) { return set_of(line).problems.at(0); }
+
+std::string error_of(const std::string& lines, const ProblemOptions& options = {}) {
+    try {
+        set_of(lines, options);
+    } catch (const Error& error) {
+        return error.what();
+    }
+    return "";
+}
+
+bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+const std::string countdown = R"({"numbers": [3, 7, 12], "target": 33})", published = R"({"target": 98, "nums": [44, 19, 35]})";
+const std::string gsm8k = R"({"question": "How many clips?", "answer": "She sold 48/2 = <<48/2=24>>24 in May.\nThat is <<1000+72=1072>>1,072.\n#### 1,072"})";
+const std::string math = R"({"problem": "Find $x$.", "level": "Level 5", "type": "Algebra", "solution": "So \\boxed{1}, no: $x = \\boxed{\\frac{1}{2}}$."})";
+const std::string math500 = R"x({"problem": "Convert.", "answer": "\\left( 3, \\frac{\\pi}{2} \\right)", "solution": "as above", "subject": "Precalculus", "unique_id": "x"})x";
+const std::string own = R"({"prompt": "What is 6 * 7?", "reference": 42})";
+const std::string code = R"({"prompt": "Print 1.", "tests": [{"input": "", "output": "1"}]})";
+const std::string proof = R"({"problem": "Prove it.", "solution": "Clearly."})", garbled = R"({"prompt": "p", "reference": "\\frac{"})";
+
+float accuracy(const Problem& p, const std::string& answer) { return p.kind->grade(p, answer).value; }
+
+}  // namespace
+
+TEST_CASE("problems as they are published") {
+    const ProblemSet all = set_of(countdown + "\n" + published + "\n" + gsm8k + "\n" + math + "\n" + math500 + "\n\n" + own + "\n" + code + "\n");
+    REQUIRE((all.problems.size() == 7 && all.left_out == 0));
+    const auto& p = all.problems;
+    CHECK((p[0].kind == &countdown_kind && p[0].numbers == std::vector<int>{3, 7, 12} && p[0].target == 33 && !p[0].divides));
+    CHECK((p[1].kind == &countdown_kind && p[1].numbers == std::vector<int>{44, 19, 35} && p[1].target == 98 && p[1].divides));
+    for (int i = 2; i < 6; ++i) CHECK(p[i].kind == &math_kind);
+    CHECK((p[2].prompt == "How many clips?" && p[2].reference_text == "1,072"));
+    CHECK((accuracy(p[2], "1072") == 1 && accuracy(p[2], "$1,072") == 1 && accuracy(p[2], "24") == 0));
+    CHECK((accuracy(p[3], "0.5") == 1 && accuracy(p[3], "1") == 0));
+    CHECK((accuracy(p[4], "(3, \\pi/2)") == 1 && accuracy(p[4], "(\\pi/2, 3)") == 0));
+    CHECK((accuracy(p[5], "42.0") == 1 && accuracy(p[5], "41") == 0));
+    CHECK((p[6].kind == &code_kind && p[6].prompt == "Print 1." && p[6].code->tests.size() == 1));
+    CHECK(problem_of(R"({"question": "q", "answer": "-5"})").reference_text == "-5");  // a bare answer
+    CHECK(accuracy(problem_of(R"({"problem": "q", "answer": 204})"), "204") == 1);
+    CHECK(p[2].kind->shown(p[2]).dump() == "{\"reference\":\"1,072\"}");
+    CHECK(p[0].kind->shown(p[0]).dump() == "{\"numbers\":[3,7,12],\"target\":33}");
+}
+
+TEST_CASE("a reference that cannot be graded is left out and counted, or refused, and never rewards") {
+    const ProblemSet set = set_of(own + "\n" + proof + "\n" + garbled + "\n" + gsm8k + "\n");
+    CHECK((set.problems.size() == 2 && set.left_out == 2));
+    CHECK((has(set.first_left_out, "p.jsonl line 2") && has(set.first_left_out, "\\boxed{}")));
+    ProblemOptions refuse;
+    refuse.refuse_ungradable = true;
+    CHECK(has(error_of(own + "\n" + garbled, refuse), "p.jsonl line 2"));
+    CHECK(has(error_of(proof), "no other line is left"));
+    CHECK(set_of(own + "\n" + R"({"problem": "q", "answer": ""})" + "\n" + R"({"problem": "q", "answer": "1/0"})").left_out == 2);
+}
+
+TEST_CASE("lines that are no problem are refused") {
+    for (const std::string bad : {R"({})", R"({"text": "x"})", R"({"question": "x"})", R"({"prompt": "x"})", R"({"question": "", "answer": "1"})",
+                                  R"({"question": 3, "answer": "1"})", R"({"prompt": "x", "reference": [1]})", R"({"nums": [1, "2"], "target": 3})",
+                                  R"({"nums": [1, 2]})", R"({"nums": 1, "target": 3})", R"({"prompt": " ", "tests": []})", R"([])", R"(x)"}) {
+        CAPTURE(bad);
+        CHECK(has(error_of(own + "\n" + bad), "p.jsonl line 2, "));
+    }
+    CHECK(has(error_of(""), "no problems"));
+    ProblemOptions o;
+    o.task = "countdown";
+    CHECK(set_of(countdown + "\n" + published, o).problems.size() == 2);
+    CHECK(has(error_of(countdown + "\n" + own, o), "a line of math where --task is countdown, "));
+    CHECK(has(error_of("{}", o), "no known kind"));
+    o.task = "math";
+    CHECK(has(error_of(countdown, o), "a line of countdown where --task is math"));
+    CHECK_THROWS_AS(read_problem_set("", o), UsageError);
+
+    const Folder f;
+    f.write("p.jsonl", "PAR1\x15\x04");
+    refuses(binary + " evaluate --device cpu --model /nowhere --problems " + f / "p.jsonl", 1, "a Parquet file", "p.jsonl");
+    refuses(binary + " grpo --device cpu --model /nowhere --output " + f / "run" + " --task countdown", 2, "--problems", "r1 countdown");
+    try {
+        read_problems(f / "p.jsonl");
+        FAIL("a Parquet file was read");
+    } catch (const Error& error) {
+        CHECK((has(error.what(), "a Parquet file") && has(error.what(), "pandas.read_parquet") && has(error.what(), f / "p.jsonl")));
+    }
+}
+
+TEST_CASE("a problem becomes a prompt") {
+    const Tokenizer t = train_tokenizer(std::vector<std::string>{"User: make Assistant: Using the numbers"}, 300);
+    Task task;
+    const auto prompt = [&](const std::string& line) {
+        const auto ids = prompt_tokens(task, problem_of(line), t);
+        CHECK(ids.at(0) == t.bos);
+        return t.decode(ids);
+    };
+    const auto tags = [&](const std::string& line) {
+        const auto ids = prompt_tokens(task, problem_of(line), t);
+        return std::count_if(ids.begin(), ids.end(), [&](int id) { return t.tokens[id].kind == Kind::tag; });
+    };
+    const std::string tagged = R"({"prompt": "Is <think> a tag", "reference": "Yes"})";
+    CHECK(prompt(countdown) == "User: 3 7 12 make 33. Assistant:");
+    CHECK(prompt(own) == "User: What is 6 * 7? Assistant:");
+    CHECK(prompt(code) == "User: Print 1. Assistant:");
+    CHECK(tags(tagged) == 0);
+    task.empty_think = true;
+    CHECK(prompt(own) == "User: What is 6 * 7? Assistant:<think></think>");
+    CHECK(tags(own) == 2);
+
+    task = {}, task.prompt_template = PromptTemplate::r1_zero;
+    const std::string paper =
+        "A conversation between User and Assistant. The user asks a question, and the Assistant solves it. The assistant first thinks about the "
+        "reasoning process in the mind and then provides the user with the answer. The reasoning process and answer are enclosed within <think> "
+        "</think> and <answer> </answer> tags, respectively, i.e., <think> reasoning process here </think> <answer> answer here </answer>. User: ";
+    CHECK(prompt(countdown) == paper + "Using the numbers 3, 7, 12, make 33. Use each number exactly once, with + - *. Assistant:");
+    CHECK(prompt(published) == paper + "Using the numbers 44, 19, 35, make 98. Use each number exactly once, with + - * /. Assistant:");
+    CHECK(prompt(own) == paper + "What is 6 * 7? Assistant:");
+    CHECK(prompt(tagged) == paper + "Is <think> a tag. Assistant:");
+    CHECK(tags(tagged) == 8);  // the paper's own
+
+    task = {}, task.prompt_template = PromptTemplate::chat, task.chat_template = plain_template(t);
+    CHECK(prompt(own) == "User: What is 6 * 7?\nPlease reason step by step, and put your final answer within \\boxed{}. Assistant:");
+    CHECK(has(prompt(countdown), "within <answer> </answer> tags."));
+    CHECK(tags(countdown) == 0);
+    task.chat_template.family = ChatFamily::deepseek, task.chat_template.opening = "<think>\n", task.chat_template.end = "<think>";
+    CHECK(has(prompt(own), "\\boxed{}.<think>\n"));
+    CHECK(stop_tokens(task, t) == std::vector<int>{t.eos, t.id_of("<think>")});
+    task.empty_think = true;
+    CHECK(has(prompt(own), "\\boxed{}.<think>\n\n</think>\n\n"));
+    CHECK(tags(own) == 2);
+}
+
+TEST_CASE("answers to mathematics: between tags, or boxed after the thinking in a chat") {
+    const Tokenizer t = train_tokenizer(std::vector<std::string>{"a"}, 300);
+    Task task;
+    const Problem p = problem_of(math);
+    const auto graded = [&](const std::string& text, bool finished = true) {
+        return grade(task, {&p}, {{Completion{t.encode(text, Tags::parse), {}, finished}}}, t)[0][0];
+    };
+    CHECK(graded("<think>so</think><answer> \\frac12 </answer>").reward.total == 2);
+    CHECK(graded("<think>so</think><answer> $\\boxed{0.5}$ </answer>").reward.total == 2);
+    CHECK(graded("<think>so</think>\\boxed{0.5}").reward.total == 0);
+    CHECK(graded("<think>so</think><answer>1</answer>").reward.total == 1);
+    CHECK_FALSE(graded("<think>so</think><answer>1/2</answer>", false).answer.has_value());
+
+    task.prompt_template = PromptTemplate::chat, task.chat_template.family = ChatFamily::deepseek, task.chat_template.opening = "<think>\n";
+    const Graded right = graded("so \\boxed{1}</think>\n\nIt is \\boxed{\\frac12}.");
+    CHECK((right.reward.total == 2 && right.answer == "\\frac12" && right.text == "<think>\nso \\boxed{1}</think>\n\nIt is \\boxed{\\frac12}."));
+    CHECK(graded("so \\boxed{1/2}").reward.total == 0);                                   // never stopped thinking
+    CHECK(graded("so</think>\n\n1/2").reward.reason == "no answer; format: no box after </think>");
+    CHECK(graded("so</think>\\boxed{}").reward.total == 0);
+    CHECK(graded("<think>so</think>\\boxed{1/2}").reward.total == 1);                     // thinks twice
+    CHECK(graded("so</think>\\boxed{1/2}</think>").reward.total == 0);
+    task.chat_template.opening = "";
+    CHECK(graded("It is \\boxed{1/2}.").reward.total == 1);                               // right, without thinking
+    CHECK(graded("<think>a</think> It is \\boxed{2/4}.").reward.total == 2);
+    CHECK(graded("x <think>a</think> It is \\boxed{2/4}.").reward.total == 1);
+}
+
+TEST_CASE("the same answers, for the majority vote") {
+    const auto same = [](const ProblemKind& kind, const std::string& a, const std::string& b) {
+        const auto is_same = kind.same_as(a);
+        return is_same && is_same(b);
+    };
+    CHECK(same(math_kind, "0.5", "\\frac{1}{2}"));
+    CHECK(same(math_kind, "x = 3", "3"));
+    CHECK(same(math_kind, "Yes", "yes"));
+    CHECK_FALSE(same(math_kind, "0.5", "0.51"));
+    CHECK_FALSE(same(math_kind, "\\frac{", "\\frac{"));  // cannot be read: no vote
+    CHECK(same(countdown_kind, "3 + 8 * 2", "2 * 8 + 3"));
+    CHECK_FALSE(same(countdown_kind, "4 * 4", "8 + 8"));
+    CHECK_FALSE(same(countdown_kind, "2 **", "2 **"));
+    CHECK(same(code_kind, "print(1)", "print(1)"));
+    CHECK_FALSE(same(code_kind, "print(1)", "print( 1)"));
+
+    const auto right = [](const std::string& line, const std::vector<std::string>& answers) {
+        const Problem p = problem_of(line);
+        std::vector<Graded> graded;
+        for (const std::string& answer : answers) {
+            Graded g;
+            if (answer != "none") g.answer = answer, g.reward.accuracy = p.kind->grade(p, answer).value;
+            graded.push_back(g);
+        }
+        return majority_is_right(p, graded);
+    };
+    CHECK(right(math, {"1", "0.5", "1/2"}));
+    CHECK_FALSE(right(math, {"0.5", "1", "1.0"}));
+    CHECK(right(math, {"0.5", "1"}));        // of equals the first
+    CHECK_FALSE(right(math, {"1", "0.5"}));
+    CHECK(right(math, {"\\frac{", "\\frac{", "none", "none", "0.5"}));
+    CHECK_FALSE(right(math, {"none", "\\frac{"}));
+    CHECK_FALSE(right(math, {}));
+}
