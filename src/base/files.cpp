@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <utility>
 
 #include "base/check.h"
 
@@ -56,36 +57,48 @@ static void fsync_folder(const std::string& path) {
     close(descriptor);
 }
 
-void write_file_atomically(const std::string& path, std::string_view content) {
-    const std::string temporary = path + ".tmp";
-    const auto give_up = [&](const char* what) {
-        const std::string reason = std::strerror(errno);
-        unlink(temporary.c_str());
-        fail(what, path, reason + "; free some space or choose another place (the old file, if any, is untouched)");
-    };
-    const int descriptor = open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
-    if (descriptor < 0) give_up("cannot create the file");
-    size_t done = 0;
-    while (done < content.size()) {
-        const ssize_t n = ::write(descriptor, content.data() + done, content.size() - done);
+AtomicWriter::AtomicWriter(const std::string& path) : path_(path), temporary_(path + ".tmp") {
+    descriptor_ = open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (descriptor_ < 0) give_up("cannot create the file");
+    there_ = true;
+}
+
+AtomicWriter::~AtomicWriter() {
+    if (descriptor_ >= 0) close(descriptor_);
+    if (there_) unlink(temporary_.c_str());
+}
+
+void AtomicWriter::give_up(const char* what) const {
+    fail(what, path_, std::string(std::strerror(errno)) + "; free some space or choose another place (the old file, if any, is untouched)");
+}
+
+void AtomicWriter::write(std::string_view bytes) {
+    while (!bytes.empty()) {
+        const ssize_t n = ::write(descriptor_, bytes.data(), bytes.size());
         if (n < 0 && errno == EINTR) continue;
-        if (n < 0) {
-            const int reason = errno;
-            close(descriptor);
-            errno = reason;
-            give_up("cannot write the file");
-        }
-        done += size_t(n);
+        if (n < 0) give_up("cannot write the file");
+        bytes.remove_prefix(size_t(n));
     }
-    if (fsync(descriptor) != 0) {
-        const int reason = errno;
-        close(descriptor);
-        errno = reason;
-        give_up("cannot write the file to the disk");
-    }
-    if (close(descriptor) != 0) give_up("cannot close the file");
-    if (std::rename(temporary.c_str(), path.c_str()) != 0) give_up("cannot put the file in its place");
-    fsync_folder(path);
+}
+
+void AtomicWriter::commit() {
+    if (fsync(descriptor_) != 0) give_up("cannot write the file to the disk");
+    const int closed = close(std::exchange(descriptor_, -1));
+    if (closed != 0) give_up("cannot close the file");
+    if (std::rename(temporary_.c_str(), path_.c_str()) != 0) give_up("cannot put the file in its place");
+    there_ = false;
+    fsync_folder(path_);
+}
+
+void write_file_atomically(const std::string& path, std::string_view content) {
+    AtomicWriter writer(path);
+    writer.write(content);
+    writer.commit();
+}
+
+void remove_file(const std::string& path) {
+    if (unlink(path.c_str()) == 0) fsync_folder(path);
+    else if (errno != ENOENT) fail("cannot remove the file", path, std::string(std::strerror(errno)) + "; remove it yourself");
 }
 
 void read_json_lines(const std::string& path, const std::function<void(const json&, int64_t)>& line) {

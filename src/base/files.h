@@ -19,6 +19,27 @@ json read_json(const std::string& path);
 // Writes path + ".tmp", fsync, rename, fsync of the folder: after a crash the file is the old one or the new one.
 void write_file_atomically(const std::string& path, std::string_view content);
 
+// The same for content that comes in pieces: `path` is as it was until commit(), and a writer that goes away without
+// one leaves nothing behind.
+class AtomicWriter {
+public:
+    explicit AtomicWriter(const std::string& path);
+    ~AtomicWriter();
+    AtomicWriter(const AtomicWriter&) = delete;
+    AtomicWriter& operator=(const AtomicWriter&) = delete;
+    void write(std::string_view bytes);
+    void commit();
+
+private:
+    [[noreturn]] void give_up(const char* what) const;     // with errno's reason
+    std::string path_, temporary_;
+    int descriptor_ = -1;
+    bool there_ = false;                                    // the temporary file
+};
+
+// Removes a file that need not be there, and waits until that is on the disk.
+void remove_file(const std::string& path);
+
 // Calls line(object, number) for each line of a JSON lines file; numbers start at 1; empty lines are skipped.
 // A line that is not UTF-8, not JSON or not an object is an error that names file and line; a Parquet file is one that
 // says how to convert it.

@@ -1,27 +1,17 @@
-// Models on disk, in Hugging Face's layout: config.json, model.safetensors, tokenizer.json. Every file is written
-// atomically; what is read is checked name by name and shape by shape before a number is used.
+// Models on disk, in Hugging Face's layout: config.json, model.safetensors (or shards), tokenizer.json. Every file
+// is written atomically; what is read is checked name by name and shape by shape before a number is used.
 #pragma once
 #include <string>
-#include <vector>
 
+#include "model/dtype.h"
 #include "model/train.h"
 
 namespace r1 {
 
-// A float32 tensor in memory, row-major, as a safetensors file holds it.
-struct StoredTensor {
-    std::string name;
-    std::vector<int64_t> shape;
-    std::vector<float> values;
-};
-
-void write_safetensors(const std::string& path, const std::vector<StoredTensor>& tensors, const json& metadata = {});
-// Reads all tensors; refuses a file that breaks a rule of the format in one line that names file and tensor.
-std::vector<StoredTensor> read_safetensors(const std::string& path, json* metadata = nullptr);
-
-// The folder also gets a copy of the tokenizer, and the files that Hugging Face's tools look for.
-void save_model(const std::string& folder, const Config& config, Weights& weights, const std::string& tokenizer_path);
-// context: as in make_model.
+// Weights (rounded to dtype: F32, BF16 or F16) and config.json; a stage adds the tokenizer's files (stages/run.h).
+void save_model(const std::string& folder, const Config& config, Weights& weights, Dtype dtype = Dtype::F32);
+Config load_config(const std::string& folder);
+// context: as in make_model. Numbers of any type that safetensors.h reads become float32.
 Model load_model(const std::string& folder, const Ops& ops, int context = 0);
 
 // What a run needs to go on as if it had never stopped, in one file: weights, moments, updates done, and `progress`,

@@ -440,7 +440,7 @@ void grpo(const GrpoOptions& options, const Device& device) {
         progress.note(how_to_resume("grpo", o.output, done));
         return;
     }
-    save_model(o.output, model.config, model.weights, o.model + "/tokenizer.json");
+    save(o.output, model, loaded.tokenizer, o.model);
 }
 
 }  // namespace r1

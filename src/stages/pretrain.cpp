@@ -146,7 +146,8 @@ void pretrain(const PretrainOptions& o, const Device& device) {
         progress.note(how_to_resume("pretrain", o.output, trainer.step));
         return;
     }
-    save_model(o.output, config, model.weights, o.tokenizer);
+    write_file_atomically(o.output + "/tokenizer.json", read_file(o.tokenizer));
+    save(o.output, model, tokenizer, o.output);
 }
 
 }  // namespace r1

@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "base/threads.h"
+#include "text/chat.h"
 
 namespace r1 {
 
@@ -19,12 +20,30 @@ const Ops& open_device(const Device& device) {
     return ops;
 }
 
-Loaded load(const std::string& folder, const Ops& ops) {
-    Loaded loaded{load_model(folder, ops), Tokenizer::load(folder + "/tokenizer.json")};
+Loaded load(const std::string& folder, const Ops& ops, int context) {
+    Loaded loaded{load_model(folder, ops, context), Tokenizer::load(folder + "/tokenizer.json")};
     if (loaded.tokenizer.size() > loaded.model.config.vocab_size)
         fail("a tokenizer with more tokens than the model's vocabulary", folder,
              "tokenizer.json and config.json must belong together");
     return loaded;
+}
+
+void save(const std::string& folder, Model& model, const Tokenizer& tokenizer, const std::string& source, Dtype dtype) {
+    save_model(folder, model.config, model.weights, dtype);
+    const auto there = [&](const char* name) { return exists(folder + "/" + name); };
+    if (source != folder)
+        for (const char* name : {"tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "special_tokens_map.json",
+                                 "generation_config.json"})
+            if (exists(source + "/" + name)) write_file_atomically(folder + "/" + name, read_file(source + "/" + name));
+    if (!there("tokenizer.json")) tokenizer.save(folder + "/tokenizer.json");
+    if (!there("tokenizer_config.json"))
+        write_file_atomically(folder + "/tokenizer_config.json",
+                              tokenizer_config(tokenizer, model.config.max_position_embeddings).dump(2) + "\n");
+    if (there("generation_config.json")) return;
+    const Config& c = model.config;
+    const json generation = {{"bos_token_id", c.bos_token_id}, {"eos_token_id", c.eos_token_id},
+                             {"do_sample", true}, {"temperature", 1.0}, {"top_p", 1.0}};
+    write_file_atomically(folder + "/generation_config.json", generation.dump(2) + "\n");
 }
 
 void keep_lines(const std::string& path, int64_t steps) {

@@ -22,7 +22,13 @@ struct Loaded {
     Model model;
     Tokenizer tokenizer;
 };
-Loaded load(const std::string& folder, const Ops& ops);
+// context: the longest sequence to come; 0: what the model was made for.
+Loaded load(const std::string& folder, const Ops& ops, int context = 0);
+
+// Writes a model's folder as Hugging Face's tools want it. The tokenizer and what belongs to it are copied from the
+// folder `source`; what it lacks (a chat template, the names of control tokens) is written.
+void save(const std::string& folder, Model& model, const Tokenizer& tokenizer, const std::string& source,
+          Dtype dtype = Dtype::F32);
 
 // Begins or, with resume, goes on in a run's folder: metrics.jsonl is cut to the lines of the `steps` already done.
 void keep_lines(const std::string& path, int64_t steps);
