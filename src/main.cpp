@@ -8,12 +8,16 @@
 #include "stages/countdown.h"
 #include "stages/evaluate.h"
 #include "stages/functions.h"
+#include "stages/generate.h"
 #include "stages/grade.h"
 #include "stages/grpo.h"
+#include "stages/info.h"
 #include "stages/pretrain.h"
 #include "stages/render.h"
 #include "stages/report.h"
 #include "stages/run.h"
+#include "stages/score.h"
+#include "stages/sft.h"
 #include "stages/train_tokenizer.h"
 
 using namespace r1;
@@ -217,6 +221,91 @@ void add_grpo(Commands& commands) {
     add_task(c, o.task);
 }
 
+const std::map<std::string, Dtype> dtypes = {{"float32", Dtype::F32}, {"bfloat16", Dtype::BF16}, {"float16", Dtype::F16}};
+
+void add_sft(Commands& commands) {
+    static SftStageOptions o;
+    CLI::App* c = commands.command("sft", "supervised fine-tuning: learn to write the answers of examples",
+                                   [&commands] { sft(o, commands.device); });
+    needed(c, "--model", o.model, "folder of the model to start from");
+    needed(c, "--data", o.data, "JSON lines {\"prompt\", \"response\"}, {\"messages\": [...]} or {\"tokens\": [...], \"mask\": [...]}");
+    needed(c, "--output", o.output, "folder for the model and its metrics");
+    c->add_option_function<std::string>("--template", [](const std::string& name) {
+        o.bare = name == "none";
+        if (!o.bare) o.prompt_template = templates.at(name);
+    }, "put around a \"prompt\": none (default), plain, r1-zero, or chat, the model's own")
+        ->check(CLI::IsMember({"none", "plain", "r1-zero", "chat"}));
+    option(c, "--steps", o.steps, "updates; 0: as --epochs says");
+    option(c, "--epochs", o.epochs, "times that the data is seen");
+    option(c, "--batch", o.batch, "examples an update");
+    option(c, "--context", o.context, "longest example in tokens, longer ones are left out; 0: what the model reads");
+    option(c, "--lr", o.lr, "peak learning rate");
+    choice(c, "--schedule", o.schedule, schedules, "constant, linear or cosine (default)");
+    option(c, "--final-lr-share", o.final_lr_share, "the schedule ends at this share of the peak");
+    option(c, "--warmup", o.warmup, "updates of linear warm-up");
+    option(c, "--decay", o.decay, "weight decay of matrices");
+    option(c, "--clip", o.clip, "largest norm of the gradient; 0: any");
+    option(c, "--beta1", o.beta1, "AdamW");
+    option(c, "--beta2", o.beta2, "AdamW");
+    option(c, "--balance-alpha", o.balance_alpha, "weight of the experts' balance loss");
+    option(c, "--shards", o.shards, "virtual shards of the batch: part of the arithmetic");
+    option(c, "--micro-rows", o.micro_rows, "tokens computed at a time; 0: 256, or 8192 on a GPU. Speed and memory, not results");
+    option(c, "--seed", o.seed, "seed: the order of the examples");
+    option(c, "--save-every", o.save_every, "updates between saved states");
+    choice(c, "--dtype", o.dtype, dtypes, "numbers of the model that is written: float32 (default), bfloat16 or float16");
+    flag(c, "--resume", o.resume, "go on from the saved state in --output");
+}
+
+void add_score(Commands& commands) {
+    static ScoreOptions o;
+    CLI::App* c = commands.command("score", "print what a model says of given tokens", [&commands] { score_command(o, commands.device); });
+    needed(c, "--model", o.model, "folder of the model");
+    needed(c, "--tokens", o.tokens, "ids, as \"1 2 3\"");
+    c->add_option("--logits", o.logits, "safetensors file to write: `logits`, (tokens, vocabulary), float32");
+}
+
+void add_writing(CLI::App* c, GenerateOptions& o) {
+    needed(c, "--model", o.model, "folder of the model");
+    option(c, "--temperature", o.temperature, "of sampling; 0: the best token");
+    option(c, "--top-p", o.top_p, "mass of the nucleus");
+    option(c, "--max-tokens", o.max_tokens, "longest answer");
+    option(c, "--seed", o.seed, "seed");
+}
+
+void add_sample(Commands& commands) {
+    static GenerateOptions o;
+    CLI::App* c = commands.command("sample", "let a model go on from a text", [&commands] { sample_command(o, commands.device); });
+    add_writing(c, o);
+    needed(c, "--prompt", o.prompt, "the text; -: read it from standard input");
+    c->add_option_function<std::string>("--template", [](const std::string& name) {
+        o.bare = name == "none";
+        if (!o.bare) o.prompt_template = templates.at(name);
+    }, "put around the prompt: none (default), plain, r1-zero, or chat, the model's own")
+        ->check(CLI::IsMember({"none", "plain", "r1-zero", "chat"}));
+    option(c, "--count", o.count, "answers");
+    flag(c, "--json", o.as_json, "a line {\"text\", \"tokens\", \"logprobs\", \"finished\"} for each answer");
+}
+
+void add_chat(Commands& commands) {
+    static GenerateOptions o;
+    CLI::App* c = commands.command("chat", "talk with a model", [&commands] { chat_command(o, commands.device); });
+    add_writing(c, o);
+    c->add_option("--system", o.system, "what the system says");
+    option(c, "--context", o.context, "tokens of a conversation, at most what the model reads");
+}
+
+void add_info(Commands& commands) {
+    static InfoOptions o;
+    CLI::App* c = commands.command("info", "what a model is, and what memory it needs, before anything runs",
+                                   [&commands] { info_command(o, commands.device); });
+    needed(c, "--model", o.model, "folder of the model, or a config.json");
+    option(c, "--context", o.context, "longest sequence in tokens; 0: 2048, or less if the model reads less");
+    option(c, "--slots", o.slots, "answers sampled side by side; 0: 96 a thread, or 512 on a GPU");
+    option(c, "--shards", o.shards, "virtual shards of the batch: each has a gradient");
+    option(c, "--micro-rows", o.micro_rows, "tokens computed at a time; 0: 256, or 8192 on a GPU");
+    flag(c, "--json", o.as_json, "print JSON, in bytes");
+}
+
 void add_audit(Commands& commands) {
     static AuditOptions o;
     CLI::App* c = commands.command("audit", "explain GRPO on given numbers, or on a step of a run, term by term",
@@ -285,8 +374,13 @@ int main(int argc, char** argv) {
     add_functions(commands);
     add_tokenizer(commands);
     add_pretrain(commands);
+    add_sft(commands);
     add_evaluate(commands);
     add_grpo(commands);
+    add_score(commands);
+    add_sample(commands);
+    add_chat(commands);
+    add_info(commands);
     add_audit(commands);
     add_report(commands);
     add_grade(commands);

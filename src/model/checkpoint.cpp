@@ -84,13 +84,16 @@ static bool has_prediction(const Config& c, const TensorFiles& files) {
 Config load_config(const std::string& folder) {
     if (!exists(folder + "/config.json"))
         fail("no model here", folder, "name a folder with config.json, model.safetensors and tokenizer.json");
-    return config_from_json(read_json(folder + "/config.json"), folder + "/config.json");
+    Config config = config_from_json(read_json(folder + "/config.json"), folder + "/config.json");
+    const bool weights = exists(folder + "/model.safetensors") || exists(folder + "/model.safetensors.index.json");
+    if (config.num_nextn_predict_layers > 0 && weights && !has_prediction(config, TensorFiles::of_model(folder)))
+        config.num_nextn_predict_layers = 0;
+    return config;
 }
 
 Model load_model(const std::string& folder, const Ops& ops, int context) {
-    Config config = load_config(folder);
+    const Config config = load_config(folder);
     const TensorFiles files = TensorFiles::of_model(folder);
-    if (!has_prediction(config, files)) config.num_nextn_predict_layers = 0;
     check_tensors(config, files, {""}, folder);
     Model model = make_model(config, ops, context);
     restore(config, model.weights, "", files);

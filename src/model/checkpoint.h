@@ -10,6 +10,7 @@ namespace r1 {
 
 // Weights (rounded to dtype: F32, BF16 or F16) and config.json; a stage adds the tokenizer's files (stages/run.h).
 void save_model(const std::string& folder, const Config& config, Weights& weights, Dtype dtype = Dtype::F32);
+// Of a folder that may lack the weights.
 Config load_config(const std::string& folder);
 // context: as in make_model. Numbers of any type that safetensors.h reads become float32.
 Model load_model(const std::string& folder, const Ops& ops, int context = 0);

@@ -93,8 +93,10 @@ void evaluate_command(const EvaluateOptions& options, const Device& device) {
     check(o.task);
     if (o.count < 1 || o.k < 1) throw UsageError("nothing to evaluate, --count and --k, give 1 or more");
     const std::vector<Problem> problems = read_problems(o.problems, o.task.problems);
-    const Loaded loaded = load(o.model, open_device(device));
-    use_chat_template(o.task, o.model, loaded.tokenizer);
+    const Loaded loaded = load(o.model, open_device(device), [&](const Tokenizer& tokenizer) {
+        use_chat_template(o.task, o.model, tokenizer);
+        return longest_prompt(o.task, problems, tokenizer) + o.max_tokens;
+    });
     Sampler sampler = make_sampler(loaded.model, o.slots);
     const double begin = seconds_now();
     const int64_t expected = int64_t(std::min<int>(o.count, int(problems.size()))) * o.k;

@@ -366,9 +366,11 @@ void grpo(const GrpoOptions& options, const Device& device) {
     const std::vector<Problem> problems = read_problems(o.problems, o.task.problems);
     const std::vector<Problem> held_out = o.held_out.empty() ? std::vector<Problem>() : read_problems(o.held_out, o.task.problems);
     const Ops& ops = open_device(device);
-    Loaded loaded = load(o.model, ops), reference = load(o.model, ops);
-    Model& model = loaded.model;
-    use_chat_template(o.task, o.model, loaded.tokenizer);
+    Loaded loaded = load(o.model, ops, [&](const Tokenizer& tokenizer) {
+        use_chat_template(o.task, o.model, tokenizer);
+        return std::max(longest_prompt(o.task, problems, tokenizer), longest_prompt(o.task, held_out, tokenizer)) + o.max_tokens;
+    });
+    Model &model = loaded.model, reference = load_model(o.model, ops, model.context);
     make_folder(o.output);
 
     TrainOptions train;
@@ -376,11 +378,11 @@ void grpo(const GrpoOptions& options, const Device& device) {
     train.beta1 = o.beta1, train.beta2 = o.beta2, train.inverse_temperature = 1.0f / o.temperature;
     Trainer trainer = make_trainer(model, train);
     Sampler sampler = make_sampler(model, o.slots);
-    Grpo run{o, loaded.tokenizer, model, reference.model, trainer, sampler, problems};
+    Grpo run{o, loaded.tokenizer, model, reference, trainer, sampler, problems};
 
     const std::string state = o.output + "/training.safetensors";
     int64_t done = 0;
-    if (o.resume) done = load_training(state, trainer, &reference.model.weights).value("step", int64_t(0));
+    if (o.resume) done = load_training(state, trainer, &reference.weights).value("step", int64_t(0));
     for (const char* name : {"/metrics.jsonl", "/rollouts.jsonl", "/evaluations.jsonl"}) keep_lines(o.output + name, done);
     LineWriter metrics(o.output + "/metrics.jsonl", true), rollouts(o.output + "/rollouts.jsonl", true);
     LineWriter evaluations(o.output + "/evaluations.jsonl", true), timings(o.output + "/timings.jsonl", o.resume);
@@ -392,7 +394,7 @@ void grpo(const GrpoOptions& options, const Device& device) {
     Warnings warnings;
     const auto save = [&] {
         evaluations.flush();
-        save_training(state, trainer, {{"step", done}}, &reference.model.weights);
+        save_training(state, trainer, {{"step", done}}, &reference.weights);
     };
     const auto look = [&](int64_t step) {
         if (held_out.empty() || o.evaluate_every <= 0 || step % o.evaluate_every != 0) return;
@@ -440,7 +442,7 @@ void grpo(const GrpoOptions& options, const Device& device) {
         progress.note(how_to_resume("grpo", o.output, done));
         return;
     }
-    save(o.output, model, loaded.tokenizer, o.model);
+    r1::save(o.output, model, loaded.tokenizer, o.model);
 }
 
 }  // namespace r1

@@ -7,25 +7,28 @@
 
 namespace r1 {
 
-const Ops& open_device(const Device& device) {
+const Ops& open_device(const Device& device, std::FILE* say_to) {
     if (device.threads < 0) throw UsageError("a negative number of threads, --threads, give 1 or more (0: all cores)");
     if (device.threads > 0) thread_count() = device.threads;
     std::string why = device.name == "cpu" ? "as --device asks" : "as --isa asks";
     const Ops* gpu = device.name == "cpu" || (device.name == "auto" && !device.isa.empty()) ? nullptr : cuda_ops(why);
     if (device.name == "cuda" && !gpu) fail("no GPU to run on, --device cuda", why, "use --device cpu or auto");
     const Ops& ops = gpu ? *gpu : cpu_ops(device.isa.c_str());
-    if (gpu) std::printf("device: cuda, %s\n", why.c_str());
-    else std::printf("device: cpu, %s, %d threads: %s\n", ops.name, thread_count(), why.c_str());
-    std::fflush(stdout);  // before whatever goes wrong next
+    if (gpu) std::fprintf(say_to, "device: cuda, %s\n", why.c_str());
+    else std::fprintf(say_to, "device: cpu, %s, %d threads: %s\n", ops.name, thread_count(), why.c_str());
+    std::fflush(say_to);  // before whatever goes wrong next
     return ops;
 }
 
-Loaded load(const std::string& folder, const Ops& ops, int context) {
-    Loaded loaded{load_model(folder, ops, context), Tokenizer::load(folder + "/tokenizer.json")};
-    if (loaded.tokenizer.size() > loaded.model.config.vocab_size)
+Loaded load(const std::string& folder, const Ops& ops, const std::function<int(const Tokenizer&)>& context,
+            WithoutTokenizer without) {
+    const Config config = load_config(folder);
+    const bool lacks = without == WithoutTokenizer::allowed && !exists(folder + "/tokenizer.json");
+    Tokenizer tokenizer = lacks ? Tokenizer() : Tokenizer::load(folder + "/tokenizer.json");
+    if (tokenizer.size() > config.vocab_size)
         fail("a tokenizer with more tokens than the model's vocabulary", folder,
              "tokenizer.json and config.json must belong together");
-    return loaded;
+    return {load_model(folder, ops, context ? context(tokenizer) : 0), std::move(tokenizer)};
 }
 
 void save(const std::string& folder, Model& model, const Tokenizer& tokenizer, const std::string& source, Dtype dtype) {
@@ -35,8 +38,8 @@ void save(const std::string& folder, Model& model, const Tokenizer& tokenizer, c
         for (const char* name : {"tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "special_tokens_map.json",
                                  "generation_config.json"})
             if (exists(source + "/" + name)) write_file_atomically(folder + "/" + name, read_file(source + "/" + name));
-    if (!there("tokenizer.json")) tokenizer.save(folder + "/tokenizer.json");
-    if (!there("tokenizer_config.json"))
+    if (tokenizer.size() > 0 && !there("tokenizer.json")) tokenizer.save(folder + "/tokenizer.json");
+    if (tokenizer.size() > 0 && !there("tokenizer_config.json"))
         write_file_atomically(folder + "/tokenizer_config.json",
                               tokenizer_config(tokenizer, model.config.max_position_embeddings).dump(2) + "\n");
     if (there("generation_config.json")) return;

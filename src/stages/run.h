@@ -1,5 +1,7 @@
 // What every stage needs: the device, the threads, and the folder of a run.
 #pragma once
+#include <cstdio>
+#include <functional>
 #include <string>
 
 #include "base/progress.h"
@@ -15,15 +17,18 @@ struct Device {                           // options of every command; none of t
 };
 
 // Sets the threads, chooses the device, says in one line which and why, and gives its operations.
-const Ops& open_device(const Device& device);
+const Ops& open_device(const Device& device, std::FILE* say_to = stdout);
 
 // A model's folder with its tokenizer.
 struct Loaded {
     Model model;
     Tokenizer tokenizer;
 };
-// context: the longest sequence to come; 0: what the model was made for.
-Loaded load(const std::string& folder, const Ops& ops, int context = 0);
+// context(tokenizer): the longest sequence to come; without it, what the model was made for. A folder without
+// tokenizer.json is refused, or its tokenizer is empty.
+enum class WithoutTokenizer { refused, allowed };
+Loaded load(const std::string& folder, const Ops& ops, const std::function<int(const Tokenizer&)>& context = {},
+            WithoutTokenizer without = WithoutTokenizer::refused);
 
 // Writes a model's folder as Hugging Face's tools want it. The tokenizer and what belongs to it are copied from the
 // folder `source`; what it lacks (a chat template, the names of control tokens) is written.

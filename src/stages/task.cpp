@@ -1,5 +1,6 @@
 #include "stages/task.h"
 
+#include <algorithm>
 #include <exception>
 #include <map>
 
@@ -38,6 +39,12 @@ std::vector<int> prompt_tokens(const Task& task, const Problem& problem, const T
                                                               conversation(task.prompt_template, question)));
     for (int id : tokenizer.encode(opening(task), Tags::parse)) tokens.push_back(id);
     return tokens;
+}
+
+int longest_prompt(const Task& task, const std::vector<Problem>& problems, const Tokenizer& tokenizer) {
+    size_t longest = 0;
+    for (const Problem& p : problems) longest = std::max(longest, prompt_tokens(task, p, tokenizer).size());
+    return int(longest);
 }
 
 std::vector<int> stop_tokens(const Task& task, const Tokenizer& tokenizer) {

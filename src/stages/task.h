@@ -36,6 +36,7 @@ struct Graded {
 };
 
 std::vector<int> prompt_tokens(const Task& task, const Problem& problem, const Tokenizer& tokenizer);
+int longest_prompt(const Task& task, const std::vector<Problem>& problems, const Tokenizer& tokenizer);  // tokens; 0 of none
 std::vector<int> stop_tokens(const Task& task, const Tokenizer& tokenizer);  // each ends an answer
 
 // graded[i][j] is of completions[i][j], an answer to *problems[i]. Programs run in a sandbox that is made at the first
