@@ -83,7 +83,7 @@ json config_to_json(const Config& config) {
 
 Config config_from_json(const json& object, const std::string& where) {
     if (!object.is_object()) fail("not a JSON object", where, "give a model's config.json");
-    if (object.value("model_type", std::string()) != "deepseek_v3")
+    if (!object.contains("model_type") || object["model_type"] != "deepseek_v3")
         fail("model_type is not deepseek_v3", where, "give a model of that architecture");
     Config c;
     visit_numbers(c, [&](const char* key, int& value) {
