@@ -32,10 +32,7 @@ inline const std::string binary = R1_BINARY;
 
 struct Folder {
     std::string path;
-    Folder() {
-        char name[] = "/tmp/r1-test-XXXXXX";
-        path = mkdtemp(name);
-    }
+    explicit Folder(const std::string& parent = "/tmp") : path(parent + "/r1-test-XXXXXX") { mkdtemp(path.data()); }
     ~Folder() { [[maybe_unused]] const int ignored = std::system(("rm -rf " + path).c_str()); }
     void write(const std::string& name, const std::string& text) const { write_file_atomically(path + "/" + name, text); }
     std::string operator/(const std::string& name) const { return path + "/" + name; }

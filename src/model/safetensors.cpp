@@ -331,7 +331,9 @@ TensorFiles TensorFiles::of_model(const std::string& folder) {
     if (!exists(index)) fail("no model.safetensors and no index of shards", folder, "name a folder that has a model's weights");
     TensorFiles tensors;
     const Input input(index);
-    for (const std::string& shard : shards_of(input)) {
+    const std::set<std::string> shards = shards_of(input);
+    if (shards.empty()) fail("no shard in weight_map", index, advice);
+    for (const std::string& shard : shards) {
         if (!exists(folder + "/" + shard)) fail("a missing shard " + shard, index, "fetch or copy all files of the model");
         tensors.open(folder + "/" + shard);
     }

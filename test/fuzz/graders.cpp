@@ -1,5 +1,5 @@
 // Any bytes as an answer: the graders must not crash, hang or read beyond. For libFuzzer (scripts/fuzz.sh), one grader a
-// binary: -DGRADER=countdown, math, language, format or code.
+// binary: -DFUZZED=countdown, math, language, format or code.
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
@@ -63,6 +63,6 @@ void code(std::string_view text) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-    GRADER(std::string_view(reinterpret_cast<const char*>(data), size));
+    FUZZED(std::string_view(reinterpret_cast<const char*>(data), size));
     return 0;
 }
