@@ -115,6 +115,7 @@ void add_pretrain(Commands& commands) {
     option(c, "--beta2", o.beta2, "AdamW");
     option(c, "--balance-alpha", o.balance_alpha, "weight of the sequence balance loss");
     option(c, "--bias-speed", o.bias_speed, "step of the routers' balancing bias");
+    option(c, "--prediction-weight", o.prediction_weight, "lambda of multi-token prediction, if the shape has such modules");
     option(c, "--shards", o.shards, "virtual shards of the batch: part of the arithmetic");
     option(c, "--micro-rows", o.micro_rows, "tokens computed at a time; 0: 256, or 8192 on a GPU. Speed and memory, not results");
     option(c, "--seed", o.seed, "seed");
@@ -248,6 +249,7 @@ void add_sft(Commands& commands) {
     option(c, "--beta1", o.beta1, "AdamW");
     option(c, "--beta2", o.beta2, "AdamW");
     option(c, "--balance-alpha", o.balance_alpha, "weight of the experts' balance loss");
+    option(c, "--prediction-weight", o.prediction_weight, "lambda of multi-token prediction; 0: its modules stay as they are");
     option(c, "--shards", o.shards, "virtual shards of the batch: part of the arithmetic");
     option(c, "--micro-rows", o.micro_rows, "tokens computed at a time; 0: 256, or 8192 on a GPU. Speed and memory, not results");
     option(c, "--seed", o.seed, "seed: the order of the examples");

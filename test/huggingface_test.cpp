@@ -6,6 +6,8 @@
 #include "base/check.h"
 #include "gradient.h"
 #include "model/checkpoint.h"
+#include "model/safetensors.h"
+#include "promises.h"
 #include "shell.h"
 
 using namespace r1;
@@ -41,10 +43,13 @@ std::vector<float> weights_of(const std::string& name, const std::vector<int64_t
 // The folder that save_pretrained would have written.
 void write_model(const json& object, const json& config, const std::string& folder) {
     make_folder(folder);
-    std::vector<StoredTensor> tensors;
-    for (const auto& [name, shape] : object["tensors"].items())
-        tensors.push_back({name, shape.get<std::vector<int64_t>>(),
-                           weights_of(name, shape.get<std::vector<int64_t>>(), object["router_bias_shift"])});
+    std::vector<TensorSource> tensors;
+    for (const auto& [name, each] : object["tensors"].items()) {
+        const auto shape = each.get<std::vector<int64_t>>();
+        tensors.push_back({name, shape, [values = weights_of(name, shape, object["router_bias_shift"])](int64_t first, int64_t n, float* to) {
+            std::copy_n(values.begin() + first, n, to);
+        }});
+    }
     write_safetensors(folder + "/model.safetensors", tensors);
     write_file_atomically(folder + "/config.json", config.dump());
 }
@@ -159,4 +164,78 @@ TEST_CASE("Hugging Face's families: ten steps of AdamW as PyTorch takes them") {
         });
         CHECK(seen == object["final"].size());
     }
+}
+
+// reference/make_golden_mtp.py; the last case chains modules after their norm, as transformers does and the paper does not.
+TEST_CASE("multi-token prediction: losses and gradients as PyTorch has them") {
+    const Folder folder;
+    int compared = 0;
+    for (json object : cases_of("mtp.json")) {
+        if (object["chain"] != "before_norm") continue;
+        CAPTURE(object["name"].get<std::string>());
+        object["router_bias_shift"] = 0;
+        write_model(object, object["config"], folder.path);
+        Model model = load_model(folder.path, cpu_ops());
+        const auto tokens = object["sequences"].get<std::vector<std::vector<int>>>();
+        std::vector<Example> batch;
+        for (const auto& t : tokens) batch.push_back({t.data(), int(t.size())});
+        TrainOptions options;
+        options.micro_rows = 16, options.prediction = true, options.clip = 0;
+        Trainer trainer = make_trainer(model, options);
+        const TokenLoss loss = accumulate_tokens(trainer, batch, object["lambda"]);
+        Gap losses;
+        losses.add(loss.loss, object["main"].get<double>());
+        REQUIRE(loss.modules.size() == object["ce"].size());
+        for (size_t k = 0; k < loss.modules.size(); ++k) losses.add(loss.modules[k], object["ce"][k].get<double>());
+        losses.check("multi-token prediction, losses", 1e-6);
+        apply(trainer, 0, batch.size());              // m = (1 - beta1) g
+        size_t seen = 0;
+        visit(model.config, trainer.m, [](float*, size_t, TensorKind) {}, [&](const Tensor& t) {
+            if (t.kind == TensorKind::again || t.kind == TensorKind::router_bias) return;
+            const json& want = object["gradients"].at(t.name);
+            const int64_t in = t.in ? t.in : 1, n = t.out * in;
+            const double factor = 1 / double(1.0f - options.beta1), norm = want["norm"].get<double>();
+            double squares = 0;
+            for (int64_t i = 0; i < n; ++i) squares += std::pow(factor * t.at(i / in, i % in), 2);
+            CHECK(std::sqrt(squares) == doctest::Approx(norm).epsilon(1e-5));
+            for (int64_t j = 0; j < 4; ++j) {         // relative to the tensor's typical gradient
+                const int64_t i = j * (n - 1) / 3;
+                const double gap = factor * t.at(i / in, i % in) - want["values"][j].get<double>();
+                CHECK(std::abs(gap) <= 1e-5 * norm);
+            }
+            ++seen;
+        });
+        CHECK(seen == object["gradients"].size());
+        ++compared;
+    }
+    CHECK(compared >= 3);
+}
+
+TEST_CASE("multi-token prediction: how a batch is cut and who computes change no bit; without it the modules stay") {
+    Config c = tiny_config();
+    c.num_nextn_predict_layers = 2;
+    const auto sequences = tiny_sequences(9, 30, 4);
+    std::vector<Example> batch;
+    for (const auto& s : sequences) batch.push_back({s.data(), int(s.size())});
+    const auto trained = [&](int micro_rows, int threads, bool prediction) {
+        const ThreadsForNow now(threads);
+        Model model = make_model(c, cpu_ops());
+        initialise(c, model.weights, 5);
+        TrainOptions options;
+        options.micro_rows = micro_rows, options.prediction = prediction, options.decay = 0.1f, options.bias_speed = 0.01f;
+        Trainer trainer = make_trainer(model, options);
+        for (int step = 0; step < 3; ++step) accumulate_tokens(trainer, batch, 0.3f), apply(trainer, 1e-2f, batch.size());
+        return model;
+    };
+    const Model whole = trained(1000, 1, true), cut = trained(1, 2, true), without = trained(64, 2, false);
+    CHECK(hash_of(c, whole.weights) == hash_of(c, cut.weights));
+    CHECK(hash_of(c, whole.weights) != hash_of(c, without.weights));
+    Weights initial = make_weights(c);
+    initialise(c, initial, 5);
+    const auto modules_of = [&](const Weights& w) {
+        const char* begin = reinterpret_cast<const char*>(w.prediction[0].embedding_norm);
+        return std::string(begin, size_t(w.arena.base() + w.arena.used() - begin));
+    };
+    CHECK(modules_of(without.weights) == modules_of(initial));
+    CHECK(modules_of(whole.weights) != modules_of(initial));
 }

@@ -12,28 +12,32 @@ static Lane make_lane(const Model& model, int rows) {
     lane.activations = make_activations(model.config, *model.ops, rows, true);
     // Rows whose logits are held at a time: on a CPU they stay in the second-level cache, elsewhere 256 MiB do.
     lane.head_rows = model.ops->on_host ? 192 : std::clamp((1 << 26) / model.config.vocab_size, 1, rows);
+    const size_t modules = lane.activations.prediction.size();
     // A micro-batch of one sequence may be longer than its share of whole blocks.
     const int blocks = 2 * ((rows + KEY_BLOCK - 1) / KEY_BLOCK) + 8;
     lane.arena = make_arena(*lane.memory, [&](Arena& arena) {
-        int* const all = arena.carve<int>(5 * size_t(rows) + 1);
-        int** part[] = {&lane.rows.token, &lane.target, &lane.rows.position, &lane.rows.block, &lane.rows.offsets};
+        int* const all = arena.carve<int>((5 + modules) * size_t(rows) + 1);
+        int** part[] = {&lane.rows.token, &lane.target, &lane.rows.position, &lane.rows.block, &lane.ahead};
         for (int i = 0; i < 5; ++i) *part[i] = all ? all + i * size_t(rows) : nullptr;
+        lane.rows.offsets = all ? all + (4 + modules) * size_t(rows) : nullptr;
         lane.cache = make_cache(model.config, blocks, false, arena);
         for (float** p : {&lane.logp, &lane.entropy, &lane.dlogp}) *p = arena.carve<float>(rows);
         lane.stats = arena.carve<float>(2 * size_t(rows));
         lane.logits = arena.carve<float>(size_t(std::max(lane.head_rows, model.context)) *
                                          model.config.vocab_size);
     });
-    lane.packed.resize(5 * size_t(rows) + 1);
+    lane.packed.resize((5 + modules) * size_t(rows) + 1);
     lane.host.resize(3 * size_t(rows));
     return lane;
 }
 
-// The ranges of the weights that AdamW updates: all but the routers' biases.
-static std::vector<Piece> pieces_of(Model& model) {
+// The ranges of the weights that AdamW updates: all but the routers' biases, and prediction modules that are not trained.
+static std::vector<Piece> pieces_of(Model& model, bool prediction) {
     std::vector<Piece> pieces;
     const float* base = reinterpret_cast<float*>(model.weights.arena.base());
+    const std::vector<PredictionWeights>& modules = model.weights.prediction;
     visit(model.config, model.weights, [&](float* w, size_t size, TensorKind kind) {
+        if (!prediction && !modules.empty() && w >= modules[0].embedding_norm) return;  // the last of the arena
         for (int64_t at = 0; kind != TensorKind::router_bias && at < int64_t(size); at += MOST_PIECE)
             pieces.push_back({w - base + at, int(std::min<int64_t>(MOST_PIECE, int64_t(size) - at)),
                               kind == TensorKind::matrix});
@@ -53,14 +57,18 @@ Trainer make_trainer(Model& model, const TrainOptions& options) {
     const int lanes = on_host ? std::min(thread_count(), options.shards) : 1;
     for (int i = 0; i < lanes; ++i) t.lanes.push_back(make_lane(model, rows));
     for (int s = 0; s < options.shards; ++s) t.gradient.push_back(make_weights(c, memory));
-    const std::vector<Piece> pieces = pieces_of(model);
+    const std::vector<Piece> pieces = pieces_of(model, options.prediction);
     t.piece_count = int(pieces.size());
     t.arena = make_arena(memory, [&](Arena& arena) {
-        t.head_gradient.clear();
-        for (Weights& g : t.gradient)
-            t.head_gradient.push_back(c.tie_word_embeddings ? arena.carve<float>(size_t(c.vocab_size) * c.hidden_size) : g.head);
-        t.load = arena.carve<int>(size_t(options.shards) * c.num_hidden_layers * c.n_routed_experts);
-        t.balance = arena.carve<float>(size_t(options.shards) * c.num_hidden_layers);
+        t.shared.clear();
+        for (Weights& g : t.gradient) {
+            const auto own = [&] { return arena.carve<float>(size_t(c.vocab_size) * c.hidden_size); };
+            t.shared.push_back({c.tie_word_embeddings ? own() : g.head, {}, {}});
+            for (int k = 0; options.prediction && k < c.num_nextn_predict_layers; ++k)
+                t.shared.back().module_embedding.push_back(own()), t.shared.back().module_head.push_back(own());
+        }
+        t.load = arena.carve<int>(size_t(options.shards) * c.all_layers() * c.n_routed_experts);
+        t.balance = arena.carve<float>(size_t(options.shards) * c.all_layers());
         t.partial = arena.carve<float>(partial_count(t));
         t.pieces = arena.carve<Piece>(pieces.size());
     });
@@ -74,7 +82,9 @@ static int fill(Lane& lane, const std::vector<Example>& batch, int next, int end
     const size_t capacity = lane.activations.capacity;
     int* const token = lane.packed.data();
     int *const target = token + capacity, *const position = target + capacity, *const first_block = position + capacity,
-        *const offsets = first_block + capacity;
+        *const ahead = first_block + capacity;
+    const int modules = int(lane.activations.prediction.size());
+    int* const offsets = ahead + modules * capacity;
     r.N = r.B = 0;
     lane.members.clear();
     int block = 0;
@@ -89,6 +99,7 @@ static int fill(Lane& lane, const std::vector<Example>& batch, int next, int end
         for (int t = 0; t < rows; ++t, ++r.N) {
             token[r.N] = e.tokens[t], target[r.N] = e.tokens[t + 1];
             position[r.N] = t, first_block[r.N] = block;
+            for (int k = 0; k < modules; ++k) ahead[k * capacity + r.N] = t + k + 2 < e.length ? e.tokens[t + k + 2] : 0;
         }
         block += blocks;
     }
@@ -100,7 +111,7 @@ static int fill(Lane& lane, const std::vector<Example>& batch, int next, int end
 // The head: calls part(first row, rows, first sequence, sequences, logp, entropy) for runs of whole sequences whose
 // logits the lane holds; logp and entropy are the host's.
 template <class Part>
-static void head(const Model& model, Lane& lane, float inverse_temperature, const Part& part) {
+static void head(const Model& model, Lane& lane, const float* h, const int* target, float inverse_temperature, const Part& part) {
     const Config& c = model.config;
     const int* offsets = lane.offsets();
     float *const logp = lane.host.data(), *const entropy = logp + lane.activations.capacity;
@@ -109,8 +120,8 @@ static void head(const Model& model, Lane& lane, float inverse_temperature, cons
         while (end < lane.rows.B && offsets[end + 1] - offsets[b] <= lane.head_rows) ++end;
         const int64_t first = offsets[b];
         const int rows = offsets[end] - int(first);
-        head_forward(model, lane.logits, lane.activations.h + first * c.hidden_size, rows);
-        model.ops->logprob_forward(lane.logp, lane.entropy, lane.stats, lane.logits, lane.target + first, rows,
+        head_forward(model, lane.logits, h + first * c.hidden_size, rows);
+        model.ops->logprob_forward(lane.logp, lane.entropy, lane.stats, lane.logits, target + first, rows,
                                    c.vocab_size, inverse_temperature);
         lane.memory->download(logp, lane.logp, rows * sizeof(float));
         lane.memory->download(entropy, lane.entropy, rows * sizeof(float));
@@ -119,38 +130,68 @@ static void head(const Model& model, Lane& lane, float inverse_temperature, cons
     }
 }
 
+// The loss of the lane's sequences by the head over h: dh is set, dhead added to.
+struct HeadLoss {
+    Trainer& t;
+    Lane& lane;
+    const std::vector<Example>& batch;
+    const SequenceLoss& loss;
+    bool with_logits;
+
+    void run(const float* h, const int* target, float* dh, float* dhead, int ahead) const {
+        const Model& model = *t.model;
+        const int C = model.config.hidden_size, V = model.config.vocab_size;
+        const float inverse_temperature = t.options.inverse_temperature;
+        head(model, lane, h, target, inverse_temperature,
+             [&](int64_t first, int rows, int b0, int b1, float* logp, float* entropy) {
+                 float* dlogp = entropy + lane.activations.capacity;
+                 if (with_logits) {
+                     lane.host_logits.resize(size_t(rows) * V);
+                     lane.memory->download(lane.host_logits.data(), lane.logits, size_t(rows) * V * sizeof(float));
+                 }
+                 std::fill(dlogp, dlogp + rows, 0.0f);
+                 parallel_for(b1 - b0, [&](int64_t i) {
+                     const int b = b0 + int(i), index = lane.members[b];
+                     const int64_t at = lane.offsets()[b] - first;
+                     const float* logits = with_logits ? lane.host_logits.data() + at * V : nullptr;
+                     const int with_target = std::max(0, batch[index].length - ahead);
+                     loss(index, {logp + at, entropy + at, logits, dlogp + at, ahead, with_target});
+                 });
+                 lane.memory->upload(lane.dlogp, dlogp, rows * sizeof(float));
+                 model.ops->logprob_backward(lane.logits, lane.dlogp, lane.stats, target + first, rows, V, inverse_temperature);
+                 head_backward(model, dh + first * C, dhead, lane.logits, h + first * C, rows);
+             });
+    }
+};
+
 static void run_shard(Trainer& t, int shard, const std::vector<Example>& batch, int begin, int end, float weight,
                       const SequenceLoss& loss, bool with_logits, Lane& lane) {
     const Model& model = *t.model;
     const Config& c = model.config;
-    const Ops& op = *model.ops;
-    const int C = c.hidden_size, V = c.vocab_size, E = c.n_routed_experts, L = c.num_hidden_layers;
-    Weights& g = t.gradient[shard];
-    const float inverse_temperature = t.options.inverse_temperature;
+    const int E = c.n_routed_experts, L = c.all_layers();
+    const int modules = t.options.prediction ? c.num_nextn_predict_layers : 0;
+    Activations& a = lane.activations;
+    const SharedGradients& shared = t.shared[shard];
+    const HeadLoss head_loss{t, lane, batch, loss, with_logits};
+    const Balance balance{t.options.balance.alpha, weight};
+    float* const balance_loss = t.balance + int64_t(shard) * L;
     while (begin < end) {
         begin = fill(lane, batch, begin, end, t.options.micro_rows);
         if (lane.rows.B == 0) break;
-        forward(model, lane.activations, lane.rows, lane.cache);
-        for (int l = 0; l < L; ++l)
-            if (!c.is_dense(l)) op.count_load(t.load + (int64_t(shard) * L + l) * E, lane.activations.layer[l].offsets, E);
-        head(model, lane, inverse_temperature, [&](int64_t first, int rows, int b0, int b1, float* logp, float* entropy) {
-            float* dlogp = entropy + lane.activations.capacity;
-            if (with_logits) {
-                lane.host_logits.resize(size_t(rows) * V);
-                lane.memory->download(lane.host_logits.data(), lane.logits, size_t(rows) * V * sizeof(float));
-            }
-            parallel_for(b1 - b0, [&](int64_t i) {
-                const int b = b0 + int(i);
-                const int64_t at = lane.offsets()[b] - first;
-                const float* logits = with_logits ? lane.host_logits.data() + at * V : nullptr;
-                loss(lane.members[b], {logp + at, entropy + at, logits, dlogp + at});
-            });
-            lane.memory->upload(lane.dlogp, dlogp, rows * sizeof(float));
-            op.logprob_backward(lane.logits, lane.dlogp, lane.stats, lane.target + first, rows, V, inverse_temperature);
-            head_backward(model, lane.activations.dh + first * C, t.head_gradient[shard], lane.logits,
-                          lane.activations.h + first * C, rows);
-        });
-        backward(model, lane.activations, lane.rows, g, {t.options.balance.alpha, weight}, t.balance + int64_t(shard) * L);
+        // tokens after the targets: module k reads the k-th of target, ahead[0], ahead[1], ... and predicts the next
+        const auto after = [&](int k) { return k == 0 ? lane.target : lane.ahead + (k - 1) * int64_t(a.capacity); };
+        forward(model, a, lane.rows, lane.cache);
+        head_loss.run(a.h, lane.target, a.dfinal, shared.head, 1);
+        for (int k = 0; k < modules; ++k) {
+            prediction_forward(model, a, lane.rows, after(k), lane.cache, k);
+            head_loss.run(a.prediction[k].h, after(k + 1), a.prediction[k].dh, shared.module_head[k], k + 2);
+        }
+        for (int l = 0; l < c.num_hidden_layers + modules; ++l)
+            if (!c.is_dense(l)) model.ops->count_load(t.load + (int64_t(shard) * L + l) * E, a.layer[l].offsets, E);
+        for (int k = modules - 1; k >= 0; --k)
+            prediction_backward(model, a, lane.rows, after(k), t.gradient[shard], shared.module_embedding[k], balance,
+                                balance_loss, k);
+        backward(model, a, lane.rows, t.gradient[shard], balance, balance_loss);
     }
 }
 
@@ -183,9 +224,32 @@ void accumulate(Trainer& t, const std::vector<Example>& batch, const SequenceLos
     });
 }
 
+TokenLoss accumulate_tokens(Trainer& trainer, const std::vector<Example>& batch, float lambda,
+                            const std::vector<const uint8_t*>& learned) {
+    const int modules = trainer.options.prediction ? trainer.model->config.num_nextn_predict_layers : 0;
+    const auto counts = [&](size_t i, int t) { return learned.empty() || learned[i][t]; };
+    std::vector<int64_t> tokens(1 + modules);
+    for (size_t i = 0; i < batch.size(); ++i)
+        for (int k = 0; k <= modules; ++k)
+            for (int t = 1 + k; t < batch[i].length; ++t) tokens[k] += counts(i, t);
+    std::vector<std::vector<double>> sums(1 + modules, std::vector<double>(batch.size()));
+    accumulate(trainer, batch, [&](int i, const SequenceRows& rows) {
+        const int k = rows.ahead - 1;
+        const float slope = -(k == 0 ? 1.0f : lambda / float(modules)) / float(tokens[k]);
+        for (int t = 0; t < rows.rows; ++t)
+            if (counts(i, t + rows.ahead)) sums[k][i] -= rows.logp[t], rows.dlogp[t] = slope;
+    });
+    std::vector<double> mean(1 + modules);
+    for (int k = 0; k <= modules; ++k) {
+        for (const double sum : sums[k]) mean[k] += sum;
+        mean[k] /= double(std::max<int64_t>(1, tokens[k]));
+    }
+    return {mean[0], {mean.begin() + 1, mean.end()}, tokens[0]};
+}
+
 // Of the experts' loads: the busiest expert's share of its layer's mean.
 static float load_max(const Config& c, const std::vector<int>& load, int shards) {
-    const int L = c.num_hidden_layers, E = c.n_routed_experts;
+    const int L = c.all_layers(), E = c.n_routed_experts;
     float most = 0;
     for (int l = 0; l < L; ++l) {
         if (c.is_dense(l)) continue;
@@ -205,11 +269,20 @@ Update apply(Trainer& t, float lr, size_t batch_size) {
     const Memory& memory = *op.memory;
     const TrainOptions& o = t.options;
     const int64_t n = float_count(t.m);
-    const int L = c.num_hidden_layers, E = c.n_routed_experts;
+    const int L = c.all_layers(), E = c.n_routed_experts;
     const auto base = [](Weights& w) { return reinterpret_cast<float*>(w.arena.base()); };
-    const int64_t head_size = int64_t(c.vocab_size) * c.hidden_size;
-    if (c.tie_word_embeddings)
-        for (int s = 0; s < o.shards; ++s) op.add(t.gradient[s].embedding, t.head_gradient[s], head_size);
+    const auto for_shared = [&](const auto& use) {  // (its sum, the place that it is joined to)
+        for (int s = 0; s < o.shards; ++s) {
+            const SharedGradients& from = t.shared[s];
+            Weights& to = t.gradient[s];
+            float* const head = c.tie_word_embeddings ? to.embedding : to.head;
+            if (from.head != head) use(from.head, head);
+            for (float* each : from.module_head) use(each, head);
+            for (float* each : from.module_embedding) use(each, to.embedding);
+        }
+    };
+    const int64_t shared_size = int64_t(c.vocab_size) * c.hidden_size;
+    for_shared([&](float* from, float* to) { op.add(to, from, shared_size); });
     for (int stride = 1; stride < o.shards; stride *= 2)
         for (int s = 0; s + stride < o.shards; s += 2 * stride)
             op.add(base(t.gradient[s]), base(t.gradient[s + stride]), n);
@@ -240,8 +313,7 @@ Update apply(Trainer& t, float lr, size_t batch_size) {
             op.move_bias(model.weights.layer[l].router_bias, t.load + int64_t(l) * E, o.shards, L * E, E, o.bias_speed);
 
     for (Weights& g : t.gradient) memory.zero(base(g), size_t(n) * sizeof(float));
-    if (c.tie_word_embeddings)
-        for (float* head : t.head_gradient) memory.zero(head, size_t(head_size) * sizeof(float));
+    for_shared([&](float* from, float*) { memory.zero(from, size_t(shared_size) * sizeof(float)); });
     memory.zero(t.load, load.size() * sizeof(int)), memory.zero(t.balance, balance.size() * sizeof(float));
     return update;
 }
@@ -256,7 +328,7 @@ void score(Trainer& t, const Model& model, const std::vector<Example>& batch,
             begin = fill(lane, batch, begin, cut[i + 1], t.options.micro_rows);
             if (lane.rows.B == 0) break;
             forward(model, lane.activations, lane.rows, lane.cache);
-            head(model, lane, t.options.inverse_temperature,
+            head(model, lane, lane.activations.h, lane.target, t.options.inverse_temperature,
                  [&](int64_t first, int, int b0, int b1, const float* logp, const float* entropy) {
                      for (int b = b0; b < b1; ++b) {
                          const int64_t at = lane.offsets()[b] - first;

@@ -24,9 +24,11 @@ struct Example {
 struct SequenceRows {
     const float *logp, *entropy, *logits;
     float* dlogp;
+    int ahead = 1;                       // row t predicts tokens[t + ahead]; more than 1: by a prediction module
+    int rows = 0;                        // those that have such a target
 };
-// The loss of one sequence: sets dlogp = d loss / d logp of its rows. Called once for each sequence, on any thread;
-// what it writes must belong to that sequence.
+// The loss of one sequence: sets dlogp = d loss / d logp of its rows. Called once for each sequence, and if modules are
+// trained once more for each of them, on any thread; what it writes must belong to that sequence.
 using SequenceLoss = std::function<void(int index, const SequenceRows& rows)>;
 
 struct TrainOptions {
@@ -38,6 +40,13 @@ struct TrainOptions {
     float bias_speed = 0.0f;             // gamma of the routers' biases [V3 section 2.1.2]
     Balance balance;                     // alpha; the weight is set by the batch
     float inverse_temperature = 1.0f;    // of the policy whose log-probabilities are computed
+    bool prediction = false;             // the prediction modules are run and trained; otherwise they stay as they are
+};
+
+// Gradients of what is shared are sums from several places, each with the order of the tokens: they are joined in apply.
+struct SharedGradients {
+    float* head;                         // that of the weights, or its own (V, C) where the embedding is the head
+    std::vector<float*> module_embedding, module_head;
 };
 
 // What one shard or worker needs to run rows through the model. The host fills `rows` and targets in `packed`, and one
@@ -49,13 +58,16 @@ struct Lane {
     Arena arena;
     Rows rows;                           // the device's, as are the next
     int* target;
+    int* ahead;                          // (modules, capacity): the tokens after the targets
     float *logp, *entropy, *dlogp, *stats, *logits;
     int head_rows;                       // whose logits are held at a time
-    std::vector<int> packed;             // (5 capacity + 1): token, target, position, block, offsets
+    std::vector<int> packed;             // ((5 + modules) capacity + 1): token, target, position, block, ahead, offsets
     std::vector<float> host;             // (3 capacity): logp, entropy, dlogp
     std::vector<float> host_logits;
     std::vector<int> members;            // the sequences of the micro-batch
-    const int* offsets() const { return packed.data() + 4 * size_t(activations.capacity); }
+    const int* offsets() const {
+        return packed.data() + (4 + activations.prediction.size()) * size_t(activations.capacity);
+    }
 };
 
 struct Trainer {
@@ -63,11 +75,11 @@ struct Trainer {
     TrainOptions options;
     std::vector<Lane> lanes;             // on a CPU min(threads, V), otherwise 1
     std::vector<Weights> gradient;       // one for each shard
-    std::vector<float*> head_gradient;   // in it, or its own where the embedding is the head: two sums, joined at the end
+    std::vector<SharedGradients> shared;
     Weights m, v;                        // Adam's moments
     Arena arena;
-    int* load;                           // (V, layers, E) tokens that went to each expert
-    float* balance;                      // (V, layers) balance loss, a chain over sequences
+    int* load;                           // (V, all layers, E) tokens that went to each expert
+    float* balance;                      // (V, all layers) balance loss, a chain over sequences
     float* partial;                      // of the gradient's norm
     Piece* pieces;                       // of the weights, that the optimizer updates
     int piece_count = 0;
@@ -84,6 +96,21 @@ Trainer make_trainer(Model& model, const TrainOptions& options);
 
 // Adds the gradient of the batch's loss, one call per update.
 void accumulate(Trainer& trainer, const std::vector<Example>& batch, const SequenceLoss& loss, bool with_logits = false);
+
+// Next-token prediction on a batch, for pretraining and SFT; its gradient is accumulated, one call per update:
+//
+//   loss = CE + lambda / D sum_k CE_k,   CE = -1/N sum log p(tokens[t + 1])           [V3 eq 24, 25]
+//
+// over the N learned tokens of the batch: all but the first of a sequence, or those where learned[i][t + 1] is 1. CE_k is
+// the same for module k, over the learned tokens[t + 1 + k]; with lambda 0 the modules are not trained.
+struct TokenLoss {
+    double loss = 0;                     // CE
+    std::vector<double> modules;         // CE_k
+    int64_t tokens = 0;                  // N
+};
+TokenLoss accumulate_tokens(Trainer& trainer, const std::vector<Example>& batch, float lambda,
+                            const std::vector<const uint8_t*>& learned = {});
+
 // Joins the shards, clips, updates weights and router biases, and clears the gradients.
 Update apply(Trainer& trainer, float lr, size_t batch_size);
 

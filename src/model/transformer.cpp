@@ -45,9 +45,9 @@ static void place(const Config& c, Activations& a, Arena& arena) {
     const size_t N = a.capacity, C = c.hidden_size, K = c.num_experts_per_tok, E = c.n_routed_experts;
     const size_t F = std::max(c.intermediate_size, c.shared_size()), F_expert = c.moe_intermediate_size;
     const auto floats = [&](size_t n) { return arena.carve<float>(n); };
-    a.layer.resize(c.num_hidden_layers);
+    a.layer.resize(a.training ? c.all_layers() : c.num_hidden_layers);
     if (a.training) {
-        for (int l = 0; l < c.num_hidden_layers; ++l) place_layer(c, a.layer[l], c.is_dense(l), N, arena);
+        for (int l = 0; l < c.all_layers(); ++l) place_layer(c, a.layer[l], c.is_dense(l), N, arena);
     } else {  // all layers share one dense and one sparse set
         LayerActivations dense{}, sparse{};
         place_layer(c, dense, true, N, arena);
@@ -60,7 +60,14 @@ static void place(const Config& c, Activations& a, Arena& arena) {
         for (int l = 1; l < c.num_hidden_layers; ++l) a.layer[l].x = a.x;
         return;
     }
-    a.dx = floats(N * C), a.dh = floats(N * C), a.ddown = floats(N * c.down_width());
+    a.prediction.resize(c.num_nextn_predict_layers);
+    for (PredictionActivations& p : a.prediction) {
+        for (float** each : {&p.embedding, &p.x, &p.h, &p.dh, &p.dx}) *each = floats(N * C);
+        for (float** each : {&p.rstd_embedding, &p.rstd_hidden, &p.rstd}) *each = floats(N);
+        p.joined = floats(N * 2 * C);
+    }
+    if (!a.prediction.empty()) a.djoined = floats(N * 2 * C);
+    a.dfinal = floats(N * C), a.dx = floats(N * C), a.dh = floats(N * C), a.ddown = floats(N * c.down_width());
     a.dc_q = floats(N * c.q_lora_rank), a.dc_kv = floats(N * c.kv_lora_rank);
     a.dq = floats(N * heads.H * heads.D_k()), a.dkv = floats(N * heads.kv()), a.do_ = floats(N * heads.H * heads.D_v);
     a.dgate_up = floats(N * 2 * F), a.dhidden = floats(N * F);
@@ -318,7 +325,7 @@ void forward(const Model& m, Activations& a, const Rows& r, const Cache& cache) 
 void backward(const Model& m, Activations& a, const Rows& r, Weights& gradient, Balance balance, float* balance_loss) {
     const Config& c = m.config;
     const int C = c.hidden_size;
-    m.ops->rmsnorm_backward(a.dx, C, nullptr, 0, gradient.norm, a.dh, C, a.x, C, a.rstd, m.weights.norm, r.N, C);
+    m.ops->rmsnorm_backward(a.dx, C, nullptr, 0, gradient.norm, a.dfinal, C, a.x, C, a.rstd, m.weights.norm, r.N, C);
     for (int l = c.num_hidden_layers - 1; l >= 0; --l) {
         const LayerWeights& w = m.weights.layer[l];
         LayerWeights& g = gradient.layer[l];
@@ -326,6 +333,46 @@ void backward(const Model& m, Activations& a, const Rows& r, Weights& gradient, 
         attention_block_backward(m, w, g, a.layer[l], a, r);
     }
     m.ops->embedding_backward(gradient.embedding, a.dx, r.token, r.N, C);
+}
+
+// ---- Multi-token prediction ----
+
+void prediction_forward(const Model& m, Activations& a, const Rows& r, const int* ahead, const Cache& cache, int k) {
+    const Config& c = m.config;
+    const Ops& op = *m.ops;
+    const int N = r.N, C = c.hidden_size, l = c.num_hidden_layers + k;
+    const PredictionWeights& w = m.weights.prediction[k];
+    PredictionActivations& p = a.prediction[k];
+    const float* const before = k == 0 ? a.h : a.prediction[k - 1].x;
+    op.embedding_forward(p.embedding, ahead, m.weights.embedding, N, C);
+    op.rmsnorm_forward(p.joined, 2 * C, p.rstd_embedding, p.embedding, C, w.embedding_norm, N, C, c.rms_norm_eps);
+    op.rmsnorm_forward(p.joined + C, 2 * C, p.rstd_hidden, before, C, w.hidden_norm, N, C, c.rms_norm_eps);
+    op.matmul_forward(a.layer[l].x, C, nullptr, 0, p.joined, 2 * C, w.join, N, 2 * C, C);
+    attention_block_forward(m, m.weights.layer[l], a, a.layer[l], r, cache, l);
+    feed_forward_forward(m, m.weights.layer[l], a.layer[l], p.x, N, c.is_dense(l));
+    op.rmsnorm_forward(p.h, C, p.rstd, p.x, C, w.norm, N, C, c.rms_norm_eps);
+}
+
+void prediction_backward(const Model& m, Activations& a, const Rows& r, const int* ahead, Weights& gradient,
+                         float* dembedding, Balance balance, float* balance_loss, int k) {
+    const Config& c = m.config;
+    const Ops& op = *m.ops;
+    const int N = r.N, C = c.hidden_size, l = c.num_hidden_layers + k;
+    const bool last = k + 1 == c.num_nextn_predict_layers;
+    const PredictionWeights& w = m.weights.prediction[k];
+    PredictionWeights& g = gradient.prediction[k];
+    PredictionActivations& p = a.prediction[k];
+    op.rmsnorm_backward(a.dx, C, last ? nullptr : p.dx, C, g.norm, p.dh, C, p.x, C, p.rstd, w.norm, N, C);
+    feed_forward_backward(m, m.weights.layer[l], gradient.layer[l], a.layer[l], a, r, c.is_dense(l), balance, balance_loss + l);
+    attention_block_backward(m, m.weights.layer[l], gradient.layer[l], a.layer[l], a, r);
+    op.matmul_backward_x(a.djoined, 2 * C, nullptr, 0, a.dx, C, w.join, N, 2 * C, C);
+    op.matmul_backward_w(g.join, p.joined, 2 * C, a.dx, C, N, 2 * C, C);
+    op.rmsnorm_backward(a.dx, C, nullptr, 0, g.embedding_norm, a.djoined, 2 * C, p.embedding, C, p.rstd_embedding,
+                        w.embedding_norm, N, C);
+    op.embedding_backward(dembedding, a.dx, ahead, N, C);
+    float* const dbefore = k == 0 ? a.dfinal : a.prediction[k - 1].dx;
+    op.rmsnorm_backward(dbefore, C, k == 0 ? a.dfinal : nullptr, C, g.hidden_norm, a.djoined + C, 2 * C,
+                        k == 0 ? a.h : a.prediction[k - 1].x, C, p.rstd_hidden, w.hidden_norm, N, C);
 }
 
 }  // namespace r1

@@ -49,12 +49,21 @@ struct LayerActivations {
     float *xs, *expert_gate_up, *expert_hidden, *ys;  // rows sorted by expert: (N K, C), (N K, 2F), (N K, F), (N K, C)
 };
 
+// Of a module that predicts one token further; its block is a layer behind the others.
+struct PredictionActivations {
+    float *embedding, *rstd_embedding, *rstd_hidden;  // (N, C) of the token ahead; of both norms
+    float *joined, *x, *rstd, *h;             // (N, 2C) [embedding | hidden] normalised; (N, C) the block's output; normalised
+    float *dh, *dx;                           // gradients of h, and of x from the next module
+};
+
 struct Activations {
     int capacity = 0;                         // rows
     bool training = false;                    // every layer keeps its own, and there are gradients
     std::vector<LayerActivations> layer;
+    std::vector<PredictionActivations> prediction;  // in training
     float *x, *rstd, *h;                      // after the last layer; h is what the head reads
     // gradients, in training
+    float *dfinal, *djoined;                  // of h; of the modules' joined
     float *dx, *dh, *ddown, *dc_q, *dc_kv, *dq, *dkv, *do_, *dgate_up, *dhidden;
     float *k_head, *dq_raw, *dk_raw;          // keys of all heads side by side; and what norms of heads need
     float *dgate, *dscore, *dlogits, *dxs, *dexpert_gate_up, *dexpert_hidden, *dys, *balance;
@@ -88,9 +97,19 @@ struct Balance {                              // the sequence-wise balance loss 
     float alpha = 0, weight = 0;              // sequence in the batch's loss
 };
 
-// From a.dh, the gradient of the final states: adds the gradients of all weights to `gradient`, and the balance loss
+// From a.dfinal, the gradient of the final states: adds the gradients of all weights to `gradient`, and the balance loss
 // of every sequence, in order, to balance_loss[layer], which is the device's.
 void backward(const Model& model, Activations& a, const Rows& rows, Weights& gradient, Balance balance,
               float* balance_loss);
+
+// Multi-token prediction [V3 eq 21-25]: module k, from 0, reads the states of the one before it (the first: the final
+// states) and the embedding of token i + k + 1, which is ahead[i], and a.prediction[k].h is what the head reads to predict
+// token i + k + 2. Run after forward, and backward before `backward`, the last module first: from the gradients dh it
+// adds those of the module's weights, and to a.dfinal; the embedding's, which is shared, go to dembedding.
+//
+//   h'_i^k = M_k [RMSNorm(Emb(t_{i+k})) ; RMSNorm(h_i^{k-1})],  h^k = TRM_k(h'^k)         [V3 eq 21, 22; order: vLLM's]
+void prediction_forward(const Model& model, Activations& a, const Rows& rows, const int* ahead, const Cache& cache, int k);
+void prediction_backward(const Model& model, Activations& a, const Rows& rows, const int* ahead, Weights& gradient,
+                         float* dembedding, Balance balance, float* balance_loss, int k);
 
 }  // namespace r1

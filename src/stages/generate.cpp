@@ -56,7 +56,8 @@ void sample_command(const GenerateOptions& o, const Device& device) {
     options.temperature = o.temperature, options.top_p = o.top_p, options.max_tokens = o.max_tokens;
     options.seed = o.seed, options.stop = stop;
     Sampler sampler = make_sampler(loaded.model, std::min(o.count, 96));
-    for (const Completion& c : sample(sampler, loaded.model, {request}, options)[0]) {
+    const auto completions = sample(sampler, loaded.model, {request}, options);
+    for (const Completion& c : completions[0]) {
         const std::string text = opening + loaded.tokenizer.decode(c.tokens);
         if (o.as_json) {
             json logprobs = json::array();

@@ -1,6 +1,7 @@
 // Pretraining: next-token prediction on a corpus of documents, from random weights.
 //
 //   loss = -1/N sum_n log p(token_{n+1} | tokens before it) + balance loss         cross-entropy; [V3 eq 17-20]
+//          + lambda / D sum_k CE_k, if the shape has D prediction modules           [V3 eq 24, 25]
 //
 // over all N tokens of a batch of whole documents, each between the begin and end tokens. AdamW, linear warm-up, then
 // cosine decay. V3's recipe at our size [V3 section 4.2], with these choices of ours:
@@ -95,6 +96,7 @@ void pretrain(const PretrainOptions& o, const Device& device) {
     TrainOptions train;
     train.shards = o.shards, train.micro_rows = o.micro_rows, train.decay = o.decay, train.clip = o.clip;
     train.beta1 = o.beta1, train.beta2 = o.beta2, train.bias_speed = o.bias_speed, train.balance.alpha = o.balance_alpha;
+    train.prediction = o.prediction_weight > 0;
     Trainer trainer = make_trainer(model, train);
 
     const int64_t steps = (o.tokens + o.batch_tokens - 1) / o.batch_tokens;
@@ -114,23 +116,18 @@ void pretrain(const PretrainOptions& o, const Device& device) {
     int64_t tokens_here = 0;
     while (trainer.step < steps && !stop_requested()) {
         const std::vector<Example> batch = reader.read(o.batch_tokens);
-        int64_t rows = 0;
-        for (const Example& e : batch) rows += e.rows();
-        const float slope = -1.0f / float(rows);
-        std::vector<double> sums(batch.size());
-        accumulate(trainer, batch, [&](int i, const SequenceRows& row) {
-            for (int t = 0; t < batch[i].rows(); ++t) sums[i] -= row.logp[t], row.dlogp[t] = slope;
-        });
-        double loss = 0;
-        for (double sum : sums) loss += sum;
-        loss /= double(rows);
+        const TokenLoss done = accumulate_tokens(trainer, batch, o.prediction_weight);
+        const double loss = done.loss;
+        const int64_t rows = done.tokens;
         if (!(loss < 1e4)) fail("the loss is " + std::to_string(loss), "step " + std::to_string(trainer.step + 1),
                                 "lower --lr; the last saved state is in " + o.output);
         const float lr = learning_rate(trainer.step, steps, o.warmup, o.lr, o.final_lr_share, Decay::cosine);
         const Update update = apply(trainer, lr, batch.size());
-        metrics.write({{"step", trainer.step}, {"tokens", rows}, {"loss", rounded(loss)}, {"learning_rate", rounded(lr)},
-                       {"gradient_norm", rounded(update.gradient_norm)}, {"balance_loss", rounded(update.balance_loss)},
-                       {"load_max", rounded(update.load_max)}}), metrics.flush();  // for whoever watches
+        json line = {{"step", trainer.step}, {"tokens", rows}, {"loss", rounded(loss)}, {"learning_rate", rounded(lr)},
+                     {"gradient_norm", rounded(update.gradient_norm)}, {"balance_loss", rounded(update.balance_loss)},
+                     {"load_max", rounded(update.load_max)}};
+        for (const double each : done.modules) line["prediction_loss"].push_back(rounded(each));
+        metrics.write(line), metrics.flush();  // for whoever watches
         tokens_here += rows;
         char text[96];
         std::snprintf(text, sizeof text, "loss %.3f  %s tokens/s", loss,

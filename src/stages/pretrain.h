@@ -14,6 +14,7 @@ struct PretrainOptions {
     int warmup = 100;                       // updates
     float balance_alpha = 1e-4f;            // sequence balance loss [V3 section 4.2]
     float bias_speed = 1e-3f;               // gamma, of the routers' biases [V3 section 4.2]
+    float prediction_weight = 0.3f;         // lambda of multi-token prediction [V3 section 4.2]
     int shards = 2, micro_rows = 0;
     uint32_t seed = 1;
     int save_every = 1000;

@@ -26,7 +26,7 @@ void score_command(const ScoreOptions& o, const Device& device) {
     const std::vector<int> tokens = read_tokens(o.tokens, config.vocab_size);
     const int N = int(tokens.size()), V = config.vocab_size;
     if (N > config.max_position_embeddings)
-        throw UsageError(std::to_string(N) + " tokens, --tokens, the model reads at most " + std::to_string(config.max_position_embeddings));
+        fail(std::to_string(N) + " tokens", "--tokens", "the model reads at most " + std::to_string(config.max_position_embeddings));
     const Ops& op = open_device(device, stderr);
     const Memory& memory = *op.memory;
     const Model model = load_model(o.model, op, N);

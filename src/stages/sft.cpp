@@ -1,6 +1,7 @@
 // Supervised fine-tuning: next-token prediction on the answers of examples, from a model's weights.
 //
 //   loss = -1/N sum_{i, t learned} log p(token_{i,t} | tokens before it)            N learned tokens of the batch
+//          + lambda / D sum_k CE_k for D prediction modules, if asked for           [V3 eq 24, 25]
 //
 // Every learned token of a batch weighs the same, as in pretraining; the papers print no formula. AdamW; R1's rate falls
 // along a cosine from 5e-5 to a tenth, over two to three epochs [R1v2 B.4.2]; its students begin at 1e-4 (1.5B) or 8e-5
@@ -40,48 +41,25 @@ std::vector<int> chosen(const SftData& data, const SftStageOptions& o, int64_t s
     return list;
 }
 
-// One update: the mean loss over the batch's learned tokens, and their number.
-double accumulate_batch(Trainer& trainer, const SftData& data, const std::vector<int>& list, int64_t& learned) {
+TokenLoss learn(Trainer& trainer, const SftData& data, const std::vector<int>& list, float lambda) {
     std::vector<Example> batch;
-    learned = 0;
+    std::vector<const uint8_t*> learned;
     for (const int i : list) {
         const SftExample& e = data.examples[i];
-        batch.push_back({e.tokens.data(), int(e.tokens.size())});
-        for (const uint8_t m : e.mask) learned += m;
+        batch.push_back({e.tokens.data(), int(e.tokens.size())}), learned.push_back(e.mask.data());
     }
-    const float slope = -1.0f / float(learned);
-    std::vector<double> sums(batch.size());
-    accumulate(trainer, batch, [&](int i, const SequenceRows& rows) {
-        const std::vector<uint8_t>& mask = data.examples[list[i]].mask;
-        for (int t = 0; t < batch[i].rows(); ++t) {
-            rows.dlogp[t] = mask[t + 1] ? slope : 0.0f;
-            if (mask[t + 1]) sums[i] -= rows.logp[t];
-        }
-    });
-    double loss = 0;
-    for (const double each : sums) loss += each;
-    return loss / double(learned);
+    return accumulate_tokens(trainer, batch, lambda, learned);
 }
 
 // A folder without a tokenizer can learn from lines that are tokens.
 SftData read(const SftStageOptions& o, const Tokenizer& tokenizer) {
     const Config config = load_config(o.model);
     const int most = config.max_position_embeddings;
-    SftOptions options{{}, {}, o.context > 0 ? std::min(o.context, most) : most};
+    SftOptions options;
+    options.vocab_size = config.vocab_size, options.context = o.context > 0 ? std::min(o.context, most) : most;
     if (tokenizer.size() > 0) options.chat_template = load_chat_template(o.model, tokenizer);
-    else read_json_lines(o.data, [&](const json& line, int64_t number) {
-        if (!line.contains("tokens"))
-            fail("text, and a model without a tokenizer", o.data + " line " + std::to_string(number),
-                 "put tokenizer.json into " + o.model + " or give {\"tokens\": [...], \"mask\": [...]}");
-    });
     if (!o.bare) options.prompt_template = o.prompt_template;
-    SftData data = read_sft_data(o.data, tokenizer, options);
-    for (const SftExample& e : data.examples)
-        for (const int token : e.tokens)
-            if (token < 0 || token >= config.vocab_size)
-                fail("the token " + std::to_string(token), o.data, "give tokens of the model's vocabulary, below " +
-                                                                       std::to_string(config.vocab_size));
-    return data;
+    return read_sft_data(o.data, tokenizer, options);
 }
 
 int longest_of(const SftData& data) {
@@ -102,6 +80,7 @@ void sft(const SftStageOptions& o, const Device& device) {
     TrainOptions train;
     train.shards = o.shards, train.micro_rows = o.micro_rows, train.decay = o.decay, train.clip = o.clip;
     train.beta1 = o.beta1, train.beta2 = o.beta2, train.balance.alpha = o.balance_alpha;
+    train.prediction = o.prediction_weight > 0;
     Trainer trainer = make_trainer(loaded.model, train);
 
     const int64_t examples = int64_t(data.examples.size());
@@ -117,15 +96,17 @@ void sft(const SftStageOptions& o, const Device& device) {
     int64_t tokens_here = 0;
     while (trainer.step < steps && !stop_requested()) {
         const std::vector<int> list = chosen(data, o, trainer.step);
-        int64_t learned = 0;
-        const double loss = accumulate_batch(trainer, data, list, learned);
+        const TokenLoss done = learn(trainer, data, list, o.prediction_weight);
+        const double loss = done.loss;
         if (!(loss < 1e4)) fail("the loss is " + std::to_string(loss), "step " + std::to_string(trainer.step + 1),
                                 "lower --lr; the last saved state is in " + o.output);
         const float lr = learning_rate(trainer.step, steps, o.warmup, o.lr, o.final_lr_share, o.schedule);
         const Update update = apply(trainer, lr, list.size());
-        metrics.write({{"step", trainer.step}, {"tokens", learned}, {"loss", rounded(loss, 9)}, {"learning_rate", rounded(lr)},
-                       {"gradient_norm", rounded(update.gradient_norm)}}), metrics.flush();
-        tokens_here += learned;
+        json line = {{"step", trainer.step}, {"tokens", done.tokens}, {"loss", rounded(loss, 9)}, {"learning_rate", rounded(lr)},
+                     {"gradient_norm", rounded(update.gradient_norm)}};
+        for (const double each : done.modules) line["prediction_loss"].push_back(rounded(each));
+        metrics.write(line), metrics.flush();
+        tokens_here += done.tokens;
         char text[96];
         std::snprintf(text, sizeof text, "loss %.3f  %s learned tokens/s", loss,
                       short_count(double(tokens_here) / (seconds_now() - begin)).c_str());

@@ -18,7 +18,7 @@ struct SftStageOptions {
     int warmup = 0;
     Decay schedule = Decay::cosine;
     float decay = 0.1f, clip = 1.0f, beta1 = 0.9f, beta2 = 0.95f;
-    float balance_alpha = 0;
+    float balance_alpha = 0, prediction_weight = 0;
     int shards = 2, micro_rows = 0;
     uint32_t seed = 1;
     int save_every = 200;

@@ -112,8 +112,8 @@ struct Reader {
         for (size_t i = 0; i < tokens.size(); ++i) {
             const auto number = [](const json& value) { return value.is_number_integer() ? value.get<int64_t>() : -1; };
             const int64_t id = number(tokens[i]), bit = number(mask[i]);
-            if (id < 0 || id >= tokenizer.size())
-                fail("token " + std::to_string(i + 1) + " is no id of the tokenizer", where, "use ids from 0 to " + std::to_string(tokenizer.size() - 1));
+            if (id < 0 || id >= o.vocab_size)
+                fail("token " + std::to_string(i + 1) + " is no id of the vocabulary", where, "use ids from 0 to " + std::to_string(o.vocab_size - 1));
             if (bit != 0 && bit != 1) fail("the mask of token " + std::to_string(i + 1) + " is neither 0 nor 1", where, "1 is what is learned");
             append(example, {int(id)}, bit == 1);
         }
@@ -122,8 +122,9 @@ struct Reader {
 
     void read(const json& line) {
         ++data.lines;
-        if (line.contains("tokens")) tokens_of(line);
-        else if (line.contains("messages") || line.contains("conversations")) conversation_of(o.chat_template, messages_of(line));
+        if (line.contains("tokens")) return tokens_of(line);
+        if (tokenizer.size() == 0) fail("text, and a model without tokenizer.json", where, "give {\"tokens\": [...], \"mask\": [...]}");
+        if (line.contains("messages") || line.contains("conversations")) conversation_of(o.chat_template, messages_of(line));
         else if (line.contains("prompt") && line.contains("response")) response_of(line);
         else fail("a line that is no example", where, format);
     }

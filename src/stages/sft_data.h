@@ -26,6 +26,7 @@ struct SftExample {
 struct SftOptions {
     ChatTemplate chat_template;           // of conversations; see load_chat_template
     std::optional<PromptTemplate> prompt_template;  // put around a "prompt"; none: it is the text before the response
+    int vocab_size = 0;                   // of the model: bounds ids that are given as numbers
     int context = 0;                      // most tokens of an example; 0: any number
 };
 
