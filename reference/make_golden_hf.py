@@ -225,7 +225,8 @@ def rope(kind="default", theta=100.0, **more):
 
 
 def yarn(**more):
-    return rope("yarn", **{**dict(factor=8.0, original_max_position_embeddings=8, theta=200.0), **more})
+    more = {**dict(factor=8.0, original_max_position_embeddings=64, theta=200.0), **more}
+    return dict(max_position_embeddings=int(64 * more["factor"]), **rope("yarn", **more))
 
 
 LLAMA3 = dict(factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=32)
