@@ -92,9 +92,10 @@ void evaluate_command(const EvaluateOptions& options, const Device& device) {
     EvaluateOptions o = options;
     check(o.task);
     if (o.count < 1 || o.k < 1) throw UsageError("nothing to evaluate, --count and --k, give 1 or more");
-    const std::vector<Problem> problems = read_problems(o.problems, o.task.problems);
+    check_given(o.problems);
     const Loaded loaded = load(o.model, open_device(device));
     use_chat_template(o.task, o.model, loaded.tokenizer);
+    const std::vector<Problem> problems = load_problems(o.task, o.problems, loaded.tokenizer, loaded.model.config.max_position_embeddings);
     Sampler sampler = make_sampler(loaded.model, o.slots);
     const double begin = seconds_now();
     const int64_t expected = int64_t(std::min<int>(o.count, int(problems.size()))) * o.k;

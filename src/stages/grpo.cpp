@@ -363,12 +363,13 @@ json options_to_json(const GrpoOptions& o) {
 void grpo(const GrpoOptions& options, const Device& device) {
     GrpoOptions o = options;
     check(o);
-    const std::vector<Problem> problems = read_problems(o.problems, o.task.problems);
-    const std::vector<Problem> held_out = o.held_out.empty() ? std::vector<Problem>() : read_problems(o.held_out, o.task.problems);
+    check_given(o.problems);
     const Ops& ops = open_device(device);
     Loaded loaded = load(o.model, ops), reference = load(o.model, ops);
     Model& model = loaded.model;
     use_chat_template(o.task, o.model, loaded.tokenizer);
+    const auto read = [&](const std::string& path) { return load_problems(o.task, path, loaded.tokenizer, model.config.max_position_embeddings); };
+    const std::vector<Problem> problems = read(o.problems), held_out = o.held_out.empty() ? std::vector<Problem>() : read(o.held_out);
     make_folder(o.output);
 
     TrainOptions train;
