@@ -86,11 +86,11 @@ TEST_CASE("lines that are no problem are refused") {
     CHECK(has(error_of("{}", o), "no known kind"));
     o.task = "math";
     CHECK(has(error_of(countdown, o), "a line of countdown where --task is math"));
-    CHECK_THROWS_AS(read_problem_set("", o), UsageError);
+    CHECK_THROWS_AS(check_given(""), UsageError);
 
     const Folder f;
     f.write("p.jsonl", "PAR1\x15\x04");
-    refuses(binary + " evaluate --device cpu --model /nowhere --problems " + f / "p.jsonl", 1, "a Parquet file", "p.jsonl");
+    refuses(binary + " evaluate --model /nowhere", 2, "--problems", "r1 countdown");
     refuses(binary + " grpo --device cpu --model /nowhere --output " + f / "run" + " --task countdown", 2, "--problems", "r1 countdown");
     try {
         read_problems(f / "p.jsonl");
@@ -136,12 +136,36 @@ TEST_CASE("a problem becomes a prompt") {
     CHECK(prompt(own) == "User: What is 6 * 7?\nPlease reason step by step, and put your final answer within \\boxed{}. Assistant:");
     CHECK(has(prompt(countdown), "within <answer> </answer> tags."));
     CHECK(tags(countdown) == 0);
-    task.chat_template.family = ChatFamily::deepseek, task.chat_template.opening = "<think>\n", task.chat_template.end = "<think>";
-    CHECK(has(prompt(own), "\\boxed{}.<think>\n"));
-    CHECK(stop_tokens(task, t) == std::vector<int>{t.eos, t.id_of("<think>")});
+}
+
+TEST_CASE("a problem becomes a prompt in R1's own chat template") {
+    const Folder f;
+    f.write("tokenizer.json", read_json(std::string(R1_SOURCE) + "/reference/golden/chat.json")["tokenizer"].dump());
+    f.write("chat_template.jinja", R"({{'<｜User｜>' + message['content']}}{{'<｜Assistant｜><think>\n'}})");
+    const Tokenizer t = Tokenizer::load(f / "tokenizer.json");
+    Task task;
+    use_chat_template(task, "/nowhere", t);  // not asked for: not read
+    task.prompt_template = PromptTemplate::chat;
+    use_chat_template(task, f.path, t);
+    const auto prompt = [&] { return t.decode(prompt_tokens(task, problem_of(own), t), Control::show); };
+    const std::string asked = "<｜begin▁of▁sentence｜><｜User｜>What is 6 * 7?\nPlease reason step by step, and put your final answer within \\boxed{}.<｜Assistant｜>";
+    CHECK(prompt() == asked + "<think>\n");
+    CHECK(stop_tokens(task, t) == std::vector<int>{t.eos});
     task.empty_think = true;
-    CHECK(has(prompt(own), "\\boxed{}.<think>\n\n</think>\n\n"));
-    CHECK(tags(own) == 2);
+    CHECK(prompt() == asked + "<think>\n\n</think>\n\n");
+    const auto ids = prompt_tokens(task, problem_of(own), t);
+    CHECK(std::count(ids.begin(), ids.end(), t.id_of("</think>")) == 1);
+    task.chat_template.end = "<|im_end|>";
+    CHECK(stop_tokens(task, t) == std::vector<int>{t.eos, t.id_of("<|im_end|>")});
+}
+
+TEST_CASE("a problem whose prompt fills the context is left out") {
+    const Tokenizer t = train_tokenizer(std::vector<std::string>{"a"}, 300);
+    const Folder f;
+    f.write("p.jsonl", own + "\n" + R"({"prompt": ")" + std::string(300, '7') + R"(", "reference": 1})" + "\n" + countdown + "\n");
+    const auto read = [&](int context) { return load_problems({}, f / "p.jsonl", t, context); };
+    CHECK((read(400).size() == 3 && read(200).size() == 2 && read(200)[1].kind == &countdown_kind));
+    CHECK_THROWS_AS(read(5), Error);
 }
 
 TEST_CASE("answers to mathematics: between tags, or boxed after the thinking in a chat") {

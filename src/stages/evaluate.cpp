@@ -92,9 +92,11 @@ void evaluate_command(const EvaluateOptions& options, const Device& device) {
     EvaluateOptions o = options;
     check(o.task);
     if (o.count < 1 || o.k < 1) throw UsageError("nothing to evaluate, --count and --k, give 1 or more");
-    const std::vector<Problem> problems = read_problems(o.problems, o.task.problems);
-    const Loaded loaded = load(o.model, open_device(device), [&](const Tokenizer& tokenizer) {
+    check_given(o.problems);
+    std::vector<Problem> problems;
+    const Loaded loaded = load(o.model, open_device(device), [&](const Tokenizer& tokenizer, const Config& config) {
         use_chat_template(o.task, o.model, tokenizer);
+        problems = load_problems(o.task, o.problems, tokenizer, config.max_position_embeddings);
         return longest_prompt(o.task, problems, tokenizer) + o.max_tokens;
     });
     Sampler sampler = make_sampler(loaded.model, o.slots);

@@ -30,7 +30,7 @@ void sample_command(const GenerateOptions& o, const Device& device) {
     Request request;
     std::string opening;
     std::vector<int> stop;
-    const Loaded loaded = load(o.model, open_device(device, stderr), [&](const Tokenizer& tokenizer) {
+    const Loaded loaded = load(o.model, open_device(device, stderr), [&](const Tokenizer& tokenizer, const Config&) {
         Task task;
         task.prompt_template = o.prompt_template;
         use_chat_template(task, o.model, tokenizer);
@@ -162,7 +162,7 @@ void chat_command(const GenerateOptions& o, const Device& device) {
     check(o);
     Task task;
     task.prompt_template = PromptTemplate::chat;
-    const Loaded loaded = load(o.model, open_device(device, stderr), [&](const Tokenizer& tokenizer) {
+    const Loaded loaded = load(o.model, open_device(device, stderr), [&](const Tokenizer& tokenizer, const Config&) {
         use_chat_template(task, o.model, tokenizer);
         return o.context;
     });

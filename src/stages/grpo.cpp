@@ -363,11 +363,13 @@ json options_to_json(const GrpoOptions& o) {
 void grpo(const GrpoOptions& options, const Device& device) {
     GrpoOptions o = options;
     check(o);
-    const std::vector<Problem> problems = read_problems(o.problems, o.task.problems);
-    const std::vector<Problem> held_out = o.held_out.empty() ? std::vector<Problem>() : read_problems(o.held_out, o.task.problems);
+    check_given(o.problems);
     const Ops& ops = open_device(device);
-    Loaded loaded = load(o.model, ops, [&](const Tokenizer& tokenizer) {
+    std::vector<Problem> problems, held_out;
+    Loaded loaded = load(o.model, ops, [&](const Tokenizer& tokenizer, const Config& config) {
         use_chat_template(o.task, o.model, tokenizer);
+        problems = load_problems(o.task, o.problems, tokenizer, config.max_position_embeddings);
+        if (!o.held_out.empty()) held_out = load_problems(o.task, o.held_out, tokenizer, config.max_position_embeddings);
         return std::max(longest_prompt(o.task, problems, tokenizer), longest_prompt(o.task, held_out, tokenizer)) + o.max_tokens;
     });
     Model &model = loaded.model, reference = load_model(o.model, ops, model.context);

@@ -32,10 +32,13 @@ static const ProblemKind& kind_of(const json& line, const std::string& task, con
     throw UsageError("no kind of problem named " + task + ", --task, give auto, countdown, math or code");
 }
 
-ProblemSet read_problem_set(const std::string& path, const ProblemOptions& o) {
+void check_given(const std::string& path) {
     if (path.empty())
         throw UsageError("no problems to ask, --problems, give a file of JSON lines (for Countdown: r1 countdown makes them, or " +
                          std::string(countdown_kind.example) + ")");
+}
+
+ProblemSet read_problem_set(const std::string& path, const ProblemOptions& o) {
     ProblemSet set;
     read_json_lines(path, [&](const json& line, int64_t number) {
         const std::string where = path + " line " + std::to_string(number);

@@ -78,6 +78,9 @@ struct ProblemSet {
     std::string first_left_out;           // what, where, what to do
 };
 
+// UsageError if there is no path, before anything slow begins.
+void check_given(const std::string& path);
+
 // Error, in one line that names file and line, for whatever else is wrong, and if no problem remains.
 ProblemSet read_problem_set(const std::string& path, const ProblemOptions& options = {});
 // The same, and prints how many were left out, if any were.

@@ -20,7 +20,7 @@ const Ops& open_device(const Device& device, std::FILE* say_to) {
     return ops;
 }
 
-Loaded load(const std::string& folder, const Ops& ops, const std::function<int(const Tokenizer&)>& context,
+Loaded load(const std::string& folder, const Ops& ops, const std::function<int(const Tokenizer&, const Config&)>& context,
             WithoutTokenizer without) {
     const Config config = load_config(folder);
     const bool lacks = without == WithoutTokenizer::allowed && !exists(folder + "/tokenizer.json");
@@ -28,7 +28,7 @@ Loaded load(const std::string& folder, const Ops& ops, const std::function<int(c
     if (tokenizer.size() > config.vocab_size)
         fail("a tokenizer with more tokens than the model's vocabulary", folder,
              "tokenizer.json and config.json must belong together");
-    return {load_model(folder, ops, context ? context(tokenizer) : 0), std::move(tokenizer)};
+    return {load_model(folder, ops, context ? context(tokenizer, config) : 0), std::move(tokenizer)};
 }
 
 void save(const std::string& folder, Model& model, const Tokenizer& tokenizer, const std::string& source, Dtype dtype) {

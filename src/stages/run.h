@@ -24,10 +24,10 @@ struct Loaded {
     Model model;
     Tokenizer tokenizer;
 };
-// context(tokenizer): the longest sequence to come; without it, what the model was made for. A folder without
+// context(tokenizer, config): the longest sequence to come; without it, what the model was made for. A folder without
 // tokenizer.json is refused, or its tokenizer is empty.
 enum class WithoutTokenizer { refused, allowed };
-Loaded load(const std::string& folder, const Ops& ops, const std::function<int(const Tokenizer&)>& context = {},
+Loaded load(const std::string& folder, const Ops& ops, const std::function<int(const Tokenizer&, const Config&)>& context = {},
             WithoutTokenizer without = WithoutTokenizer::refused);
 
 // Writes a model's folder as Hugging Face's tools want it. The tokenizer and what belongs to it are copied from the

@@ -52,8 +52,7 @@ TokenLoss learn(Trainer& trainer, const SftData& data, const std::vector<int>& l
 }
 
 // A folder without a tokenizer can learn from lines that are tokens.
-SftData read(const SftStageOptions& o, const Tokenizer& tokenizer) {
-    const Config config = load_config(o.model);
+SftData read(const SftStageOptions& o, const Tokenizer& tokenizer, const Config& config) {
     const int most = config.max_position_embeddings;
     SftOptions options;
     options.vocab_size = config.vocab_size, options.context = o.context > 0 ? std::min(o.context, most) : most;
@@ -74,7 +73,9 @@ void sft(const SftStageOptions& o, const Device& device) {
     check(o);
     const Ops& ops = open_device(device);
     SftData data;
-    Loaded loaded = load(o.model, ops, [&](const Tokenizer& tokenizer) { return longest_of(data = read(o, tokenizer)); },
+    Loaded loaded = load(o.model, ops, [&](const Tokenizer& tokenizer, const Config& config) {
+        return longest_of(data = read(o, tokenizer, config));
+    },
                          WithoutTokenizer::allowed);
     make_folder(o.output);
     TrainOptions train;

@@ -1,6 +1,7 @@
 #include "stages/task.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <exception>
 #include <map>
 
@@ -47,10 +48,21 @@ int longest_prompt(const Task& task, const std::vector<Problem>& problems, const
     return int(longest);
 }
 
+std::vector<Problem> load_problems(const Task& task, const std::string& path, const Tokenizer& tokenizer, int context) {
+    std::vector<Problem> problems = read_problems(path, task.problems);
+    const size_t all = problems.size();
+    std::erase_if(problems, [&](const Problem& p) { return int(prompt_tokens(task, p, tokenizer).size()) >= context; });
+    if (problems.empty()) fail("no prompt that leaves room for an answer", path, "the model's context is " + std::to_string(context) + " tokens: use a longer one");
+    if (problems.size() < all)
+        std::printf("%s: %zu of %zu problems left out: their prompts leave no room for an answer in %d tokens\n", path.c_str(), all - problems.size(),
+                    all, context);
+    return problems;
+}
+
 std::vector<int> stop_tokens(const Task& task, const Tokenizer& tokenizer) {
-    std::vector<int> stop = {tokenizer.eos};
-    if (task.prompt_template != PromptTemplate::chat) return stop;
-    const int end = tokenizer.id_of(task.chat_template.end);
+    std::vector<int> stop;
+    if (tokenizer.eos >= 0) stop.push_back(tokenizer.eos);
+    const int end = task.prompt_template == PromptTemplate::chat ? tokenizer.id_of(task.chat_template.end) : -1;
     if (end >= 0 && end != tokenizer.eos) stop.push_back(end);
     return stop;
 }

@@ -37,6 +37,8 @@ struct Graded {
 
 std::vector<int> prompt_tokens(const Task& task, const Problem& problem, const Tokenizer& tokenizer);
 int longest_prompt(const Task& task, const std::vector<Problem>& problems, const Tokenizer& tokenizer);  // tokens; 0 of none
+// The file's problems, without those whose prompts fill the model's context; says how many those were.
+std::vector<Problem> load_problems(const Task& task, const std::string& path, const Tokenizer& tokenizer, int context);
 std::vector<int> stop_tokens(const Task& task, const Tokenizer& tokenizer);  // each ends an answer
 
 // graded[i][j] is of completions[i][j], an answer to *problems[i]. Programs run in a sandbox that is made at the first

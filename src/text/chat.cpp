@@ -274,9 +274,13 @@ std::string text_of(std::span<const Segment> segments) {
 std::vector<int> encode(const Tokenizer& tokenizer, std::span<const Segment> segments) {
     std::vector<int> ids;
     for (const auto& [part, content] : segments) {
-        if (part == Segment::control) ids.push_back(tokenizer.id_of(content));
-        else if (part == Segment::tagged) append_tagged(ids, tokenizer, content);
-        else for (const int id : tokenizer.encode(content, Tags::as_text)) ids.push_back(id);
+        if (part == Segment::control) {
+            ids.push_back(tokenizer.id_of(content));
+            ENSURE(ids.back() >= 0, "a template's tokens are looked up when it is recognised");
+        }
+        if (part == Segment::tagged) append_tagged(ids, tokenizer, content);
+        if (part == Segment::text)
+            for (const int id : tokenizer.encode(content, Tags::as_text)) ids.push_back(id);
     }
     return ids;
 }
