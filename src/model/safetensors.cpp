@@ -509,14 +509,16 @@ static std::string shard_name(size_t number, size_t count, const char* mark) {
 }
 
 // Files of the shape that write_model_tensors gives shards, its unfinished ones included, but for those in `keep`.
-static void remove_shards(const std::string& folder, const std::set<std::string>& keep) {
+static void remove_shards(const std::string& folder, const std::vector<std::string>& keep) {
     std::error_code error;
     std::vector<std::string> stale;
     for (fs::directory_iterator file(folder, error), end; !error && file != end; file.increment(error)) {
         const std::string name = file->path().filename().string();
         size_t number = 0, count = 0;
         int length = 0;
-        if (std::sscanf(name.c_str(), "model-%5zu-of-%5zu%n", &number, &count, &length) < 2 || keep.contains(name)) continue;
+        if (std::sscanf(name.c_str(), "model-%5zu-of-%5zu%n", &number, &count, &length) < 2 ||
+            std::find(keep.begin(), keep.end(), name) != keep.end())
+            continue;
         const std::string rest = name.substr(size_t(length));
         if (rest == ".safetensors" || rest == ".safetensors.tmp" || rest == ".new.safetensors" || rest == ".new.safetensors.tmp")
             stale.push_back(name);
@@ -524,11 +526,12 @@ static void remove_shards(const std::string& folder, const std::set<std::string>
     for (const std::string& name : stale) remove_file(folder + "/" + name);
 }
 
-static void write_index(const std::string& path, const std::vector<std::vector<TensorSource>>& shards, const char* mark, int64_t total) {
+static void write_index(const std::string& path, const std::vector<std::vector<TensorSource>>& shards,
+                        const std::vector<std::string>& names, int64_t total) {
     nlohmann::json index = {{"metadata", {{"total_size", total}}}};      // its keys are sorted, as Hugging Face writes them
     nlohmann::json& map = index["weight_map"];
     for (size_t i = 0; i < shards.size(); ++i)
-        for (const TensorSource& t : shards[i]) map[t.name] = shard_name(i + 1, shards.size(), mark);
+        for (const TensorSource& t : shards[i]) map[t.name] = names[i];
     write_file_atomically(path, index.dump(2) + "\n");
 }
 
@@ -553,31 +556,26 @@ void write_model_tensors(const std::string& folder, const std::vector<TensorSour
         return remove_shards(folder, {});
     }
 
-    std::set<std::string> in_use, plain;
+    std::set<std::string> in_use;
     try {
         if (exists(index)) in_use = shards_of(Input(index));
     } catch (const Error&) {                                     // a damaged index: nobody can read what it names
     }
-    bool marked = false;
-    for (size_t i = 0; i < shards.size(); ++i) {
-        plain.insert(shard_name(i + 1, shards.size(), ""));
-        marked = marked || in_use.contains(shard_name(i + 1, shards.size(), ""));
-    }
-    const char* mark = marked ? ".new" : "";
-    for (size_t i = 0; i < shards.size(); ++i)
-        write_safetensors(folder + "/" + shard_name(i + 1, shards.size(), mark), shards[i], metadata, dtype);
-    write_index(index, shards, mark, total);
+    const auto names = [&](const char* mark) {
+        std::vector<std::string> all;
+        for (size_t i = 1; i <= shards.size(); ++i) all.push_back(shard_name(i, shards.size(), mark));
+        return all;
+    };
+    const std::vector<std::string> plain = names(""), marked = names(".new");
+    const bool taken = std::any_of(plain.begin(), plain.end(), [&](const std::string& name) { return in_use.contains(name); });
+    const std::vector<std::string>& fresh = taken ? marked : plain;
+    for (size_t i = 0; i < shards.size(); ++i) write_safetensors(folder + "/" + fresh[i], shards[i], metadata, dtype);
+    write_index(index, shards, fresh, total);
     remove_file(single);
-    if (marked) {
-        for (size_t i = 0; i < shards.size(); ++i) {
-            const std::string from = folder + "/" + shard_name(i + 1, shards.size(), mark), to = folder + "/" + shard_name(i + 1, shards.size(), "");
-            remove_file(to);
-            std::error_code error;
-            fs::create_hard_link(from, to, error);
-            if (error) return;                                   // no such links here: the marked names stay, and are as good
-        }
-        write_index(index, shards, "", total);
-    }
+    if (!taken) return remove_shards(folder, plain);
+    for (size_t i = 0; i < shards.size(); ++i)
+        if (!link_file(folder + "/" + marked[i], folder + "/" + plain[i])) return remove_shards(folder, marked);  // as good
+    write_index(index, shards, plain, total);
     remove_shards(folder, plain);
 }
 
