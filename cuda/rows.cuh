@@ -198,7 +198,26 @@ void bias_backward(float* db, const float* dy, int lddy, int N, int C) {
     launch(bias_gradient, Dim{unsigned(C + 63) / 64}, Dim{64})(db, dy, lddy, N, C);
 }
 
-// ---- copies: a warp a row
+// ---- clipping and copies: a warp a row
+
+__global__ void clip(Ptr<float> x, int ldx, float limit, int N, int C) {
+    const int n = row_of_warp();
+    if (n >= N) return;
+    for_lanes(C, [&](int c) { x[int64_t(n) * ldx + c] = clipped(x[int64_t(n) * ldx + c], limit); });
+}
+__global__ void clip_gradient(Ptr<float> dx, int lddx, Ptr<const float> x, int ldx, float limit, int N, int C) {
+    const int n = row_of_warp();
+    if (n >= N) return;
+    for_lanes(C, [&](int c) {
+        if (is_clipped(x[int64_t(n) * ldx + c], limit)) dx[int64_t(n) * lddx + c] = 0;
+    });
+}
+void clip_forward(float* x, int ldx, float limit, int N, int C) {
+    if (N > 0) launch(clip, rows_grid(N), Dim{32 * WARPS})(x, ldx, limit, N, C);
+}
+void clip_backward(float* dx, int lddx, const float* x, int ldx, float limit, int N, int C) {
+    if (N > 0) launch(clip_gradient, rows_grid(N), Dim{32 * WARPS})(dx, lddx, x, ldx, limit, N, C);
+}
 
 __global__ void copy_of_rows(Ptr<float> y, int ldy, Ptr<const float> x, int ldx, int N, int C) {
     const int n = row_of_warp();

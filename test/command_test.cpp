@@ -131,12 +131,12 @@ TEST_CASE("a model folder that does not fit together") {
 TEST_CASE("a disk that is full loses nothing") {
     const Prepared& p = prepared();
     REQUIRE(shell("cp -r " + p / "base " + p / "full").status == 0);
-    const std::string before = sha256_of_file(p / "full/training.safetensors");
+    const std::string before = sha256_of_file(p / "full/training.state");
     // A limit on the size of files stands for the disk: a write beyond it fails in the same way.
     const Result r = shell("trap '' XFSZ; ulimit -f 40; " + p.pretrain("full", 18, "--resume"));
     CHECK(r.status == 1);
     CHECK(r.text.find("r1: error: cannot write") != std::string::npos);
-    CHECK(sha256_of_file(p / "full/training.safetensors") == before);
+    CHECK(sha256_of_file(p / "full/training.state") == before);
     CHECK(shell(p.pretrain("full", 18, "--resume")).status == 0);
 }
 
@@ -146,7 +146,7 @@ TEST_CASE("pretraining: stopped and resumed, the bytes are the same") {
     INFO(r.text);
     CHECK(r.status == 130);
     CHECK(r.text.find("--resume") != std::string::npos);
-    CHECK(exists(p / "stopped/training.safetensors"));
+    CHECK(exists(p / "stopped/training.state"));
     // A copy that goes on by another number of threads, stopped again, against one that was never stopped.
     REQUIRE(shell(p.pretrain("whole", 40)).status == 0);
     const std::string steps = p / "parts/metrics.jsonl";
@@ -154,7 +154,7 @@ TEST_CASE("pretraining: stopped and resumed, the bytes are the same") {
     for (int i = 0; i < 2; ++i)
         (void)stop_after(p.pretrain("parts", 40, "--resume --threads 2"), steps, 2, "TERM");
     REQUIRE(shell(p.pretrain("parts", 40, "--resume --threads 3")).status == 0);
-    for (const char* file : {"/model.safetensors", "/metrics.jsonl", "/training.safetensors"})
+    for (const char* file : {"/model.safetensors", "/metrics.jsonl", "/training.state"})
         CHECK(sha256_of_file(p / (std::string("whole") + file)) == sha256_of_file(p / (std::string("parts") + file)));
 }
 

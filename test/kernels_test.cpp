@@ -148,6 +148,8 @@ TEST_CASE("kernels: rows") {
             auto b = floats(C);
             same("bias" + what, &Ops::bias_forward, y, C + 2, b, N, C);
             same("bias backward" + what, &Ops::bias_backward, b, x, C + 1, N, C);
+            same("clip" + what, &Ops::clip_forward, y, C + 2, 0.5f, N, C);
+            same("clip backward" + what, &Ops::clip_backward, x, C + 1, y, C + 2, 0.5f, N, C);
             same("copy" + what, &Ops::copy_rows, y, C + 2, x, C + 1, N, C);
 
             auto gu = floats(N * 2 * C), dgu = floats(N * 2 * C), a = floats(N * C), table = floats(7 * C);

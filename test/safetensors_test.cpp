@@ -7,8 +7,10 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
-#include <map>
+#include <numeric>
+#include <set>
 
 #include "base/check.h"
 #include "kill.h"
@@ -534,7 +536,11 @@ float holds(const std::string& folder) {
     return std::count(all.begin(), all.end(), all[0]) == 6 && files.size() == 3 ? all[0] : -1;
 }
 
-std::string names_in(const std::string& folder) { return shell("cd " + folder + " && ls").text; }
+std::string names_in(const std::string& folder) {
+    std::set<std::string> names;
+    for (const auto& file : std::filesystem::directory_iterator(folder)) names.insert(file.path().filename().string() + "\n");
+    return std::accumulate(names.begin(), names.end(), std::string());
+}
 
 std::string names_of_shards(int count) {
     std::string names;
@@ -556,7 +562,7 @@ TEST_CASE("shards: a set of tensors replaces another, killed at every system cal
             int old = 0, now = 0;
             const Memory folder;
             const int calls = killed_at_every_call(
-                [&] { (void)shell("rm -rf " + folder.path + "/* && cp " + kept.path + "/* " + folder.path); },
+                [&] { std::filesystem::remove_all(folder.path), std::filesystem::copy(kept.path, folder.path); },
                 [&] { write_model_tensors(folder.path, set_of(2), Dtype::F32, limit_for(after)); },
                 [&] {
                     const float held = holds(folder.path);

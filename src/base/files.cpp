@@ -101,6 +101,13 @@ void remove_file(const std::string& path) {
     else if (errno != ENOENT) fail("cannot remove the file", path, std::string(std::strerror(errno)) + "; remove it yourself");
 }
 
+bool link_file(const std::string& path, const std::string& second) {
+    remove_file(second);
+    if (link(path.c_str(), second.c_str()) != 0) return false;
+    fsync_folder(second);
+    return true;
+}
+
 void read_json_lines(const std::string& path, const std::function<void(const json&, int64_t)>& line) {
     const std::string content = read_file(path);
     if (content.starts_with("PAR1") || path.ends_with(".parquet"))

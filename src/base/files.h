@@ -39,6 +39,8 @@ private:
 
 // Removes a file that need not be there, and waits until that is on the disk.
 void remove_file(const std::string& path);
+// Gives a file a second name in its folder, in place of what had it; false where the file system knows no such names.
+bool link_file(const std::string& path, const std::string& second);
 
 // Calls line(object, number) for each line of a JSON lines file; numbers start at 1; empty lines are skipped.
 // A line that is not UTF-8, not JSON or not an object is an error that names file and line; a Parquet file is one that

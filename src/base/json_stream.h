@@ -23,7 +23,8 @@ inline constexpr size_t longest_token = (1 << 21) - 1;           // bytes of one
 // A name out of a file, for an error, which must stay one short line.
 inline std::string printable(std::string_view name) {
     const bool plain = std::all_of(name.begin(), name.end(), [](char c) { return c >= ' ' && c < 127; });
-    std::string text = plain ? std::string(name) : json(name.substr(0, 300)).dump(-1, ' ', true, json::error_handler_t::replace);
+    std::string text(name.substr(0, 301));
+    if (!plain) text = json(text).dump(-1, ' ', true, json::error_handler_t::replace);
     if (text.size() > 300) text.resize(300), text += "...";
     return text;
 }

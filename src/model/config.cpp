@@ -191,7 +191,8 @@ void read_choices(Config& c, const Reader& file) {
     if (c.family != Family::qwen2) c.qkv_bias = c.o_bias = attention_bias;
     if (c.family == Family::llama || c.family == Family::deepseek_v2) c.mlp_bias = file.flag("mlp_bias", false);
     read_window(c, file);
-    if (file.find("clip_qkv")) fail("clip_qkv, which is not built", file.where, "give a model without it");
+    if (c.family == Family::olmoe) c.clip_qkv = float(file.number("clip_qkv", 0));
+    if (c.clip_qkv < 0) file.refuse("clip_qkv", "negative");
     if (c.family == Family::deepseek_v3) {
         c.norm_topk_prob = file.flag("norm_topk_prob", true);
         c.rope_interleave = file.flag("rope_interleave", true);

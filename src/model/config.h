@@ -51,6 +51,7 @@ struct Config {
     int num_key_value_heads = 4;             // grouped queries
     int head_dim = 32;
     HeadNorm head_norm = HeadNorm::none;
+    float clip_qkv = 0;                      // queries, keys and values are cut to [-it, it]; 0: they are not
     bool qkv_bias = false, o_bias = false;   // with latents: biases of what leads down to them
     bool mlp_bias = false;
 

@@ -19,6 +19,7 @@ static constexpr size_t most_shards = 10'000;
 static constexpr size_t piece = 1 << 20;                        // elements read, converted and written at a time
 static constexpr int64_t block = 128;                           // rows and columns that share a scale
 static constexpr const char* advice = damaged_file;
+static constexpr const char* not_together = "index and shards must belong together: fetch all anew";
 
 // ---- The header, in compact form ----
 
@@ -82,7 +83,8 @@ struct TensorFile : Input {
 // {"__metadata__": {string: string...}, name: {"dtype": string, "shape": [...], "data_offsets": [begin, end]}...}
 struct HeaderReader : JsonEvents<HeaderReader> {
     TensorFile& file;
-    enum Place { start, header, value, metadata, entry, dtype, shape_value, shape, offsets_value, offsets, done } place = start;
+    enum Place { start, header, value, metadata, entry, dtype, shape_value, shape, offsets_value, offsets, done };
+    Place place = start;
     std::string name;                                            // of the entry that is read
     bool in_entry = false, has_metadata = false, seen[3] = {};
     Dtype type{};
@@ -222,21 +224,23 @@ void TensorFile::sort_metadata() {
     }
     const auto key = [&](size_t at) { return get_string(metadata_pool, at); };
     std::sort(metadata.begin(), metadata.end(), [&](uint32_t a, uint32_t b) { return key(a) < key(b); });
-    const auto twice = std::adjacent_find(metadata.begin(), metadata.end(), [&](uint32_t a, uint32_t b) { return key(a) == key(b); });
+    const auto same = [&](uint32_t a, uint32_t b) { return key(a) == key(b); };
+    const auto twice = std::adjacent_find(metadata.begin(), metadata.end(), same);
     if (twice != metadata.end()) fail("a second " + printable(key(*twice)) + " in __metadata__", path, advice);
 }
 
 // ---- The index: {"metadata": anything, "weight_map": {tensor: shard...}} ----
 
 struct IndexReader : JsonEvents<IndexReader> {
+    using Line = std::function<void(const std::string& tensor, const std::string& shard)>;
     const Input& file;
-    const std::function<void(const std::string& tensor, const std::string& shard)>& line;
+    const Line& line;
     enum Place { start, top, map_value, map, other, done } place = start;
     int depth = 0;                                               // in a value that nobody needs
     bool has_map = false;
     std::string name;
 
-    IndexReader(const Input& f, const std::function<void(const std::string&, const std::string&)>& l) : file(f), line(l) {}
+    IndexReader(const Input& f, const Line& l) : file(f), line(l) {}
     [[noreturn]] void refuse(const char* what) { fail(what, file.path, advice); }
     bool not_json() { refuse("not JSON in UTF-8"); }
     bool unexpected() {                                          // a number, true, false, null
@@ -285,7 +289,7 @@ struct IndexReader : JsonEvents<IndexReader> {
     }
 };
 
-static void read_index(const Input& file, const std::function<void(const std::string&, const std::string&)>& line) {
+static void read_index(const Input& file, const IndexReader::Line& line) {
     if (file.size > longest_header) fail("an index of more than 100,000,000 bytes", file.path, advice);
     IndexReader reader(file, line);
     parse_json(file, 0, file.size, reader);
@@ -296,9 +300,9 @@ static std::set<std::string> shards_of(const Input& index) {
     std::set<std::string> shards;
     const std::string ending = ".safetensors";
     read_index(index, [&](const std::string& tensor, const std::string& shard) {
-        const bool plain = shard.size() > ending.size() && shard.size() <= 255 && shard.ends_with(ending) &&
-                           std::none_of(shard.begin(), shard.end(), [](unsigned char c) { return c < ' ' || c == 127 || c == '/' || c == '\\'; });
-        if (!plain)
+        const auto odd = [](unsigned char c) { return c < ' ' || c == 127 || c == '/' || c == '\\'; };
+        if (shard.size() <= ending.size() || shard.size() > 255 || !shard.ends_with(ending) ||
+            std::any_of(shard.begin(), shard.end(), odd))
             fail("a shard's name that is not the plain name of a .safetensors file: " + printable(shard),
                  index.path + " tensor " + printable(tensor), advice);
         if (shards.insert(shard).second && shards.size() > most_shards) fail("more than 10,000 shards", index.path, advice);
@@ -328,7 +332,8 @@ TensorFiles TensorFiles::of_file(const std::string& path) {
 TensorFiles TensorFiles::of_model(const std::string& folder) {
     const std::string single = folder + "/model.safetensors", index = single + ".index.json";
     if (exists(single)) return of_file(single);
-    if (!exists(index)) fail("no model.safetensors and no index of shards", folder, "name a folder that has a model's weights");
+    if (!exists(index))
+        fail("no model.safetensors and no index of shards", folder, "name a folder that has a model's weights");
     TensorFiles tensors;
     const Input input(index);
     const std::set<std::string> shards = shards_of(input);
@@ -342,13 +347,13 @@ TensorFiles TensorFiles::of_model(const std::string& folder) {
         const Slot* slot = tensors.find(name, 0, tensors.slots_.size());
         const std::string where = index + " tensor " + printable(name);
         if (!slot || tensors.files_[slot->file]->path != folder + "/" + shard)
-            fail("its shard " + shard + " does not have it", where, "index and shards must belong together: fetch all anew");
+            fail("its shard " + shard + " does not have it", where, not_together);
         bool& in_index = tensors.files_[slot->file]->entries[slot->entry].in_index;
         if (std::exchange(in_index, true)) fail("a tensor named twice", where, advice);
     });
     for (const Slot slot : tensors.slots_)
         if (!tensors.files_[slot.file]->entries[slot.entry].in_index)
-            fail("a tensor that the index does not have", tensors.where(slot), "index and shards must belong together: fetch all anew");
+            fail("a tensor that the index does not have", tensors.where(slot), not_together);
     tensors.set_scales_aside();
     return tensors;
 }
@@ -360,7 +365,8 @@ void TensorFiles::sort_by_name() {
     for (uint32_t f = 0; f < files_.size(); ++f)
         for (uint32_t e = 0; e < files_[f]->entries.size(); ++e) slots_.push_back({f, e});
     std::sort(slots_.begin(), slots_.end(), [&](Slot a, Slot b) { return name(a) < name(b); });
-    const auto twice = std::adjacent_find(slots_.begin(), slots_.end(), [&](Slot a, Slot b) { return name(a) == name(b); });
+    const auto same = [&](Slot a, Slot b) { return name(a) == name(b); };
+    const auto twice = std::adjacent_find(slots_.begin(), slots_.end(), same);
     if (twice != slots_.end())
         fail(twice[0].file == twice[1].file ? "a tensor named twice" : "a tensor that is also in " + files_[twice[0].file]->path,
              where(twice[1]), advice);
@@ -386,7 +392,10 @@ void TensorFiles::set_scales_aside() {
     listed_ = size_t(std::stable_partition(slots_.begin(), slots_.end(), listed) - slots_.begin());
 }
 
-std::string_view TensorFiles::name(Slot slot) const { return files_[slot.file]->name(files_[slot.file]->entries[slot.entry]); }
+std::string_view TensorFiles::name(Slot slot) const {
+    const TensorFile& file = *files_[slot.file];
+    return file.name(file.entries[slot.entry]);
+}
 
 std::string TensorFiles::where(Slot slot) const { return files_[slot.file]->path + " tensor " + printable(name(slot)); }
 
@@ -402,7 +411,10 @@ const TensorFiles::Slot* TensorFiles::find(std::string_view wanted, size_t first
 TensorEntry TensorFiles::describe(size_t at) const {
     const TensorFile& file = *files_[slots_[at].file];
     const PackedEntry& e = file.entries[slots_[at].entry];
-    return {std::string(file.name(e)), e.dtype, file.shape(e), int64_t((e.end - e.begin) * 8 / uint64_t(dtype_bits(e.dtype))), at};
+    int64_t count = 1;
+    std::vector<int64_t> shape = file.shape(e);
+    for (const int64_t n : shape) count *= n;                    // its product was checked
+    return {std::string(file.name(e)), e.dtype, shape, count, at};
 }
 
 TensorEntry TensorFiles::entry(size_t index) const { return describe(index); }
@@ -426,7 +438,8 @@ std::optional<std::string> TensorFiles::metadata(std::string_view wanted) const 
 
 void TensorFiles::read(const TensorEntry& entry, float* out) const {
     if (!becomes_float32(entry.dtype))
-        fail(std::string("numbers of type ") + dtype_name(entry.dtype) + " are no weights", where(entry), "convert them to F32 or BF16");
+        fail(std::string("numbers of type ") + dtype_name(entry.dtype) + " are no weights", where(entry),
+             "convert them to F32 or BF16");
     const Slot slot = slots_[entry.index];
     const TensorFile& file = *files_[slot.file];
     const uint64_t begin = file.data + file.entries[slot.entry].begin, bytes = uint64_t(dtype_bits(entry.dtype)) / 8;
@@ -442,7 +455,8 @@ void TensorFiles::read(const TensorEntry& entry, float* out) const {
 
 void TensorFiles::read_scaled(const TensorEntry& entry, float* out) const {
     const Slot* found = find(entry.name + "_scale_inv", listed_, slots_.size());
-    if (!found) fail("an F8_E4M3 tensor without its scales", where(entry), "the model needs " + printable(entry.name + "_scale_inv"));
+    if (!found)
+        fail("an F8_E4M3 tensor without its scales", where(entry), "the model needs " + printable(entry.name + "_scale_inv"));
     const TensorEntry scale_entry = describe(size_t(found - slots_.data()));
     std::vector<float> scale(size_t(scale_entry.count));
     read(scale_entry, scale.data());
@@ -471,7 +485,8 @@ static int64_t count_of(const TensorSource& t) {
 
 static int64_t bytes_of(const TensorSource& t, Dtype dtype) { return count_of(t) * dtype_bits(dtype) / 8; }
 
-void write_safetensors(const std::string& path, const std::vector<TensorSource>& tensors, const json& metadata, Dtype dtype) {
+void write_safetensors(const std::string& path, const std::vector<TensorSource>& tensors, const json& metadata,
+                       Dtype dtype) {
     std::set<std::string_view> names;
     std::string header = "{";
     if (!metadata.is_null()) header += "\"__metadata__\":" + metadata.dump() + (tensors.empty() ? "" : ",");
@@ -509,14 +524,16 @@ static std::string shard_name(size_t number, size_t count, const char* mark) {
 }
 
 // Files of the shape that write_model_tensors gives shards, its unfinished ones included, but for those in `keep`.
-static void remove_shards(const std::string& folder, const std::set<std::string>& keep) {
+static void remove_shards(const std::string& folder, const std::vector<std::string>& keep) {
     std::error_code error;
     std::vector<std::string> stale;
     for (fs::directory_iterator file(folder, error), end; !error && file != end; file.increment(error)) {
         const std::string name = file->path().filename().string();
         size_t number = 0, count = 0;
         int length = 0;
-        if (std::sscanf(name.c_str(), "model-%5zu-of-%5zu%n", &number, &count, &length) < 2 || keep.contains(name)) continue;
+        if (std::sscanf(name.c_str(), "model-%5zu-of-%5zu%n", &number, &count, &length) < 2 ||
+            std::find(keep.begin(), keep.end(), name) != keep.end())
+            continue;
         const std::string rest = name.substr(size_t(length));
         if (rest == ".safetensors" || rest == ".safetensors.tmp" || rest == ".new.safetensors" || rest == ".new.safetensors.tmp")
             stale.push_back(name);
@@ -524,11 +541,12 @@ static void remove_shards(const std::string& folder, const std::set<std::string>
     for (const std::string& name : stale) remove_file(folder + "/" + name);
 }
 
-static void write_index(const std::string& path, const std::vector<std::vector<TensorSource>>& shards, const char* mark, int64_t total) {
+static void write_index(const std::string& path, const std::vector<std::vector<TensorSource>>& shards,
+                        const std::vector<std::string>& names, int64_t total) {
     nlohmann::json index = {{"metadata", {{"total_size", total}}}};      // its keys are sorted, as Hugging Face writes them
     nlohmann::json& map = index["weight_map"];
     for (size_t i = 0; i < shards.size(); ++i)
-        for (const TensorSource& t : shards[i]) map[t.name] = shard_name(i + 1, shards.size(), mark);
+        for (const TensorSource& t : shards[i]) map[t.name] = names[i];
     write_file_atomically(path, index.dump(2) + "\n");
 }
 
@@ -537,7 +555,8 @@ static void write_index(const std::string& path, const std::vector<std::vector<T
 // Shards: they are written beside what is there, under names that the present index does not use (marked ".new" if it
 //   uses the plain ones); the new index appears whole; model.safetensors goes. Marked shards then get their plain names
 //   as second names, an index with these appears, and at last every other shard goes.
-void write_model_tensors(const std::string& folder, const std::vector<TensorSource>& tensors, Dtype dtype, int64_t most_bytes_a_shard) {
+void write_model_tensors(const std::string& folder, const std::vector<TensorSource>& tensors, Dtype dtype,
+                         int64_t most_bytes_a_shard) {
     const std::string single = folder + "/model.safetensors", index = single + ".index.json";
     const json metadata = {{"format", "pt"}};
     std::vector<std::vector<TensorSource>> shards(1);
@@ -553,31 +572,27 @@ void write_model_tensors(const std::string& folder, const std::vector<TensorSour
         return remove_shards(folder, {});
     }
 
-    std::set<std::string> in_use, plain;
+    std::set<std::string> in_use;
     try {
         if (exists(index)) in_use = shards_of(Input(index));
     } catch (const Error&) {                                     // a damaged index: nobody can read what it names
     }
-    bool marked = false;
-    for (size_t i = 0; i < shards.size(); ++i) {
-        plain.insert(shard_name(i + 1, shards.size(), ""));
-        marked = marked || in_use.contains(shard_name(i + 1, shards.size(), ""));
-    }
-    const char* mark = marked ? ".new" : "";
-    for (size_t i = 0; i < shards.size(); ++i)
-        write_safetensors(folder + "/" + shard_name(i + 1, shards.size(), mark), shards[i], metadata, dtype);
-    write_index(index, shards, mark, total);
+    const auto names = [&](const char* mark) {
+        std::vector<std::string> all;
+        for (size_t i = 1; i <= shards.size(); ++i) all.push_back(shard_name(i, shards.size(), mark));
+        return all;
+    };
+    const std::vector<std::string> plain = names(""), marked = names(".new");
+    const auto used = [&](const std::string& name) { return in_use.contains(name); };
+    const bool taken = std::any_of(plain.begin(), plain.end(), used);
+    const std::vector<std::string>& fresh = taken ? marked : plain;
+    for (size_t i = 0; i < shards.size(); ++i) write_safetensors(folder + "/" + fresh[i], shards[i], metadata, dtype);
+    write_index(index, shards, fresh, total);
     remove_file(single);
-    if (marked) {
-        for (size_t i = 0; i < shards.size(); ++i) {
-            const std::string from = folder + "/" + shard_name(i + 1, shards.size(), mark), to = folder + "/" + shard_name(i + 1, shards.size(), "");
-            remove_file(to);
-            std::error_code error;
-            fs::create_hard_link(from, to, error);
-            if (error) return;                                   // no such links here: the marked names stay, and are as good
-        }
-        write_index(index, shards, "", total);
-    }
+    if (!taken) return remove_shards(folder, plain);
+    for (size_t i = 0; i < shards.size(); ++i)
+        if (!link_file(folder + "/" + marked[i], folder + "/" + plain[i])) return remove_shards(folder, marked);  // as good
+    write_index(index, shards, plain, total);
     remove_shards(folder, plain);
 }
 

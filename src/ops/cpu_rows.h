@@ -79,6 +79,21 @@ void bias_backward(float* db, const float* dy, int lddy, int N, int C) {
     });
 }
 
+void clip_forward(float* x, int ldx, float limit, int N, int C) {
+    for_ranges(N, 64, [&](int64_t begin, int64_t end) {
+        for (int64_t n = begin; n < end; ++n)
+            for (int c = 0; c < C; ++c) x[n * ldx + c] = clipped(x[n * ldx + c], limit);
+    });
+}
+
+void clip_backward(float* dx, int lddx, const float* x, int ldx, float limit, int N, int C) {
+    for_ranges(N, 64, [&](int64_t begin, int64_t end) {
+        for (int64_t n = begin; n < end; ++n)
+            for (int c = 0; c < C; ++c)
+                if (is_clipped(x[n * ldx + c], limit)) dx[n * lddx + c] = 0;
+    });
+}
+
 void copy_rows(float* y, int ldy, const float* x, int ldx, int N, int C) {
     for (int64_t n = 0; n < N; ++n) memcpy(y + n * ldy, x + n * ldx, size_t(C) * sizeof(float));
 }

@@ -119,6 +119,10 @@ struct Ops {
     void (*bias_forward)(float* y, int ldy, const float* b, int N, int C);
     void (*bias_backward)(float* db, const float* dy, int lddy, int N, int C);
 
+    // x = min(max(x, -limit), limit), in place              dx = 0 where |x| >= limit, of x before or after
+    void (*clip_forward)(float* x, int ldx, float limit, int N, int C);
+    void (*clip_backward)(float* dx, int lddx, const float* x, int ldx, float limit, int N, int C);
+
     // y[n] = x[n]
     void (*copy_rows)(float* y, int ldy, const float* x, int ldx, int N, int C);
 

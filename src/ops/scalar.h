@@ -10,6 +10,9 @@ namespace r1 {
 DEVICE static inline float silu(float x, float s) { return x * s; }
 DEVICE static inline float silu_slope(float x, float s) { return s * exact::fma(x, 1.0f - s, 1.0f); }
 
+DEVICE static inline float clipped(float x, float limit) { return x > limit ? limit : x < -limit ? -limit : x; }
+DEVICE static inline bool is_clipped(float x, float limit) { return x >= limit || x <= -limit; }
+
 // One weight's update [Loshchilov and Hutter 2019, algorithm 2], g already scaled by the clip:
 //   m = beta1 m + (1 - beta1) g        v = beta2 v + (1 - beta2) g^2
 //   w = w - lr (m / correction1 / (sqrt(v / correction2) + epsilon) + decay w)

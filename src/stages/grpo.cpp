@@ -382,7 +382,7 @@ void grpo(const GrpoOptions& options, const Device& device) {
     Sampler sampler = make_sampler(model, o.slots);
     Grpo run{o, loaded.tokenizer, model, reference, trainer, sampler, problems};
 
-    const std::string state = o.output + "/training.safetensors";
+    const std::string state = o.output + "/training.state";
     int64_t done = 0;
     if (o.resume) done = load_training(state, trainer, &reference.weights).value("step", int64_t(0));
     for (const char* name : {"/metrics.jsonl", "/rollouts.jsonl", "/evaluations.jsonl"}) keep_lines(o.output + name, done);

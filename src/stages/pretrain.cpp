@@ -100,7 +100,7 @@ void pretrain(const PretrainOptions& o, const Device& device) {
     Trainer trainer = make_trainer(model, train);
 
     const int64_t steps = (o.tokens + o.batch_tokens - 1) / o.batch_tokens;
-    const std::string state = o.output + "/training.safetensors", metrics_path = o.output + "/metrics.jsonl";
+    const std::string state = o.output + "/training.state", metrics_path = o.output + "/metrics.jsonl";
     if (o.resume) load_training(state, trainer);
     keep_lines(metrics_path, trainer.step);
     LineWriter metrics(metrics_path, true), timings(o.output + "/timings.jsonl", o.resume);

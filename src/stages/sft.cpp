@@ -86,7 +86,7 @@ void sft(const SftStageOptions& o, const Device& device) {
 
     const int64_t examples = int64_t(data.examples.size());
     const int64_t steps = o.steps > 0 ? o.steps : (examples * o.epochs + o.batch - 1) / o.batch;
-    const std::string state = o.output + "/training.safetensors", metrics_path = o.output + "/metrics.jsonl";
+    const std::string state = o.output + "/training.state", metrics_path = o.output + "/metrics.jsonl";
     if (o.resume) load_training(state, trainer);
     keep_lines(metrics_path, trainer.step);
     LineWriter metrics(metrics_path, true), timings(o.output + "/timings.jsonl", o.resume);
