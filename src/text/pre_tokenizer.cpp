@@ -15,6 +15,18 @@ namespace r1 {
 
 namespace {
 
+// The ranges by which a category of Unicode ("L", "Nd") grew since 14, in a pattern's notation: \x{897}-\x{897}...
+std::string added_to(std::string_view category) {
+    std::string ranges;
+    char text[40];
+    for (const UnicodeRange& range : added_since_unicode_14()) {
+        if (!std::string_view(range.category).starts_with(category)) continue;
+        std::snprintf(text, sizeof text, "\\x{%X}-\\x{%X}", unsigned(range.first), unsigned(range.last));
+        ranges += text;
+    }
+    return ranges;
+}
+
 // A pattern in PCRE2's terms. Its classes are older than Unicode 16 and its \s has U+180E, so these are written out:
 // \s+(?!\S) -> [\p{Z}\t-\r\x{85}]+(?![^\p{Z}\t-\r\x{85}]), \p{L} -> [\p{L}\x{1C89}-\x{1C89}...], and both without
 // brackets of their own within [ ].
@@ -49,7 +61,7 @@ std::string written_out(const std::string& pattern, const std::string& where) {
             out += (part == "\\s" ? open : not_open) + spaces + close;
         } else if (part.starts_with("\\p")) {
             const std::string name = part[2] == '{' ? part.substr(3, part.size() - 4) : part.substr(2);
-            out += open + part + added_since_unicode_14(name) + close;
+            out += open + part + added_to(name) + close;
         } else {
             out += part;
         }

@@ -1,15 +1,40 @@
 // Two flat hash tables with open addressing, for what encoding asks all the time: the rank of a pair, the id of bytes.
 #pragma once
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
+#include <new>
 #include <string_view>
 #include <vector>
 
 namespace r1 {
 
+// Large tables that are read at random stand on large pages where the system has them: a look-up then costs one miss, not
+// the page's too.
+template <class T>
+struct LargePages {
+    using value_type = T;
+    LargePages() = default;
+    template <class U> LargePages(const LargePages<U>&) {}
+    T* allocate(size_t n) {
+        const bool large = n * sizeof(T) >= (1u << 20);
+        const size_t page = large ? size_t(2) << 20 : 64, bytes = (n * sizeof(T) + page - 1) / page * page;
+        void* memory = std::aligned_alloc(page, bytes);
+        if (!memory) throw std::bad_alloc();
+        if (large) madvise(memory, bytes, MADV_HUGEPAGE);
+        return static_cast<T*>(memory);
+    }
+    void deallocate(T* memory, size_t) { std::free(memory); }
+    bool operator==(const LargePages&) const { return true; }
+};
+template <class T>
+using Table = std::vector<T, LargePages<T>>;
+
 inline constexpr int MAX_IDS = 1 << 19;     // ids of a tokenizer; the largest vocabularies have half of it
-inline constexpr int MAX_MERGES = 1 << 23;
+inline constexpr int MAX_MERGES = 1 << 20;
 
 inline uint64_t mixed(uint64_t x) {
     x *= 0x9E3779B97F4A7C15u;
@@ -40,10 +65,11 @@ public:
             if (slot == EMPTY) return NONE;
         }
     }
+    void prefetch(int left, int right) const { __builtin_prefetch(&slots_[slot_of(key_of(left, right))]); }
     bool add(int left, int right, int rank) {  // false: the pair is there already
         if (find(left, right) != NONE) return false;
         if (2 * ++count_ > slots_.size()) {
-            std::vector<uint64_t> old(2 * slots_.size(), EMPTY);
+            Table<uint64_t> old(2 * slots_.size(), EMPTY);
             old.swap(slots_);
             mask_ = slots_.size() - 1;
             for (const uint64_t slot : old)
@@ -63,7 +89,7 @@ private:
         slots_[i] = slot;
     }
 
-    std::vector<uint64_t> slots_ = std::vector<uint64_t>(16, EMPTY);
+    Table<uint64_t> slots_ = Table<uint64_t>(16, EMPTY);
     size_t mask_ = 15, count_ = 0;
 };
 
@@ -80,7 +106,7 @@ public:
     template <class BytesOf>
     void add(int id, const BytesOf& bytes_of) {
         if (2 * ++count_ > slots_.size()) {
-            std::vector<int> old(2 * slots_.size(), -1);
+            Table<int> old(2 * slots_.size(), -1);
             old.swap(slots_);
             mask_ = slots_.size() - 1;
             for (const int one : old)
@@ -102,7 +128,7 @@ private:
         slots_[i] = id;
     }
 
-    std::vector<int> slots_ = std::vector<int>(16, -1);
+    Table<int> slots_ = Table<int>(16, -1);
     size_t mask_ = 15, count_ = 0;
 };
 

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cstring>
 #include <queue>
 
@@ -29,16 +30,23 @@ namespace {
 struct Key {
     uint64_t words[4] = {};
 
+    static constexpr auto MASKS = [] {  // of the bytes that belong to it, by length
+        std::array<std::array<uint64_t, 4>, 32> masks = {};
+        for (size_t length = 0; length < 32; ++length)
+            for (size_t i = 0; i < length; ++i) masks[length][i / 8] |= uint64_t(255) << i % 8 * 8;
+        return masks;
+    }();
+
     Key() = default;
     Key(std::string_view text, size_t from, size_t length) {
         if (from + 32 <= text.size()) {
             std::memcpy(words, text.data() + from, 32);
             for (size_t i = 0; i < 4; ++i)
-                words[i] &= length >= 8 * i + 8 ? ~uint64_t(0) : length <= 8 * i ? 0 : ~uint64_t(0) >> (64 - 8 * (length - 8 * i));
+                words[i] &= MASKS[length][i];
         } else {
             std::memcpy(words, text.data() + from, length);
         }
-        reinterpret_cast<unsigned char*>(words)[31] = static_cast<unsigned char>(length);
+        words[3] |= uint64_t(length) << 56;
     }
     uint64_t hash() const {
         return mixed(mixed(words[0] ^ 0x2545F4914F6CDD1Du) ^ mixed(words[1] + 0x6A09E667F3BCC909u) * 3 ^
@@ -51,7 +59,7 @@ struct Key {
 };
 
 struct alignas(64) Known {
-    static constexpr int MOST = 7;
+    static constexpr size_t LONGEST = 31, MOST = 7;  // bytes, ids
     Key key;
     int ids[MOST];
     int count;  // 0: nothing is here
@@ -65,7 +73,10 @@ public:
         owner_ = version, taken_ = 0;
         slots_.assign(SMALLEST, Known{});
     }
-    void prefetch(uint64_t hash) const { __builtin_prefetch(&slots_[place(hash)]); }
+    void prefetch(uint64_t hash) const {
+        const Known* slot = &slots_[place(hash)];
+        __builtin_prefetch(slot), __builtin_prefetch(slot + 1);
+    }
 
     const Known* find(const Key& key, uint64_t hash) const {
         const Known* slot = &slots_[place(hash)];
@@ -91,7 +102,7 @@ private:
         slot[0] = fresh;
     }
     void grow() {
-        std::vector<Known> old(slots_.size() * 4, Known{});
+        Table<Known> old(slots_.size() * 4, Known{});
         old.swap(slots_);
         for (const Known& known : old)
             if (known.count) put(known, known.key.hash());
@@ -99,16 +110,69 @@ private:
 
     uint64_t owner_ = 0;
     size_t taken_ = 0;
-    std::vector<Known> slots_ = std::vector<Known>(SMALLEST);
+    Table<Known> slots_ = Table<Known>(SMALLEST);
 };
 
 // --------------------------------------------------------------------------------------------------------- merges
 
-constexpr size_t SHORT = 96;
-
 // A token of a pre-token in the making, and the rank of its merge with the right neighbour.
 struct Piece {
     int id, rank;
+};
+
+// A short pre-token in the making: find the lowest rank (of equals the leftmost), merge, repeat. Quadratic, and the
+// fastest for the few bytes of a word. A piece stays where its first byte was; what a step will need from the table of
+// pairs it asks for in the step before, so that whoever merges several words in turn does not wait for memory.
+struct ShortWord {
+    static constexpr int PLACES = 32, NONE = PairTable::NONE;
+    int id[PLACES];
+    int merge[PLACES];       // of the piece with its right neighbour: rank * 32 + place, or NONE
+    uint32_t starts;         // bit i: a piece begins at place i
+    int at;                  // the latest product, whose two ranks are still to be found; -1: there is none
+    int count;               // bytes, and in the end pieces, which then stand one behind the other
+    static_assert(MAX_MERGES <= NONE / PLACES);
+
+    template <class Ranks>
+    void begin(std::string_view bytes, const std::array<int, 256>& byte_ids, const Ranks& byte_pair_ranks) {
+        const auto byte = [&](int i) { return static_cast<unsigned char>(bytes[size_t(i)]); };
+        count = int(bytes.size()), at = -1, starts = (uint32_t(1) << count) - 1;
+        std::fill(merge, merge + PLACES, NONE);
+        for (int i = 0; i < count; ++i) id[i] = byte_ids[byte(i)];
+        for (int i = 0; i + 1 < count; ++i) set(i, byte_pair_ranks[size_t(byte(i)) << 8 | byte(i + 1)]);
+    }
+    void set(int place, int rank) { merge[place] = rank == NONE ? NONE : rank * PLACES + place; }
+    int after(int place) const { return std::countr_zero(starts & ~uint32_t(0) << place << 1); }   // 32: none
+    int before(int place) const { return 31 - std::countl_zero(starts & ((uint32_t(1) << place) - 1)); }  // -1: none
+
+    bool step(const PairTable& ranks, const int* products) {  // false: it is done
+        if (at >= 0) {
+            const int right = after(at), left = before(at);
+            if (right < PLACES) find(at, right, ranks, products);
+            if (left >= 0) find(left, at, ranks, products);
+        }
+        int best = NONE;
+        for (int i = 0; i < PLACES; ++i) best = std::min(best, merge[i]);
+        if (best == NONE) return finish();
+        at = best % PLACES;
+        id[at] = products[best / PLACES];
+        const int taken = after(at);
+        starts &= ~(uint32_t(1) << taken);
+        merge[at] = merge[taken] = NONE;
+        const int right = after(at), left = before(at);
+        if (right < PLACES) ranks.prefetch(id[at], id[right]);
+        if (left >= 0) ranks.prefetch(id[left], id[at]);
+        return true;
+    }
+    void find(int left, int right, const PairTable& ranks, const int* products) {
+        const int rank = ranks.find(id[left], id[right]);
+        set(left, rank);
+        if (rank != NONE) __builtin_prefetch(products + rank);
+    }
+    bool finish() {
+        count = 0;
+        for (; starts; starts &= starts - 1) id[count++] = id[std::countr_zero(starts)];
+        return false;
+    }
 };
 
 }  // namespace
@@ -166,39 +230,70 @@ struct Encoder {
     void split(std::string_view text) {
         const Scanner scanner = t.pre_tokenizer.scanner;
         if (!scanner) return t.pre_tokenizer.split_valid(text, [&](std::string_view part) { pre_token(part); });
-        constexpr size_t MANY = 64;
         size_t ends[MANY];
+        for (size_t from = 0, n; (n = scanner(text, from, ends, MANY)) > 0; from = ends[n - 1]) many(text, from, ends, n);
+    }
+
+    // Many pre-tokens at a time: ask the cache for all of them, look them up, merge the new ones in turn.
+    static constexpr size_t MANY = 64;
+    void many(std::string_view text, size_t from, const size_t* ends, size_t n) {
         uint64_t hashes[MANY];
-        for (size_t from = 0, n; (n = scanner(text, from, ends, MANY)) > 0; from = ends[n - 1]) {
-            for (size_t k = 0, begin = from; k < n; begin = ends[k++]) {
-                if (ends[k] - begin > 31) continue;
-                hashes[k] = Key(text, begin, ends[k] - begin).hash();
-                cache.prefetch(hashes[k]);
-            }
-            for (size_t k = 0, begin = from; k < n; begin = ends[k++]) {
-                const size_t length = ends[k] - begin;
-                if (length > 31) new_pre_token(text.substr(begin, length));
-                else short_pre_token(Key(text, begin, length), hashes[k], text.substr(begin, length));
-            }
+        const Known* known[MANY];
+        uint8_t word_of[MANY];
+        ShortWord words[MANY];
+        for (size_t k = 0, begin = from; k < n; begin = ends[k++]) {
+            if (ends[k] - begin > Known::LONGEST) continue;
+            hashes[k] = Key(text, begin, ends[k] - begin).hash();
+            cache.prefetch(hashes[k]);
         }
+        uint8_t count = 0, open[MANY];
+        for (size_t k = 0, begin = from; k < n; begin = ends[k++]) {
+            const size_t length = ends[k] - begin;
+            known[k] = nullptr, word_of[k] = MANY;
+            if (length > Known::LONGEST || (known[k] = cache.find(Key(text, begin, length), hashes[k]))) continue;
+            if (t.ignore_merges && t.id_of_bytes(text.substr(begin, length)) >= 0) continue;
+            words[count].begin(text.substr(begin, length), t.byte_ids, t.byte_pair_ranks);
+            word_of[k] = open[count] = count, ++count;
+        }
+        for (size_t left = count; left > 0;) {
+            size_t kept = 0;
+            for (size_t i = 0; i < left; ++i)
+                if (words[open[i]].step(t.ranks, t.products.data())) open[kept++] = open[i];
+            left = kept;
+        }
+        size_t places[MANY + 1];
+        for (size_t k = 0, begin = from; k < n; begin = ends[k++]) {
+            places[k] = used;
+            if (known[k]) append(*known[k], ends[k] - begin);
+            else if (word_of[k] < MANY) append(words[word_of[k]], ends[k] - begin);
+            else new_pre_token(text.substr(begin, ends[k] - begin));
+        }
+        places[n] = used;
+        for (size_t k = 0, begin = from; k < n; begin = ends[k++])
+            if (!known[k]) remember(text, begin, ends[k] - begin, hashes[k], places[k], places[k + 1] - places[k]);
     }
 
+    void append(const Known& known, size_t bytes) {
+        std::memcpy(room(Known::MOST), known.ids, sizeof known.ids);
+        used += size_t(known.count), steps += int64_t(bytes);
+    }
+    void append(const ShortWord& word, size_t bytes) {
+        std::memcpy(room(ShortWord::PLACES), word.id, sizeof word.id);
+        used += size_t(word.count), steps += int64_t(bytes) * ShortWord::PLACES;  // a step looks at all places
+    }
+    void remember(std::string_view text, size_t from, size_t length, uint64_t hash, size_t place, size_t count) {
+        if (length <= Known::LONGEST && count <= Known::MOST) cache.add(Key(text, from, length), hash, ids.data() + place, int(count));
+    }
+
+    // One pre-token by itself.
     void pre_token(std::string_view bytes) {
-        if (bytes.size() > 31) return new_pre_token(bytes);
+        if (bytes.size() > Known::LONGEST) return new_pre_token(bytes);
         const Key key(bytes, 0, bytes.size());
-        short_pre_token(key, key.hash(), bytes);
-    }
-
-    void short_pre_token(const Key& key, uint64_t hash, std::string_view bytes) {
-        if (const Known* known = cache.find(key, hash)) {
-            std::memcpy(room(Known::MOST), known->ids, sizeof known->ids);
-            used += size_t(known->count), steps += int64_t(bytes.size());
-            return;
-        }
-        const size_t before = used;
+        const uint64_t hash = key.hash();
+        if (const Known* known = cache.find(key, hash)) return append(*known, bytes.size());
+        const size_t place = used;
         new_pre_token(bytes);
-        const size_t count = used - before;
-        if (count <= Known::MOST) cache.add(key, hash, ids.data() + before, int(count));
+        remember(bytes, 0, bytes.size(), hash, place, used - place);
     }
 
     void new_pre_token(std::string_view bytes) {
@@ -207,33 +302,11 @@ struct Encoder {
                 *room(1) = id, ++used, ++steps;
                 return;
             }
-        if (bytes.size() <= SHORT) merge_short(bytes);
-        else merge_long(bytes);
-    }
-
-    // Quadratic, and the fastest for the few bytes of a word: find the lowest rank (of equals the leftmost), merge, repeat.
-    void merge_short(std::string_view bytes) {
-        int* piece = room(SHORT);
-        int rank[SHORT];
-        size_t n = bytes.size();
-        const auto byte = [&](size_t i) { return static_cast<unsigned char>(bytes[i]); };
-        for (size_t i = 0; i < n; ++i) piece[i] = t.byte_ids[byte(i)];
-        for (size_t i = 0; i + 1 < n; ++i) rank[i] = t.byte_pair_ranks[size_t(byte(i)) << 8 | byte(i + 1)];
-        rank[n - 1] = PairTable::NONE;
-        for (;; steps += int64_t(n)) {
-            int best = PairTable::NONE;
-            for (size_t i = 0; i < n; ++i) best = std::min(best, rank[i]);
-            if (best == PairTable::NONE) break;
-            size_t at = 0;
-            while (rank[at] != best) ++at;
-            piece[at] = t.products[size_t(best)];
-            --n;
-            std::memmove(piece + at + 1, piece + at + 2, (n - at - 1) * sizeof *piece);
-            std::memmove(rank + at + 1, rank + at + 2, (n - at - 1) * sizeof *rank);
-            rank[at] = at + 1 < n ? t.ranks.find(piece[at], piece[at + 1]) : PairTable::NONE;
-            if (at > 0) rank[at - 1] = t.ranks.find(piece[at - 1], piece[at]);
-        }
-        steps += int64_t(n), used += n;
+        if (bytes.size() > Known::LONGEST) return merge_long(bytes);
+        ShortWord word;
+        word.begin(bytes, t.byte_ids, t.byte_pair_ranks);
+        while (word.step(t.ranks, t.products.data())) {}
+        append(word, bytes.size());
     }
 
     // The same merges in the same order, O(n log n): the pieces are a linked list, the possible merges a heap. An entry

@@ -91,9 +91,9 @@ private:
     friend struct Encoder;
     void changed();
 
-    std::vector<int> products;                           // by rank
+    Table<int> products;                           // by rank
     PairTable ranks;
-    std::vector<int> byte_pair_ranks = std::vector<int>(1 << 16, PairTable::NONE);  // by left byte * 256 + right byte
+    Table<int> byte_pair_ranks = Table<int>(1 << 16, PairTable::NONE);  // by left byte * 256 + right byte
     IdTable vocabulary;                                  // bytes
     std::unordered_map<std::string, int> names;          // tags and control tokens
     AddedTokenFinder finders[2][2];                      // [tags or all][sought in the text as it is, or normalized]

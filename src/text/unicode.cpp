@@ -9,12 +9,8 @@ namespace r1 {
 
 namespace {
 
-// What Unicode 15, 15.1 and 16 assigned. (reference/check_tokenizer.py --unicode finds every difference.)
-struct Added {
-    uint32_t first, last;
-    const char* category;
-};
-constexpr Added ADDED[] = {
+// reference/check_tokenizer.py --unicode finds every difference.
+constexpr UnicodeRange ADDED[] = {
     {0x897, 0x897, "Mn"}, {0xCF3, 0xCF3, "Mc"}, {0xECE, 0xECE, "Mn"}, {0x1B4E, 0x1B4F, "Po"}, {0x1B7F, 0x1B7F, "Po"},
     {0x1C89, 0x1C89, "Lu"}, {0x1C8A, 0x1C8A, "Ll"}, {0x2427, 0x2429, "So"}, {0x2FFC, 0x2FFF, "So"},
     {0x31E4, 0x31E5, "So"}, {0x31EF, 0x31EF, "So"}, {0xA7CB, 0xA7CC, "Lu"}, {0xA7CD, 0xA7CD, "Ll"},
@@ -78,7 +74,7 @@ uint8_t class_from_library(uint32_t c) {
 CharTable make_table() {
     std::vector<uint8_t> all(0x110000);
     for (uint32_t c = 0; c < 0x110000; ++c) all[c] = class_from_library(c);
-    for (const Added& range : ADDED)
+    for (const UnicodeRange& range : ADDED)
         for (uint32_t c = range.first; c <= range.last; ++c) all[c] = class_of_category(range.category);
     CharTable table;
     std::map<std::string_view, uint16_t> stored;
@@ -99,16 +95,7 @@ const CharTable& char_table() {
     return table;
 }
 
-std::string added_since_unicode_14(std::string_view category) {
-    std::string ranges;
-    char text[40];
-    for (const Added& range : ADDED) {
-        if (!std::string_view(range.category).starts_with(category)) continue;
-        std::snprintf(text, sizeof text, "\\x{%X}-\\x{%X}", unsigned(range.first), unsigned(range.last));
-        ranges += text;
-    }
-    return ranges;
-}
+std::span<const UnicodeRange> added_since_unicode_14() { return ADDED; }
 
 size_t end_of_valid(std::string_view text, size_t i) {
     while (i < text.size()) {

@@ -4,6 +4,7 @@
 // libraries may be older: what was assigned since Unicode 14 is a table of unicode.cpp.
 #pragma once
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,8 +30,12 @@ struct CharTable {
 };
 const CharTable& char_table();
 
-// The ranges by which a category of Unicode ("L", "Nd") grew between 14 and 16, in a pattern's notation: \x{897}...
-std::string added_since_unicode_14(std::string_view category);
+// What Unicode 15, 15.1 and 16 assigned: ranges with their category ("Lu", "Nd").
+struct UnicodeRange {
+    uint32_t first, last;
+    const char* category;
+};
+std::span<const UnicodeRange> added_since_unicode_14();
 
 // Length of the UTF-8 character that starts at text[i]; 0 if none does.
 inline size_t character_at(std::string_view text, size_t i) {
