@@ -8,7 +8,7 @@ namespace {
 
 using Tree = nlohmann::json;
 
-constexpr size_t MOST_VALUES = 400000, DEEPEST = 64, LONGEST = 1 << 20;
+constexpr size_t MOST_VALUES = 200000, DEEPEST = 64, LONGEST = 1 << 20;
 
 [[noreturn]] void refuse(const std::string& what, const std::string& path) {
     fail(what, path, "repair the file or copy it again");
@@ -51,7 +51,7 @@ struct Reader : nlohmann::json_sax<Tree> {
     [[noreturn]] void entry_refused() const { refuse("an entry of \"" + member->path + "\" that is not of its form", path); }
 
     Tree* add(Tree value) {
-        if (++values > MOST_VALUES) refuse("more than 400000 values", path);
+        if (++values > MOST_VALUES) refuse("more than 200000 values", path);
         if (open.empty()) return root = std::move(value), &root;
         Tree& parent = *open.back();
         if (parent.is_array()) return parent.push_back(std::move(value)), &parent.back();

@@ -20,7 +20,7 @@ struct LargeMember {
     std::function<void(const std::vector<std::string>& strings, bool is_array)> strings = {};
 };
 
-// The tree of the text without the large members. At most 400,000 values, 64 levels, a megabyte for each string or number.
+// The tree of the text without the large members. At most 200,000 values, 64 levels, a megabyte for each string or number.
 // Errors name `path`, and are those of a bad file: "not JSON", a key twice, and so on.
 nlohmann::json read_tree(std::string_view text, const std::string& path, const std::vector<LargeMember>& large = {});
 

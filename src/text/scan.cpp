@@ -23,12 +23,9 @@ struct Text {
     }
     bool is_newline(size_t i) const { return s[i] == '\n' || s[i] == '\r'; }
 
-    // Where the run of characters ends that are of one of the classes `in`, and none of `out`.
-    size_t run(size_t i, unsigned in, unsigned out = 0) const {
-        for (size_t next; i < end; i = next) {
-            const unsigned c = class_at(i, next);
-            if (!(c & in) || (c & out)) break;
-        }
+    // Where the run of characters ends that are of one of the classes.
+    size_t run(size_t i, unsigned in) const {
+        for (size_t next; i < end && (class_at(i, next) & in);) i = next;
         return i;
     }
     size_t run_without(size_t i, unsigned out) const {
@@ -107,37 +104,48 @@ size_t cl100k_next(const Text& t, size_t i) {
     return t.spaces(i, true);
 }
 
-// The three of DEEPSEEK_V3_PATTERNS in one pass: the third pattern's text ends where a number or Chinese begins.
-size_t deepseek_v3_next(const Text& t, size_t i) {
-    constexpr unsigned ENDS = NUMBER | HAN_OR_KANA, SIGN = PUNCTUATION | SYMBOL, WORDS = LETTER | MARK;
+// The three of DEEPSEEK_V3_PATTERNS in one pass. The first two leave sections: Chinese and kana (HAN), and what holds neither
+// these nor numbers. The third pattern cuts within a section, and takes its end for the end of the text.
+template <bool HAN>
+size_t deepseek_v3_in_section(const Text& t, size_t i) {
+    constexpr unsigned SIGN = PUNCTUATION | SYMBOL, WORDS = LETTER | MARK;
+    const auto inside = [](unsigned c) { return HAN ? (c & HAN_OR_KANA) != 0 : !(c & (NUMBER | HAN_OR_KANA)); };
+    const auto run = [&](size_t from, unsigned in) {
+        for (size_t next; from < t.end; from = next)
+            if (const unsigned c = t.class_at(from, next); !(c & in) || !inside(c)) break;
+        return from;
+    };
+    const auto signs = [&](size_t from) { return HAN ? run(from, SIGN) : t.newlines(run(from, SIGN)); };
+    const auto class_inside = [&](size_t at, size_t& after) {  // 0 if the section ends there
+        const unsigned c = at < t.end ? t.class_at(at, after) : 0;
+        return at < t.end && inside(c) ? c : 0u;
+    };
     const auto ascii_letter = [&](size_t k) { return static_cast<unsigned char>((t.s[k] | 32) - 'a') < 26; };
+    size_t next, after = t.end;
+    const unsigned c = t.class_at(i, next), following = class_inside(next, after);
+    if (c & WORDS) return run(next, WORDS);
+    if (c & SIGN) {
+        if (next > i + 1 || next == t.end || !ascii_letter(next)) return signs(next);
+        while (next < t.end && ascii_letter(next)) ++next;  // one of ASCII's signs and ASCII's letters
+        return next;
+    }
+    if ((following & WORDS) && !t.is_newline(i)) return run(after, WORDS);
+    if (t.s[i] == ' ' && (following & SIGN)) return signs(after);
+    if (c & SPACE) return t.spaces(i, true, NUMBER | HAN_OR_KANA);
+    // No alternative begins here (a control character, say): what lies between two matches is a pre-token too.
+    for (;; next = after) {
+        const unsigned here = class_inside(next, after);
+        size_t ignored;
+        if (next == t.end || (here & (WORDS | SIGN | SPACE)) || (class_inside(after, ignored) & WORDS)) return next;
+        if (here == 0 && !inside(t.class_at(next, ignored))) return next;
+    }
+}
+
+size_t deepseek_v3_next(const Text& t, size_t i) {
     size_t next;
     const unsigned c = t.class_at(i, next);
-    if (c & HAN_OR_KANA) return t.run(next, HAN_OR_KANA);
     if (c & NUMBER) return t.numbers(i, 3);
-    if (c & WORDS) return t.run(next, WORDS, ENDS);
-    size_t after = t.end;
-    unsigned following = next < t.end ? t.class_at(next, after) : unsigned(ENDS);
-    if (following & ENDS) following = 0;
-    if (c & SIGN) {
-        if (next == i + 1 && next < t.end && ascii_letter(next)) {  // the sign is one of ASCII's
-            while (next < t.end && ascii_letter(next)) ++next;
-            return next;
-        }
-        return t.newlines(t.run(next, SIGN, ENDS));
-    }
-    if ((following & WORDS) && !t.is_newline(i)) return t.run(after, WORDS, ENDS);
-    if (t.s[i] == ' ' && (following & SIGN)) return t.newlines(t.run(after, SIGN, ENDS));
-    if (c & SPACE) return t.spaces(i, true, ENDS);
-    // No alternative begins here (a control character, say): what lies between two matches is a pre-token too.
-    for (;;) {
-        if (next == t.end) return next;
-        const size_t at = next;
-        if (t.class_at(at, next) & (ENDS | WORDS | SIGN | SPACE)) return at;
-        if (next == t.end) return next;
-        following = t.class_at(next, after);
-        if ((following & WORDS) && !(following & ENDS)) return at;
-    }
+    return c & HAN_OR_KANA ? deepseek_v3_in_section<true>(t, i) : deepseek_v3_in_section<false>(t, i);
 }
 
 template <size_t (*NEXT)(const Text&, size_t)>
