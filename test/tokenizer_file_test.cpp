@@ -86,7 +86,9 @@ std::string refusal(const Folder& folder) {
 
 TEST_CASE("tokenizer files: ids are those of Hugging Face's library, in every family's configuration") {
     int cases = 0;
-    for (const auto& [name, family] : golden().items()) {
+    for (const auto& item : golden().items()) {
+        const std::string name = item.key();
+        const json& family = item.value();
         CAPTURE(name);
         const Tokenizer tokenizer = Folder().with("tokenizer.json", family["file"].dump()).load();
         for (const json& each : family["cases"]) {

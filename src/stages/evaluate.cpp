@@ -40,7 +40,7 @@ Evaluation evaluate(Sampler& sampler, const Model& model, const Tokenizer& token
     for (int i = 0; i < n; ++i) requests.push_back({prompt_tokens(o.task, problems[i], tokenizer), o.k, uint32_t(i)});
     SampleOptions sampling;
     sampling.temperature = o.temperature, sampling.top_p = o.top_p, sampling.max_tokens = o.max_tokens;
-    sampling.seed = o.seed, sampling.purpose = Purpose::evaluation, sampling.stop = {tokenizer.eos};
+    sampling.seed = o.seed, sampling.purpose = Purpose::evaluation, sampling.stop = tokenizer.stop;
     const auto completions = sample(sampler, model, requests, sampling, progress);
     std::vector<const Problem*> asked;
     for (int i = 0; i < n; ++i) asked.push_back(&problems[i]);

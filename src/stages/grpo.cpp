@@ -92,7 +92,7 @@ struct Grpo {
                                 uint32_t(slot[k] + round * o.prompts)});
         SampleOptions sampling;
         sampling.temperature = o.temperature, sampling.max_tokens = o.max_tokens;
-        sampling.seed = o.seed, sampling.step = uint32_t(step), sampling.stop = {tokenizer.eos};
+        sampling.seed = o.seed, sampling.step = uint32_t(step), sampling.stop = tokenizer.stop;
         auto completions = sample(sampler, model, requests, sampling);
         std::vector<const Problem*> asked;
         for (int i : chosen) asked.push_back(&problems[i]);

@@ -24,6 +24,8 @@ Loaded load(const std::string& folder, const Ops& ops) {
     if (loaded.tokenizer.size() > loaded.model.config.vocab_size)
         fail("a tokenizer with more tokens than the model's vocabulary", folder,
              "tokenizer.json and config.json must belong together");
+    if (loaded.tokenizer.eos < 0)
+        fail("a tokenizer without a token for the end", folder, "name it in tokenizer_config.json or generation_config.json");
     return loaded;
 }
 

@@ -19,7 +19,8 @@ void check(const Task& task) {
 }
 
 std::vector<int> prompt_tokens(const Task& task, const Problem& problem, const Tokenizer& tokenizer) {
-    std::vector<int> tokens = {tokenizer.bos};
+    std::vector<int> tokens;
+    if (tokenizer.bos >= 0) tokens.push_back(tokenizer.bos);
     const std::string prompt = problem.code ? problem.prompt : countdown_prompt(problem.numbers, problem.target, task.prompt_template);
     // The paper's template holds the tags as part of its text; a problem's own text never becomes one.
     const Tags tags = !problem.code && task.prompt_template == PromptTemplate::r1_zero ? Tags::parse : Tags::as_text;

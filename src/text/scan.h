@@ -20,8 +20,8 @@ inline constexpr const char* LLAMA3_PATTERN =
 // DeepSeek-V3 and R1 split three times: digits, Chinese and kana, the rest. (The line ends stand in the file as such.)
 inline constexpr const char* DEEPSEEK_V3_PATTERNS[3] = {
     R"(\p{N}{1,3})", R"([一-龥぀-ゟ゠-ヿ]+)",
-    "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| "
-    "?[\\p{P}\\p{S}]+[\r\n]*|\\s*[\r\n]+|\\s+(?!\\S)|\\s+"};
+    ("[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| "
+     "?[\\p{P}\\p{S}]+[\r\n]*|\\s*[\r\n]+|\\s+(?!\\S)|\\s+")};
 
 // Writes where the next pre-tokens from `from` on end, at most `most` of them, and returns how many. text is
 // well-formed UTF-8, and `from` the end of a pre-token or 0. None: the text is at its end.

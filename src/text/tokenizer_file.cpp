@@ -1,4 +1,5 @@
 // tokenizer.json, and what the files beside it say of the control tokens.
+#include <algorithm>
 #include <filesystem>
 #include <map>
 
@@ -353,7 +354,9 @@ struct Ends {
         return ids;
     }
     void add_stop(int id) {
-        if (id >= 0 && std::find(t.stop.begin(), t.stop.end(), id) == t.stop.end()) t.stop.push_back(id);
+        if (id < 0 || std::find(t.stop.begin(), t.stop.end(), id) != t.stop.end()) return;
+        if (t.stop.size() == 64) fail("more than 64 tokens that end an answer", path, "shorten the list");
+        t.stop.push_back(id);
     }
 
     void read_files() {
