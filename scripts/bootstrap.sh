@@ -15,6 +15,7 @@ need "$(header CLI/CLI.hpp)" libcli11-dev
 need "$(header nlohmann/json.hpp)" nlohmann-json3-dev
 need "$(header openssl/evp.h)" libssl-dev
 need "$(header pcre2.h)" libpcre2-dev
+need "$(header uninorm.h)" libunistring-dev
 need "$(header gmp.h)" libgmp-dev
 need "$(header seccomp.h)" libseccomp-dev
 need "command -v bwrap" bubblewrap

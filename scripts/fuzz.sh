@@ -3,12 +3,12 @@
 # answer to each grader, and as each of a model's files. A crash, a leak or an input that takes 5 seconds ends it with
 # status 1 and leaves the input beside the binary.
 #
-#   scripts/fuzz.sh [minutes each, default 10] [what: countdown math language format code tensors header shards config]
+#   scripts/fuzz.sh [minutes each, default 10] [what: countdown math language format code tensors header shards config tokenizer]
 set -eu
 
 minutes=${1:-10}
 [ $# -eq 0 ] || shift
-[ $# -gt 0 ] || set -- countdown math language format code tensors header shards config
+[ $# -gt 0 ] || set -- countdown math language format code tensors header shards config tokenizer
 command -v clang++ > /dev/null || { echo "r1: error: no clang++, on this machine, apt-get install clang libclang-rt-14-dev" >&2; exit 1; }
 mkdir -p build-fuzz
 for target in "$@"; do
@@ -16,6 +16,9 @@ for target in "$@"; do
     tensors | header | shards | config)
         sources="test/fuzz/safetensors.cpp src/model/safetensors.cpp src/model/dtype.cpp src/model/config.cpp src/base/files.cpp -lcrypto"
         words=safetensors.dict ;;
+    tokenizer)
+        sources="test/fuzz/tokenizer.cpp src/base/files.cpp $(ls src/text/*.cpp) -lpcre2-8 -lunistring -lcrypto"
+        words=tokenizer.dict ;;
     *)
         sources="test/fuzz/graders.cpp src/reward/countdown.cpp src/reward/extract.cpp src/reward/reward.cpp src/reward/language.cpp
             src/reward/length.cpp src/reward/code.cpp src/reward/sandbox.cpp src/base/files.cpp $(ls src/reward/mathematics*.cpp)
@@ -31,6 +34,7 @@ for target in "$@"; do
     header) printf '\025{"a.weight":{"dtype":"F8_E4M3","shape":[1,5],"data_offsets":[16,21]},"a.weight_scale_inv":{"dtype":"F32","shape":[1,1],"data_offsets":[0,4]},"b":{"dtype":"BF16","shape":[2,3],"data_offsets":[4,16]}}' > "$corpus/whole" ;;
     shards) printf '{"metadata":{"total_size":16},"weight_map":{"a":"one.safetensors","b":"one.safetensors","c":"two.safetensors"}}' > "$corpus/whole" ;;
     config) cp "test/fuzz/config.json" "$corpus/whole" ;;
+    tokenizer) cp "test/fuzz/tokenizer.json" "$corpus/whole" ;;
     esac
     (cd build-fuzz && "./$target" -max_total_time=$((minutes * 60)) -max_len=8192 -timeout=5 -rss_limit_mb=4096 \
         -print_final_stats=1 -dict=../test/fuzz/$words "$target.corpus" > "$target.log" 2>&1) ||

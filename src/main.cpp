@@ -18,6 +18,7 @@
 #include "stages/run.h"
 #include "stages/score.h"
 #include "stages/sft.h"
+#include "stages/tokenize.h"
 #include "stages/train_tokenizer.h"
 
 using namespace r1;
@@ -94,6 +95,19 @@ void add_tokenizer(Commands& commands) {
     needed(c, "--output", o.output, "tokenizer.json to write");
     option(c, "--vocab-size", o.vocab_size, "most tokens; training ends earlier when no pair is left");
     option(c, "--documents", o.documents, "documents of the corpus to learn from; 0: all");
+}
+
+void add_encode_and_decode(Commands& commands) {
+    static EncodeOptions encode;
+    CLI::App* c = commands.command("encode", "text on standard input to token ids", [] { encode_stage(encode); });
+    needed(c, "--tokenizer", encode.tokenizer, "tokenizer.json, or a model's folder");
+    flag(c, "--no-special", encode.no_special, "the text of special and added tokens is plain text");
+    flag(c, "--ends", encode.ends, "with the tokens that the file's template puts around a text, such as its begin");
+    flag(c, "--jsonl", encode.jsonl, "lines {\"text\": ...}, each to a line of ids");
+    static DecodeOptions decode;
+    c = commands.command("decode", "token ids on standard input to text", [] { decode_stage(decode); });
+    needed(c, "--tokenizer", decode.tokenizer, "tokenizer.json, or a model's folder");
+    flag(c, "--skip-special", decode.skip_special, "special tokens become nothing");
 }
 
 void add_pretrain(Commands& commands) {
@@ -375,6 +389,7 @@ int main(int argc, char** argv) {
     add_countdown(commands);
     add_functions(commands);
     add_tokenizer(commands);
+    add_encode_and_decode(commands);
     add_pretrain(commands);
     add_sft(commands);
     add_evaluate(commands);

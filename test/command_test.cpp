@@ -58,7 +58,7 @@ Result stop_after(const std::string& command, const std::string& file, int lines
 }  // namespace
 
 TEST_CASE("help and usage") {
-    for (const char* command : {"", "countdown", "tokenizer", "pretrain", "grpo", "evaluate", "audit", "report"}) {
+    for (const char* command : {"", "countdown", "tokenizer", "encode", "decode", "pretrain", "grpo", "evaluate", "audit", "report"}) {
         const Result r = shell(binary + " " + command + " --help");
         CHECK(r.status == 0);
         CHECK(r.text.find("--help") != std::string::npos);

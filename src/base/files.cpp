@@ -33,6 +33,7 @@ std::string read_file(const std::string& path) {
     std::FILE* file = std::fopen(path.c_str(), "rb");
     if (!file) fail("cannot open the file", path, std::string(std::strerror(errno)) + "; check the path");
     std::string content;
+    if (const auto size = fs::file_size(path, error); !error) content.reserve(size);
     char buffer[1 << 16];
     size_t n;
     while ((n = std::fread(buffer, 1, sizeof buffer, file)) > 0) content.append(buffer, n);

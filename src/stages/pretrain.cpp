@@ -83,6 +83,8 @@ static Config demo_config(const PretrainOptions& o, const Tokenizer& tokenizer) 
 void pretrain(const PretrainOptions& o, const Device& device) {
     const Ops& ops = open_device(device);
     const Tokenizer tokenizer = Tokenizer::load(o.tokenizer);
+    if (tokenizer.bos < 0 || tokenizer.eos < 0)
+        fail("a tokenizer without tokens for begin and end", o.tokenizer, "name them in a tokenizer_config.json beside it");
     const Config config = demo_config(o, tokenizer);
     const Documents documents = read_documents(o.corpus, tokenizer, config.max_position_embeddings);
     make_folder(o.output);

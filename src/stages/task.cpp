@@ -60,10 +60,9 @@ std::vector<Problem> load_problems(const Task& task, const std::string& path, co
 }
 
 std::vector<int> stop_tokens(const Task& task, const Tokenizer& tokenizer) {
-    std::vector<int> stop;
-    if (tokenizer.eos >= 0) stop.push_back(tokenizer.eos);
+    std::vector<int> stop = tokenizer.stop;
     const int end = task.prompt_template == PromptTemplate::chat ? tokenizer.id_of(task.chat_template.end) : -1;
-    if (end >= 0 && end != tokenizer.eos) stop.push_back(end);
+    if (end >= 0 && std::find(stop.begin(), stop.end(), end) == stop.end()) stop.push_back(end);
     return stop;
 }
 

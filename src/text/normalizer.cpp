@@ -1,0 +1,110 @@
+#include "text/normalizer.h"
+
+#include <unictype.h>
+#include <uninorm.h>
+
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+
+#include "base/check.h"
+#include "text/unicode.h"
+
+namespace r1 {
+
+namespace {
+
+void append_normalized(std::string_view text, NormalForm form, std::string& out) {
+    const uninorm_t by = form == NormalForm::nfc ? UNINORM_NFC : form == NormalForm::nfd ? UNINORM_NFD
+                         : form == NormalForm::nfkc ? UNINORM_NFKC : UNINORM_NFKD;
+    size_t size = 0;
+    const std::unique_ptr<uint8_t, decltype(&std::free)> bytes(
+        u8_normalize(by, reinterpret_cast<const uint8_t*>(text.data()), text.size(), nullptr, &size), std::free);
+    ENSURE(bytes || text.empty(), "u8_normalize takes well-formed UTF-8");
+    out.append(reinterpret_cast<const char*>(bytes.get()), size);
+}
+
+// Hugging Face's library normalizes by Unicode 9. To it these later characters are like any letter: marks that it does
+// not sort, and the one composition since. (Of Unicode 15 and 16 there are more, in unicode.cpp.)
+constexpr uint32_t LATER[][2] = {
+    {0x7FD, 0x7FD}, {0x898, 0x89F}, {0x8CA, 0x8D3}, {0x9FE, 0x9FE}, {0xC3C, 0xC3C}, {0xD3B, 0xD3C}, {0xEBA, 0xEBA},
+    {0x1715, 0x1715}, {0x1ABF, 0x1ACE}, {0x1DF6, 0x1DFA}, {0xA82C, 0xA82C}, {0x10D24, 0x10D27}, {0x10EAB, 0x10EAC},
+    {0x10F46, 0x10F50}, {0x10F82, 0x10F85}, {0x11070, 0x11070}, {0x1133B, 0x1133B}, {0x1145E, 0x1145E},
+    {0x11839, 0x1183A}, {0x11930, 0x11930}, {0x11938, 0x11938}, {0x1193D, 0x1193E}, {0x11943, 0x11943},
+    {0x119E0, 0x119E0}, {0x11A34, 0x11A34}, {0x11A47, 0x11A47}, {0x11A99, 0x11A99}, {0x11D42, 0x11D42},
+    {0x11D44, 0x11D45}, {0x11D97, 0x11D97}, {0x16FF0, 0x16FF1}, {0x1E130, 0x1E136}, {0x1E2AE, 0x1E2AE},
+    {0x1E2EC, 0x1E2EF}};
+
+// What may happen to a character in a normal form.
+enum Fate : uint8_t {
+    stays,    // nothing, whatever stands before it
+    changes,  // it, or what stands before it
+    unknown   // nothing, and what stands before it and after it is normalized by itself
+};
+
+// The fates of U+0000 to U+2FFFF under NFC; behind these all stay.
+const std::vector<Fate>& fates_in_nfc() {
+    static const std::vector<Fate> table = [] {
+        std::vector<Fate> fates(0x30000, stays);
+        for (uint32_t c = 0x80; c < fates.size(); ++c) {
+            ucs4_t parts[UC_DECOMPOSITION_MAX_LENGTH];
+            if (uc_combining_class(c) != 0) fates[c] = changes;
+            const int n = uc_canonical_decomposition(c, parts);
+            if (n == 1) fates[c] = changes;
+            if (n != 2) continue;
+            if (uc_composition(parts[0], parts[1]) != c) fates[c] = changes;
+            else fates[parts[1]] = changes;
+        }
+        for (uint32_t c = 0x1161; c <= 0x11C2; ++c) fates[c] = changes;  // vowels and finals of Hangul
+        for (const auto& [first, last] : LATER)
+            for (uint32_t c = first; c <= last; ++c) fates[c] = unknown;
+        for (const UnicodeRange& range : added_since_unicode_14())
+            for (uint32_t c = range.first; c <= range.last && c < fates.size(); ++c) fates[c] = unknown;
+        return fates;
+    }();
+    return table;
+}
+
+// Only what stands between two characters that stay can change: "café": e and its accent.
+std::string_view nfc(std::string_view text, std::string& out) {
+    size_t done = 0, from = 0;  // copied so far; where the text that could change with the next character begins
+    const char* s = text.data();
+    for (size_t i = 0, next; i < text.size(); i = next) {
+        if (static_cast<unsigned char>(s[i]) < 0x80) {
+            from = i, next = i + 1;
+            continue;
+        }
+        const std::vector<Fate>& fates = fates_in_nfc();
+        const auto fate_at = [&](size_t at, size_t& after) {
+            const uint32_t c = decode_character(s, at, after);
+            return c < fates.size() ? fates[c] : stays;
+        };
+        const Fate fate = fate_at(i, next);
+        if (fate != changes) {
+            from = fate == stays ? i : next;
+            continue;
+        }
+        for (size_t after; next < text.size() && fate_at(next, after) == changes;) next = after;
+        out.append(text, done, from - done);
+        append_normalized(text.substr(from, next - from), NormalForm::nfc, out);
+        from = done = next;
+    }
+    if (done == 0) return text;
+    out.append(text, done, text.size() - done);
+    return out;
+}
+
+}  // namespace
+
+std::string_view Normalizer::apply(std::string_view text, std::string& storage) const {
+    std::string_view now = text;
+    for (const NormalForm form : forms) {
+        std::string out;
+        if (form == NormalForm::nfc) now = nfc(now, out);
+        else append_normalized(now, form, out), now = out;
+        if (now.data() == out.data()) storage = std::move(out), now = storage;
+    }
+    return now;
+}
+
+}  // namespace r1

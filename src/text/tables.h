@@ -1,0 +1,135 @@
+// Two flat hash tables with open addressing, for what encoding asks all the time: the rank of a pair, the id of bytes.
+#pragma once
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <string_view>
+#include <vector>
+
+namespace r1 {
+
+// Large tables that are read at random stand on large pages where the system has them: a look-up then costs one miss, not
+// the page's too.
+template <class T>
+struct LargePages {
+    using value_type = T;
+    LargePages() = default;
+    template <class U> LargePages(const LargePages<U>&) {}
+    T* allocate(size_t n) {
+        const bool large = n * sizeof(T) >= (1u << 20);
+        const size_t page = large ? size_t(2) << 20 : 64, bytes = (n * sizeof(T) + page - 1) / page * page;
+        void* memory = std::aligned_alloc(page, bytes);
+        if (!memory) throw std::bad_alloc();
+        if (large) madvise(memory, bytes, MADV_HUGEPAGE);
+        return static_cast<T*>(memory);
+    }
+    void deallocate(T* memory, size_t) { std::free(memory); }
+    bool operator==(const LargePages&) const { return true; }
+};
+template <class T>
+using Table = std::vector<T, LargePages<T>>;
+
+inline constexpr int MAX_IDS = 1 << 19;     // ids of a tokenizer; the largest vocabularies have half of it
+inline constexpr int MAX_MERGES = 1 << 20;
+
+inline uint64_t mixed(uint64_t x) {
+    x *= 0x9E3779B97F4A7C15u;
+    return x ^ x >> 32;
+}
+
+inline uint64_t hash_of(std::string_view bytes) {
+    uint64_t h = bytes.size(), eight = 0;
+    for (; bytes.size() >= 8; bytes.remove_prefix(8)) {
+        std::memcpy(&eight, bytes.data(), 8);
+        h = mixed(h ^ eight) + eight;
+    }
+    eight = 0;
+    if (!bytes.empty()) std::memcpy(&eight, bytes.data(), bytes.size());
+    return mixed(mixed(h ^ eight) + (eight >> 7));
+}
+
+// (left id, right id) -> rank. A slot is 8 bytes: 20 bits of each id, 24 of the rank; at most half of them are taken.
+class PairTable {
+public:
+    static constexpr int NONE = 0x7FFFFFFF;
+
+    int find(int left, int right) const {  // NONE: no such pair
+        const uint64_t key = key_of(left, right);
+        for (size_t i = slot_of(key);; i = (i + 1) & mask_) {
+            const uint64_t slot = slots_[i];
+            if (slot >> 24 == key) return int(slot & 0xFFFFFF);
+            if (slot == EMPTY) return NONE;
+        }
+    }
+    void prefetch(int left, int right) const { __builtin_prefetch(&slots_[slot_of(key_of(left, right))]); }
+    bool add(int left, int right, int rank) {  // false: the pair is there already
+        if (find(left, right) != NONE) return false;
+        if (2 * ++count_ > slots_.size()) {
+            Table<uint64_t> old(2 * slots_.size(), EMPTY);
+            old.swap(slots_);
+            mask_ = slots_.size() - 1;
+            for (const uint64_t slot : old)
+                if (slot != EMPTY) place(slot);
+        }
+        place(key_of(left, right) << 24 | uint64_t(rank));
+        return true;
+    }
+
+private:
+    static constexpr uint64_t EMPTY = ~uint64_t(0);
+    static uint64_t key_of(int left, int right) { return uint64_t(left) << 20 | uint64_t(right); }
+    size_t slot_of(uint64_t key) const { return size_t(mixed(key)) & mask_; }
+    void place(uint64_t slot) {
+        size_t i = slot_of(slot >> 24);
+        while (slots_[i] != EMPTY) i = (i + 1) & mask_;
+        slots_[i] = slot;
+    }
+
+    Table<uint64_t> slots_ = Table<uint64_t>(16, EMPTY);
+    size_t mask_ = 15, count_ = 0;
+};
+
+// Bytes -> id, where bytes_of(id) gives an id's bytes: they stand in the caller's own list, and only there.
+class IdTable {
+public:
+    template <class BytesOf>
+    int find(std::string_view bytes, const BytesOf& bytes_of) const {
+        for (size_t i = hash_of(bytes) & mask_; slots_[i] >= 0; i = (i + 1) & mask_)
+            if (bytes_of(slots_[i]) == bytes) return slots_[i];
+        return -1;
+    }
+    // The id's bytes must not be there yet.
+    template <class BytesOf>
+    void add(int id, const BytesOf& bytes_of) {
+        if (2 * ++count_ > slots_.size()) {
+            Table<int> old(2 * slots_.size(), -1);
+            old.swap(slots_);
+            mask_ = slots_.size() - 1;
+            for (const int one : old)
+                if (one >= 0) place(one, bytes_of(one));
+        }
+        place(id, bytes_of(id));
+    }
+    template <class BytesOf>
+    void replace(int old, int id, const BytesOf& bytes_of) {
+        size_t i = hash_of(bytes_of(old)) & mask_;
+        while (slots_[i] != old) i = (i + 1) & mask_;
+        slots_[i] = id;
+    }
+
+private:
+    void place(int id, std::string_view bytes) {
+        size_t i = hash_of(bytes) & mask_;
+        while (slots_[i] >= 0) i = (i + 1) & mask_;
+        slots_[i] = id;
+    }
+
+    Table<int> slots_ = Table<int>(16, -1);
+    size_t mask_ = 15, count_ = 0;
+};
+
+}  // namespace r1
