@@ -95,7 +95,8 @@ bool one_line_about(const std::string& text, const std::string& path) {
 void check_tensors(const TensorFiles& files, const json& want) {
     CHECK(files.size() == want.size());
     for (const auto& [name, tensor] : want.items()) {
-        INFO(name);
+        const std::string which = name;                                          // clang 14 captures no binding
+        INFO(which);
         const auto entry = files.find(name);
         REQUIRE(entry);
         CHECK(entry->shape == tensor["shape"].get<std::vector<int64_t>>());
@@ -149,7 +150,8 @@ TEST_CASE("tensor files: Hugging Face's shards are read to the bit, and written 
     check_tensors(TensorFiles::of_model(theirs.path), shards["tensors"]);
     write_model_tensors(ours.path, sources_of(shards["tensors"]), Dtype::BF16, shards["most_bytes"].get<int64_t>());
     for (const auto& [name, bytes] : shards["files"].items()) {
-        INFO(name);
+        const std::string which = name;                                          // clang 14 captures no binding
+        INFO(which);
         const bool index = name.find("index") != std::string::npos;              // transformers ends it with a newline
         CHECK(read_file(ours / name) == from_base64(bytes.get<std::string>()) + (index ? "\n" : ""));
     }
@@ -453,7 +455,7 @@ TEST_CASE("tensor files: reads what R1_TENSORS names, says its peak of memory (f
 
 TEST_CASE("tensor files: whatever a header says, memory stays under the file's size and 64 MB") {
 #ifdef R1_ASAN
-    const size_t size = 2 << 20, large = size;  // what a sanitizer adds is no measure: the outcomes alone
+    const size_t size = 3 << 20, large = size;  // what a sanitizer adds is no measure: the outcomes alone
 #else
     const size_t size = 16 << 20, large = 72 << 20;
 #endif
