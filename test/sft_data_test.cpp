@@ -17,8 +17,9 @@ const Tokenizer& tokenizer() {
     return one;
 }
 
-SftData data_of(const std::string& lines, const SftOptions& options = {}) {
+SftData data_of(const std::string& lines, SftOptions options = {}) {
     const Folder folder;
+    options.vocab_size = tokenizer().size();
     folder.write("sft.jsonl", lines);
     return read_sft_data(folder / "sft.jsonl", tokenizer(), options);
 }

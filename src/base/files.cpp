@@ -43,7 +43,11 @@ std::string read_file(const std::string& path) {
     return content;
 }
 
-json read_json(const std::string& path) {
+json read_json(const std::string& path, size_t most_bytes) {
+    std::error_code error;
+    const auto size = fs::file_size(path, error);
+    if (!error && size > most_bytes)
+        fail("a JSON file of " + std::to_string(size) + " bytes", path, "at most " + std::to_string(most_bytes) + " are expected here");
     const std::string text = read_file(path);
     json value = json::parse(text, nullptr, false);
     if (value.is_discarded()) fail("not JSON", path, "repair the file or write it anew");

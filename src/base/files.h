@@ -14,7 +14,8 @@ using json = nlohmann::ordered_json;
 bool exists(const std::string& path);
 void make_folder(const std::string& path);                     // with its parents
 std::string read_file(const std::string& path);
-json read_json(const std::string& path);
+// A larger file is refused before it is parsed: a value may take sixteen times its text.
+json read_json(const std::string& path, size_t most_bytes = size_t(1) << 28);
 
 // Writes path + ".tmp", fsync, rename, fsync of the folder: after a crash the file is the old one or the new one.
 void write_file_atomically(const std::string& path, std::string_view content);

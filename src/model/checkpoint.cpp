@@ -84,7 +84,7 @@ static bool has_prediction(const Config& c, const TensorFiles& files) {
 Config load_config(const std::string& folder) {
     if (!exists(folder + "/config.json"))
         fail("no model here", folder, "name a folder with config.json, model.safetensors and tokenizer.json");
-    Config config = config_from_json(read_json(folder + "/config.json"), folder + "/config.json");
+    Config config = read_config(folder + "/config.json");
     const bool weights = exists(folder + "/model.safetensors") || exists(folder + "/model.safetensors.index.json");
     if (config.num_nextn_predict_layers > 0 && weights && !has_prediction(config, TensorFiles::of_model(folder)))
         config.num_nextn_predict_layers = 0;

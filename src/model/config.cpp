@@ -325,4 +325,6 @@ Config config_from_json(const json& object, const std::string& where) {
     return c;
 }
 
+Config read_config(const std::string& path) { return config_from_json(read_json(path, 1 << 20), path); }
+
 }  // namespace r1

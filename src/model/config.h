@@ -98,6 +98,7 @@ struct Config {
 void check_config(const Config& config, const std::string& where);
 json config_to_json(const Config& config);
 Config config_from_json(const json& object, const std::string& where);
+Config read_config(const std::string& path);   // a file of at most a megabyte
 const char* architecture_of(const Config& config);
 
 }  // namespace r1

@@ -5,7 +5,7 @@
 //   llama3      with the wave length l_i = 2 pi / f_i and the original context L:
 //               f_i / s where l_i > L / low;  f_i where l_i < L / high;  between them (1 - u) f_i / s + u f_i,
 //               u = (L / l_i - low) / (high - low)                                    [Llama 3.1, its reference code]
-//   yarn        f_i (1 - r_i) + f_i / s r_i,  r_i = clamp((i - a) / (b - a), 0, 1),   [Peng et al. 2023, eq 17-19]
+//   yarn        f_i (1 - r_i) + f_i / s r_i,  r_i = clamp((i - a) / (b - a), 0, 1),   [Peng et al. 2023, YaRN]
 //               a = floor(dim(beta_fast)), b = ceil(dim(beta_slow)), dim(n) = D ln(L / 2 pi n) / (2 ln theta)
 //               and cosines and sines are multiplied by m(mscale) / m(mscale_all_dim), m(x) = 0.1 x ln s + 1, or by
 //               0.1 ln s + 1 if those are not given; DeepSeek multiplies the scores by m(mscale_all_dim)^2.

@@ -107,7 +107,7 @@ void backward(const Model& model, Activations& a, const Rows& rows, Weights& gra
 // token i + k + 2. Run after forward, and backward before `backward`, the last module first: from the gradients dh it
 // adds those of the module's weights, and to a.dfinal; the embedding's, which is shared, go to dembedding.
 //
-//   h'_i^k = M_k [RMSNorm(Emb(t_{i+k})) ; RMSNorm(h_i^{k-1})],  h^k = TRM_k(h'^k)         [V3 eq 21, 22; order: vLLM's]
+//   h'_i^k = M_k [RMSNorm(Emb(t_{i+k})) ; RMSNorm(h_i^{k-1})],  h^k = TRM_k(h'^k)         [V3 eq 21, 22], in vLLM's order
 void prediction_forward(const Model& model, Activations& a, const Rows& rows, const int* ahead, const Cache& cache, int k);
 void prediction_backward(const Model& model, Activations& a, const Rows& rows, const int* ahead, Weights& gradient,
                          float* dembedding, Balance balance, float* balance_loss, int k);

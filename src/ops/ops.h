@@ -46,7 +46,7 @@ struct Routing {         // the shape of a router [V3 eq 12-16]
     bool normalise;      // gates divided by their sum
     float scaling;       // gates multiplied by this afterwards
     bool softmax;        // scores are the softmax of the logits, not their sigmoids, and the best expert ranks a group,
-                         // not the two best [DeepSeek-V2 section 2.1.2]
+                         // not the two best [DeepSeek-V2 section 2.2.2]
 };
 
 struct AdamW {           // one update of [Loshchilov and Hutter 2019, algorithm 2]

@@ -96,7 +96,7 @@ static void print(const Config& c, const MemoryNeeds& needs, const InfoOptions& 
 
 void info_command(const InfoOptions& options, const Device& device) {
     InfoOptions o = options;
-    const Config c = o.model.ends_with(".json") ? config_from_json(read_json(o.model), o.model) : load_config(o.model);
+    const Config c = o.model.ends_with(".json") ? read_config(o.model) : load_config(o.model);
     if (o.context < 0 || o.shards < 1) throw UsageError("out of range, --context or --shards, give 1 or more");
     o.context = std::min(o.context > 0 ? o.context : 2048, c.max_position_embeddings);
     const MemoryNeeds needs = memory_needs(c, open_device(device, stderr), o);

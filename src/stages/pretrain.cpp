@@ -22,6 +22,11 @@ struct Documents {
     std::vector<int> tokens;
     std::vector<int64_t> begin = {0};
     int64_t size() const { return int64_t(begin.size()) - 1; }
+    int longest() const {
+        int64_t longest = 1;
+        for (int64_t i = 0; i < size(); ++i) longest = std::max(longest, begin[i + 1] - begin[i]);
+        return int(longest);
+    }
     Example example(int64_t i) const { return {tokens.data() + begin[i], int(begin[i + 1] - begin[i])}; }
 };
 
@@ -73,7 +78,7 @@ struct BatchReader {
 };
 
 static Config demo_config(const PretrainOptions& o, const Tokenizer& tokenizer) {
-    Config c = o.config.empty() ? Config() : config_from_json(read_json(o.config), o.config);
+    Config c = o.config.empty() ? Config() : read_config(o.config);
     c.vocab_size = (tokenizer.size() + 31) / 32 * 32;
     c.bos_token_id = tokenizer.bos, c.eos_token_id = tokenizer.eos;
     check_config(c, o.config.empty() ? "the model's shape" : o.config);
@@ -89,7 +94,7 @@ void pretrain(const PretrainOptions& o, const Device& device) {
     const Documents documents = read_documents(o.corpus, tokenizer, config.max_position_embeddings);
     make_folder(o.output);
 
-    Model model = make_model(config, ops);
+    Model model = make_model(config, ops, documents.longest());
     if (!o.resume) {
         Weights initial = make_weights(config);
         initialise(config, initial, o.seed);

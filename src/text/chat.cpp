@@ -222,7 +222,7 @@ ChatTemplate recognised(const std::string& jinja, const Tokenizer& tokenizer, co
 ChatTemplate load_chat_template(const std::string& folder, const Tokenizer& tokenizer) {
     const std::string file = folder + "/chat_template.jinja", config = folder + "/tokenizer_config.json";
     if (exists(file)) return recognised(read_file(file), tokenizer, file);
-    const json object = exists(config) ? read_json(config) : json::object();
+    const json object = exists(config) ? read_json(config, 4 << 20) : json::object();
     if (!object.is_object()) fail("not a JSON object", config, "copy the file again");
     json found = object.value("chat_template", json());
     if (found.is_array()) {
