@@ -1,5 +1,7 @@
 #include "text/added_tokens.h"
 
+#include <cstring>
+
 #include "text/unicode.h"
 
 namespace r1 {
@@ -43,6 +45,7 @@ void AddedTokenFinder::add(const AddedToken& token, const std::string& content) 
     tokens_.push_back(token);
     tokens_.back().content = content;
     const unsigned first = byte_at(content, 0);
+    only_first_ = tokens_.size() == 1 || only_first_ == int(first) ? int(first) : -1;
     if (content.size() > 1) starts_[first << 8 | byte_at(content, 1)] = true;
     else for (unsigned second = 0; second < 256; ++second) starts_[first << 8 | second] = true;
 }
@@ -61,6 +64,11 @@ int AddedTokenFinder::longest(std::string_view text, size_t at) const {
 AddedTokenFinder::Found AddedTokenFinder::next(std::string_view text, size_t& at) const {
     if (tokens_.empty()) at = text.size();
     for (; at < text.size(); ++at) {
+        if (only_first_ >= 0) {  // most files' tokens all begin with <
+            const void* found = std::memchr(text.data() + at, only_first_, text.size() - at);
+            if (!found) break;
+            at = size_t(static_cast<const char*>(found) - text.data());
+        }
         if (!starts_[byte_at(text, at) << 8 | (at + 1 < text.size() ? byte_at(text, at + 1) : 0)] && at + 1 < text.size())
             continue;
         const int found = longest(text, at);
@@ -79,6 +87,7 @@ AddedTokenFinder::Found AddedTokenFinder::next(std::string_view text, size_t& at
             while (class_at(text, to, next) & SPACE) to = next;
         return {from, to, token.id};
     }
+    at = text.size();
     return {text.size(), text.size(), -1};
 }
 

@@ -41,6 +41,7 @@ private:
     std::vector<AddedToken> tokens_;
     std::vector<int> ends_;                               // a node of the tree of contents: its token or -1
     std::unordered_map<uint64_t, int> child_;             // node and byte
+    int only_first_ = -1;                                  // the first byte of all contents, if they share it
     std::vector<bool> starts_ = std::vector<bool>(65536);  // the first two bytes of a content
 };
 

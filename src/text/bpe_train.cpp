@@ -16,7 +16,7 @@ void PreTokenCounts::add(std::string_view pre_token, int64_t count) {
     if (at < 0) {
         at = int(items_.size());
         items_.push_back({std::string(pre_token), 0});
-        index_.add(at, bytes_of);
+        index_.add(at, pre_token);
     }
     items_[size_t(at)].count += count;
 }

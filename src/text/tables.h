@@ -93,42 +93,37 @@ private:
     size_t mask_ = 15, count_ = 0;
 };
 
-// Bytes -> id, where bytes_of(id) gives an id's bytes: they stand in the caller's own list, and only there.
+// Bytes -> id, where bytes_of(id) gives an id's bytes: they stand in the caller's own list, and only there. A slot has the
+// id and 32 bits of the hash, so that other bytes are hardly ever looked at.
 class IdTable {
 public:
     template <class BytesOf>
-    int find(std::string_view bytes, const BytesOf& bytes_of) const {
-        for (size_t i = hash_of(bytes) & mask_; slots_[i] >= 0; i = (i + 1) & mask_)
-            if (bytes_of(slots_[i]) == bytes) return slots_[i];
+    int find(std::string_view bytes, const BytesOf& bytes_of) const {  // -1: they are not there
+        const auto hash = uint32_t(hash_of(bytes));
+        for (size_t i = hash & mask_; slots_[i] != EMPTY; i = (i + 1) & mask_)
+            if (uint32_t(slots_[i] >> 32) == hash && bytes_of(int(uint32_t(slots_[i]))) == bytes) return int(uint32_t(slots_[i]));
         return -1;
     }
-    // The id's bytes must not be there yet.
-    template <class BytesOf>
-    void add(int id, const BytesOf& bytes_of) {
+    void add(int id, std::string_view bytes) {  // which must not be there yet
         if (2 * ++count_ > slots_.size()) {
-            Table<int> old(2 * slots_.size(), -1);
+            Table<uint64_t> old(2 * slots_.size(), EMPTY);
             old.swap(slots_);
             mask_ = slots_.size() - 1;
-            for (const int one : old)
-                if (one >= 0) place(one, bytes_of(one));
+            for (const uint64_t slot : old)
+                if (slot != EMPTY) place(slot);
         }
-        place(id, bytes_of(id));
-    }
-    template <class BytesOf>
-    void replace(int old, int id, const BytesOf& bytes_of) {
-        size_t i = hash_of(bytes_of(old)) & mask_;
-        while (slots_[i] != old) i = (i + 1) & mask_;
-        slots_[i] = id;
+        place(hash_of(bytes) << 32 | uint32_t(id));
     }
 
 private:
-    void place(int id, std::string_view bytes) {
-        size_t i = hash_of(bytes) & mask_;
-        while (slots_[i] >= 0) i = (i + 1) & mask_;
-        slots_[i] = id;
+    static constexpr uint64_t EMPTY = ~uint64_t(0);
+    void place(uint64_t slot) {
+        size_t i = size_t(slot >> 32) & mask_;
+        while (slots_[i] != EMPTY) i = (i + 1) & mask_;
+        slots_[i] = slot;
     }
 
-    Table<int> slots_ = Table<int>(16, -1);
+    Table<uint64_t> slots_ = Table<uint64_t>(16, EMPTY);
     size_t mask_ = 15, count_ = 0;
 };
 

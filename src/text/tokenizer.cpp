@@ -28,34 +28,25 @@ namespace {
 
 // A pre-token of at most 31 bytes, zeros behind it, its length in the last byte.
 struct Key {
-    uint64_t words[4] = {};
-
-    static constexpr auto MASKS = [] {  // of the bytes that belong to it, by length
-        std::array<std::array<uint64_t, 4>, 32> masks = {};
-        for (size_t length = 0; length < 32; ++length)
-            for (size_t i = 0; i < length; ++i) masks[length][i / 8] |= uint64_t(255) << i % 8 * 8;
-        return masks;
-    }();
+    uint64_t a = 0, b = 0, c = 0, d = 0;
 
     Key() = default;
     Key(std::string_view text, size_t from, size_t length) {
-        if (from + 32 <= text.size()) {
-            std::memcpy(words, text.data() + from, 32);
-            for (size_t i = 0; i < 4; ++i)
-                words[i] &= MASKS[length][i];
-        } else {
-            std::memcpy(words, text.data() + from, length);
-        }
-        words[3] |= uint64_t(length) << 56;
+        char padded[32] = {};
+        const char* bytes = text.data() + from;
+        if (from + 32 > text.size()) bytes = static_cast<const char*>(std::memcpy(padded, bytes, length));
+        const auto word = [&](size_t i) {  // its bytes 8i to 8i + 7, those of the pre-token
+            uint64_t eight;
+            std::memcpy(&eight, bytes + 8 * i, 8);
+            if (length >= 8 * i + 8) return eight;
+            return length <= 8 * i ? 0 : eight & ~uint64_t(0) >> (64 - 8 * (length - 8 * i));
+        };
+        a = word(0), b = word(1), c = word(2), d = word(3) | uint64_t(length) << 56;
     }
     uint64_t hash() const {
-        return mixed(mixed(words[0] ^ 0x2545F4914F6CDD1Du) ^ mixed(words[1] + 0x6A09E667F3BCC909u) * 3 ^
-                     mixed(words[2] ^ words[3] << 1) * 5 ^ mixed(words[3]) * 7);
+        return mixed(mixed(a ^ 0x2545F4914F6CDD1Du) ^ mixed(b + 0x6A09E667F3BCC909u) * 3 ^ mixed(c ^ d << 1) * 5 ^ mixed(d) * 7);
     }
-    bool operator==(const Key& other) const {
-        return !((words[0] ^ other.words[0]) | (words[1] ^ other.words[1]) | (words[2] ^ other.words[2]) |
-                 (words[3] ^ other.words[3]));
-    }
+    bool operator==(const Key& other) const { return !((a ^ other.a) | (b ^ other.b) | (c ^ other.c) | (d ^ other.d)); }
 };
 
 struct alignas(64) Known {
@@ -166,7 +157,7 @@ struct ShortWord {
     void find(int left, int right, const PairTable& ranks, const int* products) {
         const int rank = ranks.find(id[left], id[right]);
         set(left, rank);
-        if (rank != NONE) __builtin_prefetch(products + rank);
+        __builtin_prefetch(products + (rank == NONE ? 0 : rank));
     }
     bool finish() {
         count = 0;
@@ -237,20 +228,21 @@ struct Encoder {
     // Many pre-tokens at a time: ask the cache for all of them, look them up, merge the new ones in turn.
     static constexpr size_t MANY = 64;
     void many(std::string_view text, size_t from, const size_t* ends, size_t n) {
+        Key keys[MANY];
         uint64_t hashes[MANY];
         const Known* known[MANY];
         uint8_t word_of[MANY];
         ShortWord words[MANY];
         for (size_t k = 0, begin = from; k < n; begin = ends[k++]) {
             if (ends[k] - begin > Known::LONGEST) continue;
-            hashes[k] = Key(text, begin, ends[k] - begin).hash();
+            keys[k] = Key(text, begin, ends[k] - begin), hashes[k] = keys[k].hash();
             cache.prefetch(hashes[k]);
         }
         uint8_t count = 0, open[MANY];
         for (size_t k = 0, begin = from; k < n; begin = ends[k++]) {
             const size_t length = ends[k] - begin;
             known[k] = nullptr, word_of[k] = MANY;
-            if (length > Known::LONGEST || (known[k] = cache.find(Key(text, begin, length), hashes[k]))) continue;
+            if (length > Known::LONGEST || (known[k] = cache.find(keys[k], hashes[k]))) continue;
             if (t.ignore_merges && t.id_of_bytes(text.substr(begin, length)) >= 0) continue;
             words[count].begin(text.substr(begin, length), t.byte_ids, t.byte_pair_ranks);
             word_of[k] = open[count] = count, ++count;
@@ -261,16 +253,28 @@ struct Encoder {
                 if (words[open[i]].step(t.ranks, t.products.data())) open[kept++] = open[i];
             left = kept;
         }
+        // The ids of known pre-tokens and of new words are copied alike: eight, or all places of a long result.
         size_t places[MANY + 1];
+        int* to = room(MANY * ShortWord::PLACES);
+        int64_t looked_at = 0;
         for (size_t k = 0, begin = from; k < n; begin = ends[k++]) {
             places[k] = used;
-            if (known[k]) append(*known[k], ends[k] - begin);
-            else if (word_of[k] < MANY) append(words[word_of[k]], ends[k] - begin);
-            else new_pre_token(text.substr(begin, ends[k] - begin));
+            looked_at += int64_t(ends[k] - begin);
+            if (!known[k] && word_of[k] == MANY) {
+                new_pre_token(text.substr(begin, ends[k] - begin));
+                to = room(MANY * ShortWord::PLACES);
+                continue;
+            }
+            const ShortWord& word = words[word_of[k] % MANY];
+            const int* ids_of_it = known[k] ? known[k]->ids : word.id;
+            const int number = known[k] ? known[k]->count : word.count;
+            std::memcpy(to, ids_of_it, Known::MOST * sizeof *to);
+            if (number > int(Known::MOST)) std::memcpy(to, ids_of_it, size_t(number) * sizeof *to);
+            to += number, used += size_t(number);
         }
-        places[n] = used;
+        places[n] = used, steps += looked_at;
         for (size_t k = 0, begin = from; k < n; begin = ends[k++])
-            if (!known[k]) remember(text, begin, ends[k] - begin, hashes[k], places[k], places[k + 1] - places[k]);
+            if (!known[k]) remember(ends[k] - begin, keys[k], hashes[k], places[k], places[k + 1] - places[k]);
     }
 
     void append(const Known& known, size_t bytes) {
@@ -281,8 +285,8 @@ struct Encoder {
         std::memcpy(room(ShortWord::PLACES), word.id, sizeof word.id);
         used += size_t(word.count), steps += int64_t(bytes) * ShortWord::PLACES;  // a step looks at all places
     }
-    void remember(std::string_view text, size_t from, size_t length, uint64_t hash, size_t place, size_t count) {
-        if (length <= Known::LONGEST && count <= Known::MOST) cache.add(Key(text, from, length), hash, ids.data() + place, int(count));
+    void remember(size_t length, const Key& key, uint64_t hash, size_t place, size_t count) {
+        if (length <= Known::LONGEST && count <= Known::MOST) cache.add(key, hash, ids.data() + place, int(count));
     }
 
     // One pre-token by itself.
@@ -293,7 +297,7 @@ struct Encoder {
         if (const Known* known = cache.find(key, hash)) return append(*known, bytes.size());
         const size_t place = used;
         new_pre_token(bytes);
-        remember(bytes, 0, bytes.size(), hash, place, used - place);
+        remember(bytes.size(), key, hash, place, used - place);
     }
 
     void new_pre_token(std::string_view bytes) {
@@ -396,7 +400,7 @@ void Tokenizer::set_token(int id, const std::string& bytes, Kind kind) {
     tokens[size_t(id)] = {bytes, kind};
     const auto bytes_of = [&](int i) { return std::string_view(tokens[size_t(i)].bytes); };
     if (kind != Kind::bytes) names[bytes] = id;
-    else if (vocabulary.find(bytes, bytes_of) < 0) vocabulary.add(id, bytes_of);
+    else if (vocabulary.find(bytes, bytes_of) < 0) vocabulary.add(id, bytes);
     if (kind == Kind::bytes && bytes.size() == 1) byte_ids[static_cast<unsigned char>(bytes[0])] = id;
     changed();
 }

@@ -131,7 +131,7 @@ struct Loader {
         if (size_t(id) >= by_id.size()) by_id.resize(size_t(id) + 1);
         if (by_id[size_t(id)].kind != Kind::unused) refuse("the token id " + std::to_string(id) + " twice");
         by_id[size_t(id)] = {name, kind};
-        id_of_name.add(int(id), [this](int i) { return name_of(i); });
+        id_of_name.add(int(id), name);
         bytes_read += name.size();
         if (bytes_read > (8u << 20)) refuse("tokens of more than 8 MB");
     }
