@@ -28,8 +28,6 @@ Loaded load(const std::string& folder, const Ops& ops, const std::function<int(c
     if (tokenizer.size() > config.vocab_size)
         fail("a tokenizer with more tokens than the model's vocabulary", folder,
              "tokenizer.json and config.json must belong together");
-    if (!lacks && tokenizer.eos < 0)
-        fail("a tokenizer without a token for the end", folder, "name it in tokenizer_config.json or generation_config.json");
     return {load_model(folder, ops, context ? context(tokenizer, config) : 0), std::move(tokenizer)};
 }
 

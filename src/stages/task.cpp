@@ -49,6 +49,8 @@ int longest_prompt(const Task& task, const std::vector<Problem>& problems, const
 }
 
 std::vector<Problem> load_problems(const Task& task, const std::string& path, const Tokenizer& tokenizer, int context) {
+    if (stop_tokens(task, tokenizer).empty())
+        fail("a tokenizer without a token for the end of an answer", "the model", "name it in tokenizer_config.json or generation_config.json");
     std::vector<Problem> problems = read_problems(path, task.problems);
     const size_t all = problems.size();
     std::erase_if(problems, [&](const Problem& p) { return int(prompt_tokens(task, p, tokenizer).size()) >= context; });

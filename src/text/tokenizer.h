@@ -68,7 +68,7 @@ struct Tokenizer {
     std::string token_text(int id) const;  // for display: may be a part of a character; "[unused 300]" if none has id
 
     // Loads a tokenizer.json. bos, eos, pad and stop are, from the files beside it, what tokenizer_config.json names,
-    // else config.json's ids; generation_config.json may add to stop. Else the tokens of these names. No eos: an error.
+    // else config.json's ids; generation_config.json may add to stop. Else the tokens of these names; -1 where there is none.
     static Tokenizer load(const std::string& path, const ControlNames& names = {});
     // What train_tokenizer made, or a file of its form. (Other files are copied as they are.)
     void save(const std::string& path) const;
