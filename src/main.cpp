@@ -110,6 +110,23 @@ void add_encode_and_decode(Commands& commands) {
     flag(c, "--skip-special", decode.skip_special, "special tokens become nothing");
 }
 
+// What the stages that train have in common: AdamW, its schedule, shards, saved states.
+template <class Options>
+void add_training(CLI::App* c, Options& o) {
+    option(c, "--lr", o.lr, "peak learning rate");
+    option(c, "--final-lr-share", o.final_lr_share, "the schedule ends at this share of the peak");
+    option(c, "--warmup", o.warmup, "updates of linear warm-up");
+    option(c, "--decay", o.decay, "weight decay of matrices");
+    option(c, "--clip", o.clip, "largest norm of the gradient; 0: any");
+    option(c, "--beta1", o.beta1, "AdamW");
+    option(c, "--beta2", o.beta2, "AdamW");
+    option(c, "--shards", o.shards, "virtual shards of the batch: part of the arithmetic");
+    option(c, "--micro-rows", o.micro_rows, "tokens computed at a time; 0: 256, or 8192 on a GPU. Speed and memory, not results");
+    option(c, "--seed", o.seed, "seed");
+    option(c, "--save-every", o.save_every, "updates, or steps of rollouts, between saved states");
+    flag(c, "--resume", o.resume, "go on from the saved state in --output");
+}
+
 void add_pretrain(Commands& commands) {
     static PretrainOptions o;
     CLI::App* c = commands.command("pretrain", "train a base model from scratch on plain text",
@@ -120,21 +137,10 @@ void add_pretrain(Commands& commands) {
     option(c, "--config", o.config, "config.json with the model's shape; default: the demo's");
     option(c, "--tokens", o.tokens, "tokens to learn from");
     option(c, "--batch-tokens", o.batch_tokens, "tokens per update");
-    option(c, "--lr", o.lr, "peak learning rate");
-    option(c, "--final-lr-share", o.final_lr_share, "the cosine schedule ends at this share of the peak");
-    option(c, "--warmup", o.warmup, "updates of linear warm-up");
-    option(c, "--decay", o.decay, "weight decay of matrices");
-    option(c, "--clip", o.clip, "largest norm of the gradient; 0: any");
-    option(c, "--beta1", o.beta1, "AdamW");
-    option(c, "--beta2", o.beta2, "AdamW");
+    add_training(c, o);
     option(c, "--balance-alpha", o.balance_alpha, "weight of the sequence balance loss");
     option(c, "--bias-speed", o.bias_speed, "step of the routers' balancing bias");
     option(c, "--prediction-weight", o.prediction_weight, "lambda of multi-token prediction, if the shape has such modules");
-    option(c, "--shards", o.shards, "virtual shards of the batch: part of the arithmetic");
-    option(c, "--micro-rows", o.micro_rows, "tokens computed at a time; 0: 256, or 8192 on a GPU. Speed and memory, not results");
-    option(c, "--seed", o.seed, "seed");
-    option(c, "--save-every", o.save_every, "updates between saved states");
-    flag(c, "--resume", o.resume, "go on from the saved state in --output");
 }
 
 const std::map<std::string, PromptTemplate> templates = {{"plain", PromptTemplate::plain}, {"r1-zero", PromptTemplate::r1_zero}, {"chat", PromptTemplate::chat}};
@@ -212,27 +218,18 @@ void add_grpo(Commands& commands) {
     option(c, "--prompts", o.prompts, "questions a rollout");
     option(c, "--group", o.group, "answers to each question, G");
     option(c, "--updates", o.updates, "optimizer steps a rollout");
-    option(c, "--lr", o.lr, "peak learning rate");
+    add_training(c, o);
     choice(c, "--schedule", o.schedule, schedules, "constant, linear (default) or cosine");
-    option(c, "--final-lr-share", o.final_lr_share, "the schedule ends at this share of the peak");
-    option(c, "--warmup", o.warmup, "updates of linear warm-up");
-    option(c, "--decay", o.decay, "weight decay of matrices");
-    option(c, "--clip", o.clip, "largest norm of the gradient; 0: any");
     add_math(c, o);
     option(c, "--reference-every", o.reference_every, "updates between refreshes of the reference; 0: never");
     option(c, "--temperature", o.temperature, "of sampling and of the policy that is trained");
     option(c, "--max-tokens", o.max_tokens, "longest answer");
     option(c, "--slots", o.slots, "answers sampled side by side; 0: 96 a thread, or 512 on a GPU. Speed and memory, not results");
-    option(c, "--shards", o.shards, "virtual shards of the batch: part of the arithmetic");
-    option(c, "--micro-rows", o.micro_rows, "tokens computed at a time; 0: 256, or 8192 on a GPU. Speed and memory, not results");
-    option(c, "--seed", o.seed, "seed");
     option(c, "--evaluate-every", o.evaluate_every, "steps between evaluations on --held-out; 0: none");
     option(c, "--evaluate-count", o.evaluate_count, "problems of such an evaluation");
     option(c, "--evaluate-k", o.evaluate_k, "answers to each");
     option(c, "--record-every", o.record_every, "steps between rollouts kept for the report");
     option(c, "--record-groups", o.record_groups, "groups kept of such a rollout");
-    option(c, "--save-every", o.save_every, "steps between saved states");
-    flag(c, "--resume", o.resume, "go on from the saved state in --output");
     add_task(c, o.task);
 }
 
@@ -254,22 +251,11 @@ void add_sft(Commands& commands) {
     option(c, "--epochs", o.epochs, "times that the data is seen");
     option(c, "--batch", o.batch, "examples an update");
     option(c, "--context", o.context, "longest example in tokens, longer ones are left out; 0: what the model reads");
-    option(c, "--lr", o.lr, "peak learning rate");
+    add_training(c, o);
     choice(c, "--schedule", o.schedule, schedules, "constant, linear or cosine (default)");
-    option(c, "--final-lr-share", o.final_lr_share, "the schedule ends at this share of the peak");
-    option(c, "--warmup", o.warmup, "updates of linear warm-up");
-    option(c, "--decay", o.decay, "weight decay of matrices");
-    option(c, "--clip", o.clip, "largest norm of the gradient; 0: any");
-    option(c, "--beta1", o.beta1, "AdamW");
-    option(c, "--beta2", o.beta2, "AdamW");
     option(c, "--balance-alpha", o.balance_alpha, "weight of the experts' balance loss");
     option(c, "--prediction-weight", o.prediction_weight, "lambda of multi-token prediction; 0: its modules stay as they are");
-    option(c, "--shards", o.shards, "virtual shards of the batch: part of the arithmetic");
-    option(c, "--micro-rows", o.micro_rows, "tokens computed at a time; 0: 256, or 8192 on a GPU. Speed and memory, not results");
-    option(c, "--seed", o.seed, "seed: the order of the examples");
-    option(c, "--save-every", o.save_every, "updates between saved states");
     choice(c, "--dtype", o.dtype, dtypes, "numbers of the model that is written: float32 (default), bfloat16 or float16");
-    flag(c, "--resume", o.resume, "go on from the saved state in --output");
 }
 
 void add_score(Commands& commands) {
