@@ -74,7 +74,7 @@ FAMILIES = {
     "behaviors": ([split(r"-", "removed"), split(r"\s+", "merged_with_next"), split(r"[,;]", "merged_with_previous"),
                    split(r"[a-c]", "contiguous"), P.Split("(.", "isolated"), split(r"[^x]+", "isolated", True),
                    P.Digits(individual_digits=False), P.Punctuation(), level(prefix=True)], normalizers.NFKC(),
-                  plain("word", single_word=True) + plain("<l>", lstrip=True) + plain("<r>", rstrip=True) +
+                  plain("zqw", single_word=True) + plain("<l>", lstrip=True) + plain("<r>", rstrip=True) +
                   plain("  ", "ＦＵＬＬ", "é", normalized=True), False),
 }
 
@@ -108,7 +108,7 @@ def make(name, corpus, size):
 PIECES = ["<", ">", "the ", "ing", "  ", "\n", "\t", "0", "12", "12345", "é", "漢字", "👍🏽", "\u180e", "\u3000", "\u0301",
           "'s", "'S", "'ſ", "'LL", "'ve", "...", "x^2", "\0", "\r\n", "\r", " ", "a", "B", "가", "ᄀ", "ᅡ", "ᆨ",
           "e\u0301\u0323", "\u0344", "か\u3099", "が", "・", "ー", "一", "\u0600", "\u200d", "\xa0", "\x85", "!a", "#B", "$",
-          "½", "٣", "क्ष", "\u1ace", "\U00011380", "\U0001cc00", "\U00011930", "ÿ", "Ａ", "ﬁ", "word", "words", "a word b",
+          "½", "٣", "क्ष", "\u1ace", "\U00011380", "\U0001cc00", "\U00011930", "ÿ", "Ａ", "ﬁ", "zqw", "zqws", "a zqw b",
           "<l>", " <r> ", "<mask>", "<think>", "<|endoftext|>", "<|im_start|>", "<｜User｜>", "ＦＵＬＬ", "-", ",", "(."]
 
 

@@ -25,7 +25,7 @@ void append_normalized(std::string_view text, NormalForm form, std::string& out)
 }
 
 // Hugging Face's library normalizes by Unicode 9. To it these later characters are like any letter: marks that it does
-// not sort, and the one composition since. (Of Unicode 15 and 16 there are more, in unicode.cpp.)
+// not sort, one composition, and letters that stand for others in NFKC. (Of Unicode 15 and 16 there are more, in unicode.cpp.)
 constexpr uint32_t LATER[][2] = {
     {0x7FD, 0x7FD}, {0x898, 0x89F}, {0x8CA, 0x8D3}, {0x9FE, 0x9FE}, {0xC3C, 0xC3C}, {0xD3B, 0xD3C}, {0xEBA, 0xEBA},
     {0x1715, 0x1715}, {0x1ABF, 0x1ACE}, {0x1DF6, 0x1DFA}, {0xA82C, 0xA82C}, {0x10D24, 0x10D27}, {0x10EAB, 0x10EAC},
@@ -33,7 +33,8 @@ constexpr uint32_t LATER[][2] = {
     {0x11839, 0x1183A}, {0x11930, 0x11930}, {0x11938, 0x11938}, {0x1193D, 0x1193E}, {0x11943, 0x11943},
     {0x119E0, 0x119E0}, {0x11A34, 0x11A34}, {0x11A47, 0x11A47}, {0x11A99, 0x11A99}, {0x11D42, 0x11D42},
     {0x11D44, 0x11D45}, {0x11D97, 0x11D97}, {0x16FF0, 0x16FF1}, {0x1E130, 0x1E136}, {0x1E2AE, 0x1E2AE},
-    {0x1E2EC, 0x1E2EF}};
+    {0x1E2EC, 0x1E2EF}, {0x32FF, 0x32FF}, {0xA7F2, 0xA7F4}, {0xAB69, 0xAB69}, {0x10781, 0x10785}, {0x10787, 0x107B0},
+    {0x107B2, 0x107BA}, {0x1F16C, 0x1F16C}, {0x1FBF0, 0x1FBF9}};
 
 // What may happen to a character in a normal form.
 enum Fate : uint8_t {
@@ -94,6 +95,20 @@ std::string_view nfc(std::string_view text, std::string& out) {
     return out;
 }
 
+// The other forms, of what stands between unknown characters.
+void other_form(std::string_view text, NormalForm form, std::string& out) {
+    const std::vector<Fate>& fates = fates_in_nfc();
+    size_t from = 0;
+    for (size_t i = 0, next; i < text.size(); i = next) {
+        const uint32_t c = decode_character(text.data(), i, next);
+        if (c >= fates.size() || fates[c] != unknown) continue;
+        append_normalized(text.substr(from, i - from), form, out);
+        out.append(text, i, next - i);
+        from = next;
+    }
+    append_normalized(text.substr(from), form, out);
+}
+
 }  // namespace
 
 std::string_view Normalizer::apply(std::string_view text, std::string& storage) const {
@@ -101,7 +116,7 @@ std::string_view Normalizer::apply(std::string_view text, std::string& storage) 
     for (const NormalForm form : forms) {
         std::string out;
         if (form == NormalForm::nfc) now = nfc(now, out);
-        else append_normalized(now, form, out), now = out;
+        else other_form(now, form, out), now = out;
         if (now.data() == out.data()) storage = std::move(out), now = storage;
     }
     return now;

@@ -9,7 +9,7 @@ namespace r1 {
 
 namespace {
 
-// reference/check_tokenizer.py --unicode finds every difference.
+// reference/check_tokenizer.py asks the library about every character.
 constexpr UnicodeRange ADDED[] = {
     {0x897, 0x897, "Mn"}, {0xCF3, 0xCF3, "Mc"}, {0xECE, 0xECE, "Mn"}, {0x1B4E, 0x1B4F, "Po"}, {0x1B7F, 0x1B7F, "Po"},
     {0x1C89, 0x1C89, "Lu"}, {0x1C8A, 0x1C8A, "Ll"}, {0x2427, 0x2429, "So"}, {0x2FFC, 0x2FFF, "So"},
