@@ -125,7 +125,7 @@ TEST_CASE("Hugging Face's families: ten steps of AdamW as PyTorch takes them") {
         TrainOptions options;
         options.micro_rows = 16, options.decay = 0.1f;
         Trainer trainer = make_trainer(model, options);
-        Gap losses, norms, weights;
+        Gap losses, norms;
         for (int step = 0; step < 10; ++step) {
             std::vector<double> sum(batch.size());
             accumulate(trainer, batch, [&](int i, const SequenceRows& rows) {
