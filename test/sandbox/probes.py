@@ -56,7 +56,7 @@ try:
 except Exception:  # no ctypes here: the probes that need it count as not run
     ctypes = LIBC = None
 
-MARKERS = ["/tmp/r1-sandbox-marker", "/work", "/root/.bash_history", "/root/.ssh", "/root/.pyenv"]  # host paths
+MARKERS = ["/tmp/r1-sandbox-marker", "/home", "/root/.bash_history", "/root/.ssh", "/root/.profile"]  # host paths
 X86_64 = platform.machine() == "x86_64" and struct.calcsize("P") == 8
 MAIN, PARENT = os.getpid(), os.getppid()
 LIMIT = 2           # seconds for one probe
