@@ -112,6 +112,9 @@ TEST_CASE("sandbox: limits") {
     CHECK(python("import time\ntime.sleep(1000)", "", limits).status == SandboxStatus::time);
     CHECK(python("x = bytearray(1 << 30)").status == SandboxStatus::memory);
     CHECK(python("x = []\nwhile True: x.append(bytearray(1 << 20))").status == SandboxStatus::memory);
+    // However it ends, and whenever somebody looked: more than it may hold is too much.
+    CHECK(python("x = b'x' * (270 << 20); print(1)").status == SandboxStatus::memory);
+    CHECK(python("x = b'x' * (200 << 20); print(1)").status == SandboxStatus::ok);
     CHECK(python("while True: print('x' * 1000)").status == SandboxStatus::output);
     CHECK(python("import os\nos.kill(os.getpid(), 9)\nos.abort()").status == SandboxStatus::killed);
     const SandboxRun r = python("for i in range(2000): open('/tmp/' + str(i), 'w')");

@@ -29,7 +29,7 @@ struct SandboxLimits {                    // of one run
 
 // ok            it ended by itself, with exit_code
 // time          it used up its CPU time, or slept for five times that and two seconds
-// memory        it was stopped for its memory, or failed after using most of it
+// memory        it held more memory than it may (however it ended), or failed for want of it
 // output        it printed more than it may
 // killed        it died of a signal, -exit_code
 // refused       it did not compile (err says why), or is larger than 1 MiB

@@ -98,9 +98,16 @@ def drop_everything(job, limits):
     check(libc.prctl(PR_SET_SECCOMP, 2, ctypes.addressof(program), 0, 0), "seccomp")
 
 
+def memory_of(job, compiling):
+    """Bytes that a program may hold, and that it may reserve. What it held at most is asked when it has ended, so that the
+    verdict does not hang on the moment at which somebody looked; the second only bounds it."""
+    held = (960 if compiling else job["memory_mb"]) << 20
+    return held, held + (64 << 20)
+
+
 def limits_of(job, compiling):
     cpu = 10 if compiling else max(1, math.ceil(job["cpu_seconds"]))
-    memory = (1024 if compiling else job["memory_mb"] + 64) << 20
+    memory = memory_of(job, compiling)[1]
     return {resource.RLIMIT_CPU: cpu, resource.RLIMIT_AS: memory, resource.RLIMIT_DATA: memory,
             resource.RLIMIT_FSIZE: 64 << 20, resource.RLIMIT_NOFILE: 64, resource.RLIMIT_NPROC: job["processes"],
             resource.RLIMIT_CORE: 0, resource.RLIMIT_STACK: 64 << 20, resource.RLIMIT_MSGQUEUE: 0,
@@ -262,7 +269,7 @@ def run(job, processes, data, command, source, compiling=False):
     for fd in (stdin, out_end, err_end, setup_end, report_end):
         os.close(fd)
     wall = begin + (60 if compiling else job["wall_seconds"])
-    memory = (1024 if compiling else job["memory_mb"] + 64) << 20
+    held, memory = memory_of(job, compiling)
     status, parts, left = None, {out: [], err: []}, job["output_bytes"]
     pid_fd = os.pidfd_open(child)
     watched = select.poll()
@@ -315,7 +322,7 @@ def run(job, processes, data, command, source, compiling=False):
             status = "time"
         elif ended_by == -signal.SIGKILL and cpu > 0.9 * allowed:
             status = "time"
-        elif ended_by != 0 and (usage[2].ru_maxrss * 1024 > 0.8 * memory or out_of_memory(b"".join(parts[err][-2:]))):
+        elif usage[2].ru_maxrss * 1024 > held or (ended_by != 0 and out_of_memory(b"".join(parts[err][-2:]))):
             status = "memory"
         else:
             status = "killed" if ended_by < 0 else "ok"
