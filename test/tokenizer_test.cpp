@@ -187,6 +187,18 @@ TEST_CASE("tokenizer: encoding equals a naive one, in short and in long pre-toke
     }
 }
 
+TEST_CASE("tokenizer: words that came before have the ids that they had") {
+    std::mt19937 random(3);
+    const Tokenizer abc = train_tokenizer(std::vector{random_text(random, {"a", "b", "c"}, 3000)}, 330);
+    std::string text;  // more words than the smaller sizes of the cache have places; some twice within a few words
+    for (int word = 0; word < 30000; ++word) {
+        const std::string letters = " " + random_text(random, {"a", "b", "c"}, word % 70);
+        text += word % 9 ? letters : letters + letters;
+    }
+    const Ids first = naive_encode(abc, text);
+    for (int time = 0; time < 3; ++time) REQUIRE(abc.encode(text, Tags::as_text) == first);
+}
+
 TEST_CASE("tokenizer: decode(encode(x)) == x for any bytes") {
     std::string all_bytes;
     for (int i = 0; i < 512; ++i) all_bytes += char(i);

@@ -45,7 +45,7 @@ void AddedTokenFinder::add(const AddedToken& token, const std::string& content) 
     tokens_.push_back(token);
     tokens_.back().content = content;
     const unsigned first = byte_at(content, 0);
-    only_first_ = tokens_.size() == 1 || only_first_ == int(first) ? int(first) : -1;
+    if (!is_first_[first]) is_first_[first] = true, firsts_ += char(first);
     if (content.size() > 1) starts_[first << 8 | byte_at(content, 1)] = true;
     else for (unsigned second = 0; second < 256; ++second) starts_[first << 8 | second] = true;
 }
@@ -61,14 +61,28 @@ int AddedTokenFinder::longest(std::string_view text, size_t at) const {
     return found;
 }
 
+// Eight bytes at a time, if there are not many to compare with: byte ^ first is zero at a first byte, and the lowest top
+// bit that `found` gets is that of one. (Higher ones may come from a borrow.)
+size_t AddedTokenFinder::next_first(std::string_view text, size_t at) const {
+    constexpr uint64_t EACH = 0x0101010101010101;
+    for (uint64_t bytes; at + 8 <= text.size() && firsts_.size() <= 4; at += 8) {
+        std::memcpy(&bytes, text.data() + at, 8);
+        uint64_t found = 0;
+        for (const char first : firsts_) {
+            const uint64_t other = bytes ^ EACH * static_cast<unsigned char>(first);
+            found |= (other - EACH) & ~other & 128 * EACH;
+        }
+        if (found) return at + size_t(__builtin_ctzll(found) / 8);
+    }
+    while (at < text.size() && !is_first_[byte_at(text, at)]) ++at;
+    return at;
+}
+
 AddedTokenFinder::Found AddedTokenFinder::next(std::string_view text, size_t& at) const {
     if (tokens_.empty()) at = text.size();
     for (; at < text.size(); ++at) {
-        if (only_first_ >= 0) {  // most files' tokens all begin with <
-            const void* found = std::memchr(text.data() + at, only_first_, text.size() - at);
-            if (!found) break;
-            at = size_t(static_cast<const char*>(found) - text.data());
-        }
+        at = next_first(text, at);
+        if (at == text.size()) break;
         if (!starts_[byte_at(text, at) << 8 | (at + 1 < text.size() ? byte_at(text, at + 1) : 0)] && at + 1 < text.size())
             continue;
         const int found = longest(text, at);

@@ -2,6 +2,7 @@
 // rules are those of Hugging Face's library: of the tokens that start first the longest is found, then the search goes on
 // behind it; what is found and not wanted there (single_word) is text.
 #pragma once
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -36,12 +37,14 @@ public:
     Found next(std::string_view text, size_t& at) const;
 
 private:
+    size_t next_first(std::string_view text, size_t at) const;  // where one may start
     int longest(std::string_view text, size_t at) const;  // index of the longest token that starts there, or -1
 
     std::vector<AddedToken> tokens_;
     std::vector<int> ends_;                               // a node of the tree of contents: its token or -1
     std::unordered_map<uint64_t, int> child_;             // node and byte
-    int only_first_ = -1;                                  // the first byte of all contents, if they share it
+    std::string firsts_;                                   // the first bytes of all contents: of most files, <
+    std::array<bool, 256> is_first_ = {};
     std::vector<bool> starts_ = std::vector<bool>(65536);  // the first two bytes of a content
 };
 

@@ -71,6 +71,10 @@ std::string_view nfc(std::string_view text, std::string& out) {
     size_t done = 0, from = 0;  // copied so far; where the text that could change with the next character begins
     const char* s = text.data();
     for (size_t i = 0, next; i < text.size(); i = next) {
+        if (i + 8 <= text.size() && eight_ascii(s + i)) {
+            from = i + 7, next = i + 8;
+            continue;
+        }
         if (static_cast<unsigned char>(s[i]) < 0x80) {
             from = i, next = i + 1;
             continue;

@@ -53,19 +53,32 @@ inline uint64_t hash_of(std::string_view bytes) {
 }
 
 // (left id, right id) -> rank. A slot is 8 bytes: 20 bits of each id, 24 of the rank; at most half of them are taken.
+// Four slots are a bucket and are looked at without a branch, since no processor can guess whether a pair will be there.
+// A bucket that is full goes on in the next.
 class PairTable {
 public:
-    static constexpr int NONE = 0x7FFFFFFF;
+    static constexpr int NONE = 0xFFFFFF;  // after all ranks
 
-    int find(int left, int right) const {  // NONE: no such pair
+    // A question that is asked in two steps, with other work between them, does not wait for memory.
+    struct Asked {
+        uint64_t key = 0;
+        size_t slot = 0;
+    };
+    Asked ask(int left, int right) const {
         const uint64_t key = key_of(left, right);
-        for (size_t i = slot_of(key);; i = (i + 1) & mask_) {
-            const uint64_t slot = slots_[i];
-            if (slot >> 24 == key) return int(slot & 0xFFFFFF);
-            if (slot == EMPTY) return NONE;
+        const size_t slot = slot_of(key);
+        __builtin_prefetch(&slots_[slot]);
+        return {key, slot};
+    }
+    int find(Asked asked) const {  // NONE: no such pair
+        for (size_t i = asked.slot;; i = (i + BUCKET) & mask_) {
+            const uint64_t* bucket = &slots_[i];
+            uint64_t rank = NONE;  // in the slot of the key: the rank; in the others a larger number
+            for (size_t j = 0; j < BUCKET; ++j) rank = std::min(rank, bucket[j] ^ asked.key << 24);
+            if (int(rank != NONE) | int(bucket[BUCKET - 1] == EMPTY)) return int(rank);
         }
     }
-    void prefetch(int left, int right) const { __builtin_prefetch(&slots_[slot_of(key_of(left, right))]); }
+    int find(int left, int right) const { return find(ask(left, right)); }
     bool add(int left, int right, int rank) {  // false: the pair is there already
         if (find(left, right) != NONE) return false;
         if (2 * ++count_ > slots_.size()) {
@@ -81,8 +94,9 @@ public:
 
 private:
     static constexpr uint64_t EMPTY = ~uint64_t(0);
+    static constexpr size_t BUCKET = 4;
     static uint64_t key_of(int left, int right) { return uint64_t(left) << 20 | uint64_t(right); }
-    size_t slot_of(uint64_t key) const { return size_t(mixed(key)) & mask_; }
+    size_t slot_of(uint64_t key) const { return size_t(mixed(key)) & mask_ & ~(BUCKET - 1); }
     void place(uint64_t slot) {
         size_t i = slot_of(slot >> 24);
         while (slots_[i] != EMPTY) i = (i + 1) & mask_;
@@ -92,6 +106,7 @@ private:
     Table<uint64_t> slots_ = Table<uint64_t>(16, EMPTY);
     size_t mask_ = 15, count_ = 0;
 };
+static_assert(MAX_MERGES < PairTable::NONE && MAX_IDS < 1 << 20);
 
 // Bytes -> id, where bytes_of(id) gives an id's bytes: they stand in the caller's own list, and only there. A slot has the
 // id and 32 bits of the hash, so that other bytes are hardly ever looked at.

@@ -1,9 +1,8 @@
 // In the order of the data: text to pieces, pieces to pre-tokens, pre-tokens to ids, ids to text.
 //
-// What encoding costs: a byte goes through the UTF-8 check (8 ASCII bytes a step), the scanner (a table look-up each)
-// and the key of its pre-token. Most pre-tokens of a text have come before: their ids lie in a cache, one line of 64
-// bytes for key and ids, prefetched for 64 pre-tokens at a time. So a pre-token costs some 100 cycles, most of them the
-// scanner's mispredicted branches; only new ones are merged, at some 40 cycles for each byte.
+// What encoding costs: a byte goes through the UTF-8 check and the scanner (8 bytes of ASCII a step), and a pre-token
+// that came before through word_cache.h: some 150 cycles for both, most of them the scanner's mispredicted branches. A
+// new one is merged, at some 100 cycles a merge: a third of the time, where one pre-token in eight is new.
 #include "text/tokenizer.h"
 
 #include <algorithm>
@@ -14,6 +13,7 @@
 
 #include "base/check.h"
 #include "text/unicode.h"
+#include "text/word_cache.h"
 
 namespace r1 {
 
@@ -24,163 +24,92 @@ Merge Tokenizer::find_merge(int left, int right) const {
 
 namespace {
 
-// ------------------------------------------------------------------------------------------------- known pre-tokens
-
-// A pre-token of at most 31 bytes, zeros behind it, its length in the last byte.
-struct Key {
-    uint64_t a = 0, b = 0, c = 0, d = 0;
-
-    Key() = default;
-    Key(std::string_view text, size_t from, size_t length) {
-        char padded[32] = {};
-        const char* bytes = text.data() + from;
-        if (from + 32 > text.size()) bytes = static_cast<const char*>(std::memcpy(padded, bytes, length));
-        const auto word = [&](size_t i) {  // its bytes 8i to 8i + 7, those of the pre-token
-            uint64_t eight;
-            std::memcpy(&eight, bytes + 8 * i, 8);
-            if (length >= 8 * i + 8) return eight;
-            return length <= 8 * i ? 0 : eight & ~uint64_t(0) >> (64 - 8 * (length - 8 * i));
-        };
-        a = word(0), b = word(1), c = word(2), d = word(3) | uint64_t(length) << 56;
-    }
-    uint64_t hash() const {
-        return mixed(mixed(a ^ 0x2545F4914F6CDD1Du) ^ mixed(b + 0x6A09E667F3BCC909u) * 3 ^ mixed(c ^ d << 1) * 5 ^ mixed(d) * 7);
-    }
-    bool operator==(const Key& other) const { return !((a ^ other.a) | (b ^ other.b) | (c ^ other.c) | (d ^ other.d)); }
-};
-
-struct alignas(64) Known {
-    static constexpr size_t LONGEST = 31, MOST = 7;  // bytes, ids
-    Key key;
-    int ids[MOST];
-    int count;  // 0: nothing is here
-};
-
-// Two places for each hash; the newer entry stands in the first. Grows from 64 KB to 8 MB as it fills.
-class WordCache {
-public:
-    void belong_to(uint64_t version) {
-        if (version == owner_) return;
-        owner_ = version, taken_ = 0;
-        slots_.assign(SMALLEST, Known{});
-    }
-    void prefetch(uint64_t hash) const {
-        const Known* slot = &slots_[place(hash)];
-        __builtin_prefetch(slot), __builtin_prefetch(slot + 1);
-    }
-
-    const Known* find(const Key& key, uint64_t hash) const {
-        const Known* slot = &slots_[place(hash)];
-        if (key == slot->key && slot->count) return slot;
-        ++slot;
-        return key == slot->key && slot->count ? slot : nullptr;
-    }
-    void add(const Key& key, uint64_t hash, const int* ids, int count) {
-        Known fresh = {};
-        fresh.key = key;
-        std::memcpy(fresh.ids, ids, size_t(count) * sizeof *ids);
-        fresh.count = count;
-        if (++taken_ > slots_.size() / 2 && slots_.size() < LARGEST) grow();
-        put(fresh, hash);
-    }
-
-private:
-    static constexpr size_t SMALLEST = 1 << 10, LARGEST = 1 << 17;
-    size_t place(uint64_t hash) const { return size_t(hash) & (slots_.size() - 2); }
-    void put(const Known& fresh, uint64_t hash) {
-        Known* slot = &slots_[place(hash)];
-        if (slot->count) slot[1] = slot[0];
-        slot[0] = fresh;
-    }
-    void grow() {
-        Table<Known> old(slots_.size() * 4, Known{});
-        old.swap(slots_);
-        for (const Known& known : old)
-            if (known.count) put(known, known.key.hash());
-    }
-
-    uint64_t owner_ = 0;
-    size_t taken_ = 0;
-    Table<Known> slots_ = Table<Known>(SMALLEST);
-};
-
 // --------------------------------------------------------------------------------------------------------- merges
 
-// A token of a pre-token in the making, and the rank of its merge with the right neighbour.
-struct Piece {
-    int id, rank;
+// What merging reads of a tokenizer.
+struct Rules {
+    const PairTable& ranks;
+    const int *products, *byte_ids, *byte_pair_ranks;
 };
 
 // A short pre-token in the making: find the lowest rank (of equals the leftmost), merge, repeat. Quadratic, and the
-// fastest for the few bytes of a word. A piece stays where its first byte was; what a step will need from the table of
-// pairs it asks for in the step before, so that whoever merges several words in turn does not wait for memory.
-struct ShortWord {
-    static constexpr int PLACES = 32, NONE = PairTable::NONE;
-    int id[PLACES];
-    int merge[PLACES];       // of the piece with its right neighbour: rank * 32 + place, or NONE
-    uint32_t starts;         // bit i: a piece begins at place i
-    int at;                  // the latest product, whose two ranks are still to be found; -1: there is none
-    int count;               // bytes, and in the end pieces, which then stand one behind the other
-    static_assert(MAX_MERGES <= NONE / PLACES);
+// fastest for the few bytes of a word. What a step will need from the table of pairs it asks for in the step before, so
+// that whoever merges several words in turn does not wait for memory.
+//
+//   place     0   1   2   3   4      "the", after t and h have merged. A piece stays where its first byte was. Before
+//   id        -   th      e   -      the first and after the last byte stands an id that no pair has, so that the ends
+//   starts    1   1   0   1   1      are no special case.
+template <int PLACES>
+struct Word {
+    static constexpr size_t LONGEST = std::min(PLACES - 1, 62);
+    static constexpr int NO_ID = (1 << 20) - 1, NONE = PairTable::NONE;
+    int id[PLACES + 1];
+    int merge[PLACES];  // of the piece with its right neighbour: rank * PLACES + place
+    uint64_t starts;    // bit i: a piece begins at place i
+    int at, left;       // the latest product and the piece before it: their merges are still to be found
+    PairTable::Asked of_left, of_right;
+    int count;          // in the end: pieces, which then stand in id one behind the other
+    static_assert(int64_t(NONE) * PLACES + PLACES <= INT32_MAX && NO_ID >= MAX_IDS);
 
-    template <class Ranks>
-    void begin(std::string_view bytes, const std::array<int, 256>& byte_ids, const Ranks& byte_pair_ranks) {
-        const auto byte = [&](int i) { return static_cast<unsigned char>(bytes[size_t(i)]); };
-        count = int(bytes.size()), at = -1, starts = (uint32_t(1) << count) - 1;
-        std::fill(merge, merge + PLACES, NONE);
-        for (int i = 0; i < count; ++i) id[i] = byte_ids[byte(i)];
-        for (int i = 0; i + 1 < count; ++i) set(i, byte_pair_ranks[size_t(byte(i)) << 8 | byte(i + 1)]);
+    int after(int place) const { return __builtin_ctzll(starts & ~uint64_t(1) << place); }
+    int before(int place) const { return 63 - __builtin_clzll(starts & ((uint64_t(1) << place) - 1)); }
+
+    void begin(std::string_view bytes, const Rules& rules) {  // at most LONGEST
+        const auto byte = [&](size_t i) { return static_cast<unsigned char>(bytes[i]); };
+        const size_t n = bytes.size();
+        starts = ~uint64_t(0) >> (62 - n);
+        std::fill(merge, merge + PLACES, NONE * PLACES);
+        id[0] = id[n + 1] = NO_ID;
+        for (size_t i = 0; i < n; ++i) id[i + 1] = rules.byte_ids[byte(i)];
+        for (size_t i = 0; i + 1 < n; ++i)
+            merge[i + 1] = numbered(int(i) + 1, rules.byte_pair_ranks[size_t(byte(i)) << 8 | byte(i + 1)]);
+        left = at = 0, of_left = of_right = rules.ranks.ask(NO_ID, NO_ID);
     }
-    void set(int place, int rank) { merge[place] = rank == NONE ? NONE : rank * PLACES + place; }
-    int after(int place) const { return std::countr_zero(starts & ~uint32_t(0) << place << 1); }   // 32: none
-    int before(int place) const { return 31 - std::countl_zero(starts & ((uint32_t(1) << place) - 1)); }  // -1: none
-
-    bool step(const PairTable& ranks, const int* products) {  // false: it is done
-        if (at >= 0) {
-            const int right = after(at), left = before(at);
-            if (right < PLACES) find(at, right, ranks, products);
-            if (left >= 0) find(left, at, ranks, products);
-        }
-        int best = NONE;
-        for (int i = 0; i < PLACES; ++i) best = std::min(best, merge[i]);
-        if (best == NONE) return finish();
-        at = best % PLACES;
-        id[at] = products[best / PLACES];
+    // False when there is nothing left to merge. What it writes to `merge` is read again only in the next step: a load of
+    // several places waits for a store to one of them, and the steps of all words wait behind it.
+    bool step(const Rules& rules) {
+        const int merge_left = numbered(left, rules.ranks.find(of_left));
+        const int merge_at = numbered(at, rules.ranks.find(of_right));
+        int lowest = std::min(merge_left, merge_at);
+        for (int i = 0; i < PLACES; ++i) lowest = std::min(lowest, merge[i]);
+        merge[left] = merge_left, merge[at] = merge_at;
+        if (lowest >= NONE * PLACES) return finish();
+        at = lowest % PLACES;
+        id[at] = rules.products[lowest / PLACES];
         const int taken = after(at);
-        starts &= ~(uint32_t(1) << taken);
-        merge[at] = merge[taken] = NONE;
-        const int right = after(at), left = before(at);
-        if (right < PLACES) ranks.prefetch(id[at], id[right]);
-        if (left >= 0) ranks.prefetch(id[left], id[at]);
+        starts &= ~(uint64_t(1) << taken);
+        left = before(at);
+        const int right = after(at);
+        merge[left] = merge[at] = merge[taken] = NONE * PLACES;
+        of_left = rules.ranks.ask(id[left], id[at]), of_right = rules.ranks.ask(id[at], id[right]);
         return true;
     }
-    void find(int left, int right, const PairTable& ranks, const int* products) {
-        const int rank = ranks.find(id[left], id[right]);
-        set(left, rank);
-        __builtin_prefetch(products + (rank == NONE ? 0 : rank));
-    }
+
+private:
+    static int numbered(int place, int rank) { return rank * PLACES + place; }
     bool finish() {
         count = 0;
-        for (; starts; starts &= starts - 1) id[count++] = id[std::countr_zero(starts)];
+        uint64_t rest = starts & (starts - 1);  // without place 0
+        for (; rest & (rest - 1); rest &= rest - 1) id[count++] = id[__builtin_ctzll(rest)];
         return false;
     }
 };
 
+// A token of a long pre-token in the making, and the rank of its merge with the right neighbour.
+struct Piece {
+    int id, rank;
+};
+
 }  // namespace
 
-// One call of encode. Ids are written to `ids`, which is longer than what is used of it until the call ends.
+// One call of encode.
 struct Encoder {
     const Tokenizer& t;
     Tags tags;
-    WordCache& cache;
+    WordCaches& cache;
     std::vector<int> ids;
-    size_t used = 0;
+    const Rules rules{t.ranks, t.products.data(), t.byte_ids.data(), t.byte_pair_ranks.data()};
     int64_t steps = 0;
-
-    int* room(size_t n) {
-        if (ids.size() < used + n) ids.resize(std::max(2 * ids.size(), used + n));
-        return ids.data() + used;
-    }
 
     // Text of any bytes: the added tokens that are sought in it as it is, and what lies between them.
     void text(std::string_view text) {
@@ -212,7 +141,7 @@ struct Encoder {
             const AddedTokenFinder::Found found = finder.next(text, at);
             if (found.id < 0) break;
             if (found.from > begin) between(text.substr(begin, found.from - begin));
-            *room(1) = found.id, ++used;
+            ids.push_back(found.id);
             begin = found.to;
         }
         if (begin < text.size()) between(text.substr(begin));
@@ -222,95 +151,116 @@ struct Encoder {
         const Scanner scanner = t.pre_tokenizer.scanner;
         if (!scanner) return t.pre_tokenizer.split_valid(text, [&](std::string_view part) { pre_token(part); });
         size_t ends[MANY];
-        for (size_t from = 0, n; (n = scanner(text, from, ends, MANY)) > 0; from = ends[n - 1]) many(text, from, ends, n);
+        for (size_t from = 0, n; (n = scanner(text, from, ends, MANY)) > 0;)
+            for (size_t k = 0; k < n; from = ends[k - 1]) {
+                if (const size_t done = many(text, from, ends + k, n - k)) k += done;
+                else long_pre_token(text.substr(from, ends[k] - from)), ++k;
+            }
+    }
+    void pre_token(std::string_view bytes) {
+        const size_t end = bytes.size();
+        if (many(bytes, 0, &end, 1) == 0) long_pre_token(bytes);
     }
 
-    // Many pre-tokens at a time: ask the cache for all of them, look them up, merge the new ones in turn.
+    // Many pre-tokens at a time, up to the first of more than 62 bytes; returns how many. Look all of them up, merge the
+    // new ones, a step of each in turn, and then write ids: no branch hangs on whether a pre-token is new.
     static constexpr size_t MANY = 64;
-    void many(std::string_view text, size_t from, const size_t* ends, size_t n) {
-        Key keys[MANY];
+    struct Batch {
+        std::string_view text;
+        size_t from;
+        const size_t* ends;
+        const int* ids[MANY];  // the results: READ ids may be read
+        int counts[MANY];
+        static constexpr int READ = 4;
+
+        size_t begin(size_t k) const { return k > 0 ? ends[k - 1] : from; }
+        std::string_view bytes(size_t k) const { return text.substr(begin(k), ends[k] - begin(k)); }
+    };
+    template <int PLACES>
+    struct Lane {  // those of a batch that are shorter than PLACES bytes
+        size_t number = 0, news = 0;
+        size_t which[MANY], fresh[MANY];  // of the batch; of the lane
+        Key<PLACES / 8> keys[MANY];
         uint64_t hashes[MANY];
-        const Known* known[MANY];
-        uint8_t word_of[MANY];
-        ShortWord words[MANY];
-        for (size_t k = 0, begin = from; k < n; begin = ends[k++]) {
-            if (ends[k] - begin > Known::LONGEST) continue;
-            keys[k] = Key(text, begin, ends[k] - begin), hashes[k] = keys[k].hash();
-            cache.prefetch(hashes[k]);
+        Word<PLACES> words[MANY];         // of the fresh ones
+    };
+    size_t many(std::string_view text, size_t from, const size_t* ends, size_t most) {
+        Batch batch;
+        batch.text = text, batch.from = from, batch.ends = ends;
+        Lane<16> words;
+        Lane<32> longer;
+        Lane<64> longest;
+        size_t n = 0;
+        for (size_t bytes; n < most && (bytes = ends[n] - batch.begin(n)) <= Word<64>::LONGEST; ++n) {
+            words.which[words.number] = longer.which[longer.number] = longest.which[longest.number] = n;
+            words.number += bytes < 16, longer.number += bytes >= 16 && bytes < 32, longest.number += bytes >= 32;
         }
-        uint8_t count = 0, open[MANY];
-        for (size_t k = 0, begin = from; k < n; begin = ends[k++]) {
-            const size_t length = ends[k] - begin;
-            known[k] = nullptr, word_of[k] = MANY;
-            if (length > Known::LONGEST || (known[k] = cache.find(keys[k], hashes[k]))) continue;
-            if (t.ignore_merges && t.id_of_bytes(text.substr(begin, length)) >= 0) continue;
-            words[count].begin(text.substr(begin, length), t.byte_ids, t.byte_pair_ranks);
-            word_of[k] = open[count] = count, ++count;
+        look_up(batch, words, cache.words);
+        look_up(batch, longer, cache.longer);
+        for (; longest.news < longest.number; ++longest.news) longest.fresh[longest.news] = longest.news;
+        merge(batch, words);
+        merge(batch, longer);
+        merge(batch, longest);
+        int written[MANY * Word<64>::LONGEST + Batch::READ], *to = written;
+        for (size_t k = 0; k < n; to += batch.counts[k++]) {
+            std::memcpy(to, batch.ids[k], Batch::READ * sizeof *to);
+            if (batch.counts[k] > Batch::READ) std::copy_n(batch.ids[k], batch.counts[k], to);
         }
-        for (size_t left = count; left > 0;) {
+        ids.insert(ids.end(), written, to);
+        remember(words, cache.words);
+        remember(longer, cache.longer);
+        if (n > 0) steps += int64_t(ends[n - 1] - from);
+        return n;
+    }
+    template <int PLACES, int EIGHTS>
+    void look_up(Batch& batch, Lane<PLACES>& lane, const WordCache<EIGHTS>& known) {
+        for (size_t i = 0; i < lane.number; ++i) {
+            const size_t begin = batch.begin(lane.which[i]);
+            lane.keys[i] = Key<EIGHTS>(batch.text, begin, batch.ends[lane.which[i]] - begin);
+            lane.hashes[i] = lane.keys[i].hash();
+            known.prefetch(lane.hashes[i]);
+        }
+        for (size_t i = 0; i < lane.number; ++i) {
+            bool found;
+            const Known<EIGHTS>& word = known.find(lane.keys[i], lane.hashes[i], found);
+            batch.ids[lane.which[i]] = word.ids, batch.counts[lane.which[i]] = word.count();
+            lane.fresh[lane.news] = i, lane.news += !found;
+        }
+    }
+    template <int PLACES>
+    void merge(Batch& batch, Lane<PLACES>& lane) {
+        size_t open[MANY], left = 0;
+        for (size_t i = 0; i < lane.news; ++i) {
+            const std::string_view bytes = batch.bytes(lane.which[lane.fresh[i]]);
+            Word<PLACES>& word = lane.words[i];
+            open[left] = i;
+            if (const int id = t.ignore_merges ? t.id_of_bytes(bytes) : -1; id >= 0) word.id[0] = id, word.count = 1;
+            else word.begin(bytes, rules), ++left;
+            steps += int64_t(bytes.size()) * PLACES;  // a step looks at all places
+        }
+        while (left > 0) {
             size_t kept = 0;
-            for (size_t i = 0; i < left; ++i)
-                if (words[open[i]].step(t.ranks, t.products.data())) open[kept++] = open[i];
+            for (size_t i = 0; i < left; ++i) open[kept] = open[i], kept += lane.words[open[i]].step(rules);
             left = kept;
         }
-        // The ids of known pre-tokens and of new words are copied alike: eight, or all places of a long result.
-        size_t places[MANY + 1];
-        int* to = room(MANY * ShortWord::PLACES);
-        int64_t looked_at = 0;
-        for (size_t k = 0, begin = from; k < n; begin = ends[k++]) {
-            places[k] = used;
-            looked_at += int64_t(ends[k] - begin);
-            if (!known[k] && word_of[k] == MANY) {
-                new_pre_token(text.substr(begin, ends[k] - begin));
-                to = room(MANY * ShortWord::PLACES);
-                continue;
-            }
-            const ShortWord& word = words[word_of[k] % MANY];
-            const int* ids_of_it = known[k] ? known[k]->ids : word.id;
-            const int number = known[k] ? known[k]->count : word.count;
-            std::memcpy(to, ids_of_it, Known::MOST * sizeof *to);
-            if (number > int(Known::MOST)) std::memcpy(to, ids_of_it, size_t(number) * sizeof *to);
-            to += number, used += size_t(number);
+        for (size_t i = 0; i < lane.news; ++i) {
+            const size_t k = lane.which[lane.fresh[i]];
+            batch.ids[k] = lane.words[i].id, batch.counts[k] = lane.words[i].count;
         }
-        places[n] = used, steps += looked_at;
-        for (size_t k = 0, begin = from; k < n; begin = ends[k++])
-            if (!known[k]) remember(ends[k] - begin, keys[k], hashes[k], places[k], places[k + 1] - places[k]);
+    }
+    template <int PLACES, int EIGHTS>
+    void remember(const Lane<PLACES>& lane, WordCache<EIGHTS>& known) {
+        for (size_t i = 0; i < lane.news; ++i) {
+            const Word<PLACES>& word = lane.words[i];
+            const size_t k = lane.fresh[i];
+            if (word.count <= Known<EIGHTS>::MOST) known.add(lane.keys[k], lane.hashes[k], word.id, word.count);
+        }
     }
 
-    void append(const Known& known, size_t bytes) {
-        std::memcpy(room(Known::MOST), known.ids, sizeof known.ids);
-        used += size_t(known.count), steps += int64_t(bytes);
-    }
-    void append(const ShortWord& word, size_t bytes) {
-        std::memcpy(room(ShortWord::PLACES), word.id, sizeof word.id);
-        used += size_t(word.count), steps += int64_t(bytes) * ShortWord::PLACES;  // a step looks at all places
-    }
-    void remember(size_t length, const Key& key, uint64_t hash, size_t place, size_t count) {
-        if (length <= Known::LONGEST && count <= Known::MOST) cache.add(key, hash, ids.data() + place, int(count));
-    }
-
-    // One pre-token by itself.
-    void pre_token(std::string_view bytes) {
-        if (bytes.size() > Known::LONGEST) return new_pre_token(bytes);
-        const Key key(bytes, 0, bytes.size());
-        const uint64_t hash = key.hash();
-        if (const Known* known = cache.find(key, hash)) return append(*known, bytes.size());
-        const size_t place = used;
-        new_pre_token(bytes);
-        remember(bytes.size(), key, hash, place, used - place);
-    }
-
-    void new_pre_token(std::string_view bytes) {
-        if (t.ignore_merges)
-            if (const int id = t.id_of_bytes(bytes); id >= 0) {
-                *room(1) = id, ++used, ++steps;
-                return;
-            }
-        if (bytes.size() > Known::LONGEST) return merge_long(bytes);
-        ShortWord word;
-        word.begin(bytes, t.byte_ids, t.byte_pair_ranks);
-        while (word.step(t.ranks, t.products.data())) {}
-        append(word, bytes.size());
+    void long_pre_token(std::string_view bytes) {
+        const int id = t.ignore_merges ? t.id_of_bytes(bytes) : -1;
+        if (id < 0) return merge_long(bytes);
+        ids.push_back(id), ++steps;
     }
 
     // The same merges in the same order, O(n log n): the pieces are a linked list, the possible merges a heap. An entry
@@ -347,17 +297,16 @@ struct Encoder {
             consider(i);
             if (i > 0) consider(left[i]);
         }
-        for (size_t i = 0; i < n; i = right[i]) *room(1) = pieces[i].id, ++used;
+        for (size_t i = 0; i < n; i = right[i]) ids.push_back(pieces[i].id);
     }
 };
 
 std::vector<int> Tokenizer::encode(std::string_view text, Tags tags, int64_t* steps) const {
-    static thread_local WordCache cache;
+    static thread_local WordCaches cache;
     cache.belong_to(version);
     Encoder encoder{*this, tags, cache, {}};
-    encoder.ids.resize(text.size() / 4 + 16);
+    encoder.ids.reserve(text.size() / 3);
     encoder.text(text);
-    encoder.ids.resize(encoder.used);
     if (steps) *steps += encoder.steps;
     return std::move(encoder.ids);
 }

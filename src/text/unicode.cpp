@@ -99,13 +99,9 @@ std::span<const UnicodeRange> added_since_unicode_14() { return ADDED; }
 
 size_t end_of_valid(std::string_view text, size_t i) {
     while (i < text.size()) {
-        uint64_t eight;
-        if (i + 8 <= text.size()) {
-            std::memcpy(&eight, text.data() + i, 8);
-            if (!(eight & 0x8080808080808080u)) {
-                i += 8;
-                continue;
-            }
+        if (i + 8 <= text.size() && eight_ascii(text.data() + i)) {
+            i += 8;
+            continue;
         }
         const size_t n = character_at(text, i);
         if (n == 0) break;

@@ -4,6 +4,7 @@
 // libraries may be older: what was assigned since Unicode 14 is a table of unicode.cpp.
 #pragma once
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string>
 #include <string_view>
@@ -57,6 +58,12 @@ inline uint32_t decode_character(const char* s, size_t i, size_t& next) {
     if (a < 0xE0) return next = i + 2, (a & 31) << 6 | (byte(i + 1) & 63);
     if (a < 0xF0) return next = i + 3, (a & 15) << 12 | (byte(i + 1) & 63) << 6 | (byte(i + 2) & 63);
     return next = i + 4, (a & 7) << 18 | (byte(i + 1) & 63) << 12 | (byte(i + 2) & 63) << 6 | (byte(i + 3) & 63);
+}
+
+inline bool eight_ascii(const char* s) {
+    uint64_t eight;
+    std::memcpy(&eight, s, 8);
+    return !(eight & 0x8080808080808080u);
 }
 
 // Where the longest well-formed text from text[i] on ends.
