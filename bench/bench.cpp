@@ -7,6 +7,9 @@
 #include <cstdlib>
 
 #include "base/threads.h"
+#include "reward/reward.h"
+#include "reward/sandbox.h"
+#include "stages/countdown.h"
 
 namespace r1 {
 
@@ -143,6 +146,28 @@ static void samplings(const Ops& ops, const Config& c, int cores) {
                 short_count(double(tokens) / all).c_str(), cores, one / all);
 }
 
+static void rewards(int cores) {
+    thread_count() = 1;
+    const Problems problems = countdown_problems(1);
+    std::vector<Document> answers;
+    for (uint32_t i = 0; i < 512; ++i) answers.push_back(countdown_document({}, problems.train, 1, i));
+    const double rules = best_seconds(20, [&] {
+        for (const Document& each : answers) countdown_reward(each.response, true, each.problem.numbers, each.problem.target);
+    });
+    std::printf("\nrewards, 512 answers of the base corpus by rules, one thread   %.2f ms\n", 1e3 * rules);
+    thread_count() = cores;
+    const SandboxLevel level = Sandbox::level();
+    if (!level.usable) return void(std::printf("sandbox: %s\n", level.missing.c_str()));
+    Sandbox sandbox(cores);
+    const int64_t programs = 600;
+    const double seconds = best_seconds(5, [&] {
+        parallel_for(programs, [&](int64_t i) {
+            sandbox.run(Program::python, "a = int(input())\nprint(a * a)\n", std::to_string(i) + "\n", SandboxLimits());
+        });
+    });
+    std::printf("Python programs in the sandbox, %d at once   %.0f a second\n", cores, double(programs) / seconds);
+}
+
 }  // namespace r1
 
 using namespace r1;
@@ -166,6 +191,7 @@ int main(int argc, char** argv) {
     if (wanted("products")) products(ops);
     if (wanted("training")) trainings(ops, c, cores);
     if (wanted("sampling")) samplings(ops, c, cores);
+    if (wanted("rewards")) rewards(cores);
     if (!wanted("gpu")) return 0;
     std::string about;
     const Ops* gpu = cuda_ops(about);

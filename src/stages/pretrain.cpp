@@ -100,17 +100,8 @@ void pretrain(const PretrainOptions& o, const Device& device) {
         initialise(config, initial, o.seed);
         upload(model.weights, initial);
     }
-    TrainOptions train;
-    train.shards = o.shards, train.micro_rows = o.micro_rows, train.decay = o.decay, train.clip = o.clip;
-    train.beta1 = o.beta1, train.beta2 = o.beta2, train.bias_speed = o.bias_speed, train.balance.alpha = o.balance_alpha;
-    train.prediction = o.prediction_weight > 0;
-    Trainer trainer = make_trainer(model, train);
-
+    Trainer trainer = make_learner(model, o);
     const int64_t steps = (o.tokens + o.batch_tokens - 1) / o.batch_tokens;
-    const std::string state = o.output + "/training.state", metrics_path = o.output + "/metrics.jsonl";
-    if (o.resume) load_training(state, trainer);
-    keep_lines(metrics_path, trainer.step);
-    LineWriter metrics(metrics_path, true), timings(o.output + "/timings.jsonl", o.resume);
     BatchReader reader{documents, o.seed};
     for (int64_t i = 0; i < trainer.step; ++i) reader.read(o.batch_tokens);  // the batches already learned from
 
@@ -118,38 +109,11 @@ void pretrain(const PretrainOptions& o, const Device& device) {
                 short_count(double(parameter_count(config, false))).c_str(),
                 short_count(double(parameter_count(config, true))).c_str(), static_cast<long long>(documents.size()),
                 short_count(double(documents.tokens.size())).c_str());
-    Progress progress("pretrain", steps);
-    const double begin = seconds_now();
-    int64_t tokens_here = 0;
-    while (trainer.step < steps && !stop_requested()) {
-        const std::vector<Example> batch = reader.read(o.batch_tokens);
-        const TokenLoss done = accumulate_tokens(trainer, batch, o.prediction_weight);
-        const double loss = done.loss;
-        const int64_t rows = done.tokens;
-        if (!(loss < 1e4)) fail("the loss is " + std::to_string(loss), "step " + std::to_string(trainer.step + 1),
-                                "lower --lr; the last saved state is in " + o.output);
-        const float lr = learning_rate(trainer.step, steps, o.warmup, o.lr, o.final_lr_share, Decay::cosine);
-        const Update update = apply(trainer, lr, batch.size());
-        json line = {{"step", trainer.step}, {"tokens", rows}, {"loss", rounded(loss)}, {"learning_rate", rounded(lr)},
-                     {"gradient_norm", rounded(update.gradient_norm)}, {"balance_loss", rounded(update.balance_loss)},
-                     {"load_max", rounded(update.load_max)}};
-        for (const double each : done.modules) line["prediction_loss"].push_back(rounded(each));
-        metrics.write(line), metrics.flush();  // for whoever watches
-        tokens_here += rows;
-        char text[96];
-        std::snprintf(text, sizeof text, "loss %.3f  %s tokens/s", loss,
-                      short_count(double(tokens_here) / (seconds_now() - begin)).c_str());
-        if (trainer.step < steps) progress.update(trainer.step, text);
-        else progress.finish(text);
-        if (o.save_every > 0 && trainer.step % o.save_every == 0 && trainer.step < steps)
-            save_training(state, trainer, json::object());
-    }
-    save_training(state, trainer, json::object());
-    timings.write({{"seconds", rounded(seconds_now() - begin)}, {"tokens", tokens_here}, {"threads", thread_count()}});
-    if (trainer.step < steps) {
-        progress.note(how_to_resume("pretrain", o.output, trainer.step));
-        return;
-    }
+    const bool done = learn("pretrain", trainer, o, steps, [&](int64_t) { return LearnBatch{reader.read(o.batch_tokens)}; },
+                            [](json& line, const TokenLoss&, const Update& update) {
+                                line["balance_loss"] = rounded(update.balance_loss), line["load_max"] = rounded(update.load_max);
+                            });
+    if (!done) return;
     write_file_atomically(o.output + "/tokenizer.json", read_file(o.tokenizer));
     save(o.output, model, tokenizer, o.output);
 }

@@ -15,7 +15,6 @@
 
 #include "base/check.h"
 #include "base/philox.h"
-#include "base/threads.h"
 #include "stages/sft_data.h"
 
 namespace r1 {
@@ -41,14 +40,13 @@ std::vector<int> chosen(const SftData& data, const SftStageOptions& o, int64_t s
     return list;
 }
 
-TokenLoss learn(Trainer& trainer, const SftData& data, const std::vector<int>& list, float lambda) {
-    std::vector<Example> batch;
-    std::vector<const uint8_t*> learned;
+LearnBatch batch_of(const SftData& data, const std::vector<int>& list) {
+    LearnBatch batch;
     for (const int i : list) {
         const SftExample& e = data.examples[i];
-        batch.push_back({e.tokens.data(), int(e.tokens.size())}), learned.push_back(e.mask.data());
+        batch.examples.push_back({e.tokens.data(), int(e.tokens.size())}), batch.learned.push_back(e.mask.data());
     }
-    return accumulate_tokens(trainer, batch, lambda, learned);
+    return batch;
 }
 
 // A folder without a tokenizer can learn from lines that are tokens.
@@ -73,56 +71,19 @@ void sft(const SftStageOptions& o, const Device& device) {
     check(o);
     const Ops& ops = open_device(device);
     SftData data;
-    Loaded loaded = load(o.model, ops, [&](const Tokenizer& tokenizer, const Config& config) {
+    const auto longest = [&](const Tokenizer& tokenizer, const Config& config) {
         return longest_of(data = read(o, tokenizer, config));
-    },
-                         WithoutTokenizer::allowed);
+    };
+    Loaded loaded = load(o.model, ops, longest, WithoutTokenizer::allowed);
     make_folder(o.output);
-    TrainOptions train;
-    train.shards = o.shards, train.micro_rows = o.micro_rows, train.decay = o.decay, train.clip = o.clip;
-    train.beta1 = o.beta1, train.beta2 = o.beta2, train.balance.alpha = o.balance_alpha;
-    train.prediction = o.prediction_weight > 0;
-    Trainer trainer = make_trainer(loaded.model, train);
-
+    Trainer trainer = make_learner(loaded.model, o);
     const int64_t examples = int64_t(data.examples.size());
     const int64_t steps = o.steps > 0 ? o.steps : (examples * o.epochs + o.batch - 1) / o.batch;
-    const std::string state = o.output + "/training.state", metrics_path = o.output + "/metrics.jsonl";
-    if (o.resume) load_training(state, trainer);
-    keep_lines(metrics_path, trainer.step);
-    LineWriter metrics(metrics_path, true), timings(o.output + "/timings.jsonl", o.resume);
     std::printf("sft: %s\n%lld updates of %d examples, %s parameters\n", in_words(data).c_str(), static_cast<long long>(steps),
                 o.batch, short_count(double(parameter_count(loaded.model.config, false))).c_str());
-    Progress progress("sft", steps);
-    const double begin = seconds_now();
-    int64_t tokens_here = 0;
-    while (trainer.step < steps && !stop_requested()) {
-        const std::vector<int> list = chosen(data, o, trainer.step);
-        const TokenLoss done = learn(trainer, data, list, o.prediction_weight);
-        const double loss = done.loss;
-        if (!(loss < 1e4)) fail("the loss is " + std::to_string(loss), "step " + std::to_string(trainer.step + 1),
-                                "lower --lr; the last saved state is in " + o.output);
-        const float lr = learning_rate(trainer.step, steps, o.warmup, o.lr, o.final_lr_share, o.schedule);
-        const Update update = apply(trainer, lr, list.size());
-        json line = {{"step", trainer.step}, {"tokens", done.tokens}, {"loss", rounded(loss, 9)}, {"learning_rate", rounded(lr)},
-                     {"gradient_norm", rounded(update.gradient_norm)}};
-        for (const double each : done.modules) line["prediction_loss"].push_back(rounded(each));
-        metrics.write(line), metrics.flush();
-        tokens_here += done.tokens;
-        char text[96];
-        std::snprintf(text, sizeof text, "loss %.3f  %s learned tokens/s", loss,
-                      short_count(double(tokens_here) / (seconds_now() - begin)).c_str());
-        if (trainer.step < steps) progress.update(trainer.step, text);
-        else progress.finish(text);
-        if (o.save_every > 0 && trainer.step % o.save_every == 0 && trainer.step < steps)
-            save_training(state, trainer, json::object());
-    }
-    save_training(state, trainer, json::object());
-    timings.write({{"seconds", rounded(seconds_now() - begin)}, {"tokens", tokens_here}, {"threads", thread_count()}});
-    if (trainer.step < steps) {
-        progress.note(how_to_resume("sft", o.output, trainer.step));
-        return;
-    }
-    save(o.output, loaded.model, loaded.tokenizer, o.model, o.dtype);
+    const bool done = learn("sft", trainer, o, steps, [&](int64_t step) { return batch_of(data, chosen(data, o, step)); },
+                            [](json& line, const TokenLoss& loss, const Update&) { line["loss"] = rounded(loss.loss, 9); });
+    if (done) save(o.output, loaded.model, loaded.tokenizer, o.model, o.dtype);
 }
 
 }  // namespace r1
