@@ -55,7 +55,8 @@ struct alignas(16 * EIGHTS) Known {
     }
 };
 
-// Two places for each hash; the newer entry stands in the first. Grows from 32 KB to 16 MB as it fills.
+// Two places for each hash; the newer entry stands in the first. Grows as it fills, to 16 MB of short and 4 MB of longer
+// words.
 template <int EIGHTS>
 class WordCache {
 public:
@@ -80,7 +81,7 @@ public:
     }
 
 private:
-    static constexpr size_t SMALLEST = 1 << 10, LARGEST = (16 << 20) / sizeof(Known<EIGHTS>);
+    static constexpr size_t SMALLEST = 1 << 10, LARGEST = EIGHTS == 2 ? 1 << 19 : 1 << 16;
     size_t place(uint64_t hash) const { return size_t(hash) & (slots_.size() - 2); }
     void put(const Known<EIGHTS>& word, uint64_t hash) {
         Known<EIGHTS>* slot = &slots_[place(hash)];
