@@ -832,6 +832,7 @@ TEST_CASE("mathematics: reasons") {
     CHECK(reason("YES", "\\text{yes}") == "the same words");
     CHECK(reason("9^{9^9}", "5") == "an exponent that is too large");
     CHECK(reason("2^{30000}", "5") == "a number of more than 20000 bits");
+    CHECK(reason("|xx|log2ex|log2e3!|log1e3!\u00B9", "5") == "too much work to decide");
     CHECK(reason("5 mm", "5 cm") == "another unit than the reference");
     CHECK(reason("[1,2]", "(1,2)") == "other brackets than the reference");
 }

@@ -14,7 +14,7 @@ namespace {
 
 using namespace mathematics;
 
-constexpr int64_t max_work = 200000;  // about a quarter of a second at the most
+constexpr int64_t max_work = 50000;  // some 25 ms at the most
 
 using Nodes = std::vector<Node>;
 
