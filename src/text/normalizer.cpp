@@ -43,10 +43,19 @@ enum Fate : uint8_t {
     unknown   // nothing, and what stands before it and after it is normalized by itself
 };
 
-// The fates of U+0000 to U+2FFFF under NFC; behind these all stay.
-const std::vector<Fate>& fates_in_nfc() {
-    static const std::vector<Fate> table = [] {
-        std::vector<Fate> fates(0x30000, stays);
+// The fates of U+0000 to U+2FFFF under NFC; behind these all stay. Most text consists of bytes with which no other fate
+// begins.
+struct Fates {
+    std::vector<Fate> fates = std::vector<Fate>(0x30000, stays);
+    bool may_change[256] = {};  // a character that begins with this byte
+
+    Fate operator[](uint32_t c) const { return c < fates.size() ? fates[c] : stays; }
+};
+
+const Fates& fates_in_nfc() {
+    static const Fates table = [] {
+        Fates table;
+        std::vector<Fate>& fates = table.fates;
         for (uint32_t c = 0x80; c < fates.size(); ++c) {
             ucs4_t parts[UC_DECOMPOSITION_MAX_LENGTH];
             if (uc_combining_class(c) != 0) fates[c] = changes;
@@ -61,7 +70,9 @@ const std::vector<Fate>& fates_in_nfc() {
             for (uint32_t c = first; c <= last; ++c) fates[c] = unknown;
         for (const UnicodeRange& range : added_since_unicode_14())
             for (uint32_t c = range.first; c <= range.last && c < fates.size(); ++c) fates[c] = unknown;
-        return fates;
+        for (uint32_t c = 0x80; c < fates.size(); ++c)
+            if (fates[c] != stays) table.may_change[c < 0x800 ? 0xC0 | c >> 6 : c < 0x10000 ? 0xE0 | c >> 12 : 0xF0 | c >> 18] = true;
+        return table;
     }();
     return table;
 }
@@ -70,20 +81,26 @@ const std::vector<Fate>& fates_in_nfc() {
 std::string_view nfc(std::string_view text, std::string& out) {
     size_t done = 0, from = 0;  // copied so far; where the text that could change with the next character begins
     const char* s = text.data();
-    for (size_t i = 0, next; i < text.size(); i = next) {
-        if (i + 8 <= text.size() && eight_ascii(s + i)) {
-            from = i + 7, next = i + 8;
+    size_t i = 0, next;
+    while (i + 8 <= text.size() && eight_ascii(s + i)) i += 8;
+    while (i < text.size() && static_cast<unsigned char>(s[i]) < 0x80) ++i;
+    if (i == text.size()) return text;
+    from = i - (i > 0);
+    const Fates& fates = fates_in_nfc();
+    const auto fate_at = [&](size_t at, size_t& after) { return fates[decode_character(s, at, after)]; };
+    const auto may_change = [&](size_t at) { return fates.may_change[static_cast<unsigned char>(s[at])]; };
+    const auto eight_stay = [&](size_t at) {
+        bool change = false;
+        for (size_t k = 0; k < 8; ++k) change |= may_change(at + k);
+        return !change;
+    };
+    for (; i < text.size(); i = next) {
+        if (!may_change(i)) {  // bytes up to a character that may
+            for (next = i + 1; next + 8 <= text.size() && eight_stay(next);) next += 8;
+            while (next < text.size() && !may_change(next)) ++next;
+            for (from = next - 1; (s[from] & 0xC0) == 0x80;) --from;
             continue;
         }
-        if (static_cast<unsigned char>(s[i]) < 0x80) {
-            from = i, next = i + 1;
-            continue;
-        }
-        const std::vector<Fate>& fates = fates_in_nfc();
-        const auto fate_at = [&](size_t at, size_t& after) {
-            const uint32_t c = decode_character(s, at, after);
-            return c < fates.size() ? fates[c] : stays;
-        };
         const Fate fate = fate_at(i, next);
         if (fate != changes) {
             from = fate == stays ? i : next;
@@ -101,11 +118,10 @@ std::string_view nfc(std::string_view text, std::string& out) {
 
 // The other forms, of what stands between unknown characters.
 void other_form(std::string_view text, NormalForm form, std::string& out) {
-    const std::vector<Fate>& fates = fates_in_nfc();
+    const Fates& fates = fates_in_nfc();
     size_t from = 0;
     for (size_t i = 0, next; i < text.size(); i = next) {
-        const uint32_t c = decode_character(text.data(), i, next);
-        if (c >= fates.size() || fates[c] != unknown) continue;
+        if (fates[decode_character(text.data(), i, next)] != unknown) continue;
         append_normalized(text.substr(from, i - from), form, out);
         out.append(text, i, next - i);
         from = next;

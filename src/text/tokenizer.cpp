@@ -95,6 +95,24 @@ private:
     }
 };
 
+// A step of each open word in turn, until none is left.
+template <int PLACES>
+void merge_all(Word<PLACES>* words, size_t* open, size_t left, const Rules& rules) {
+    while (left > 0) {
+        size_t kept = 0;
+        for (size_t i = 0; i < left; ++i) open[kept] = open[i], kept += words[open[i]].step(rules);
+        left = kept;
+    }
+}
+#ifdef R1_X86
+const bool HAS_AVX2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+template <int PLACES>  // the same instructions' wider forms: 8 places at a time
+[[gnu::target("avx2,bmi,bmi2"), gnu::flatten]]
+void merge_all_avx2(Word<PLACES>* words, size_t* open, size_t left, const Rules& rules) {
+    merge_all(words, open, left, rules);
+}
+#endif
+
 // A token of a long pre-token in the making, and the rank of its merge with the right neighbour.
 struct Piece {
     int id, rank;
@@ -238,11 +256,10 @@ struct Encoder {
             else word.begin(bytes, rules), ++left;
             steps += int64_t(bytes.size()) * PLACES;  // a step looks at all places
         }
-        while (left > 0) {
-            size_t kept = 0;
-            for (size_t i = 0; i < left; ++i) open[kept] = open[i], kept += lane.words[open[i]].step(rules);
-            left = kept;
-        }
+#ifdef R1_X86
+        if (HAS_AVX2) merge_all_avx2(lane.words, open, left, rules), left = 0;
+#endif
+        merge_all(lane.words, open, left, rules);
         for (size_t i = 0; i < lane.news; ++i) {
             const size_t k = lane.which[lane.fresh[i]];
             batch.ids[k] = lane.words[i].id, batch.counts[k] = lane.words[i].count;

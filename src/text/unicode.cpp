@@ -2,6 +2,7 @@
 
 #include <unictype.h>
 
+#include <array>
 #include <cstring>
 #include <map>
 
@@ -88,6 +89,32 @@ CharTable make_table() {
     return table;
 }
 
+// What may come next in well-formed UTF-8 (Unicode 16, table 3-7): states of a machine that takes a byte a step without
+// a branch. FOLLOWING[byte] holds the next states of all nine, six bits each; a state is the place of its six bits.
+enum Expected : uint64_t {
+    CHARACTER = 0, NOTHING = 6, ONE_MORE = 12, TWO_MORE = 18, THREE_MORE = 24,  // NOTHING: what came is not UTF-8
+    AFTER_E0 = 30, AFTER_ED = 36, AFTER_F0 = 42, AFTER_F4 = 48                  // not every continuation byte
+};
+constexpr std::array<uint64_t, 256> FOLLOWING = [] {
+    std::array<uint64_t, 256> table{};
+    for (unsigned byte = 0; byte < 256; ++byte) {
+        const auto within = [&](unsigned first, unsigned last) { return byte >= first && byte <= last; };
+        const auto next = [&](Expected from, bool is, Expected to) { table[byte] |= (is ? to : NOTHING) << from; };
+        const Expected lead = byte == 0xE0 ? AFTER_E0 : byte == 0xED ? AFTER_ED : byte == 0xF0 ? AFTER_F0 : byte == 0xF4 ? AFTER_F4
+                              : byte < 0xE0 ? ONE_MORE : byte < 0xF0 ? TWO_MORE : THREE_MORE;
+        next(CHARACTER, byte < 0x80 || within(0xC2, 0xF4), byte < 0x80 ? CHARACTER : lead);
+        next(NOTHING, false, NOTHING);
+        next(ONE_MORE, within(0x80, 0xBF), CHARACTER);
+        next(TWO_MORE, within(0x80, 0xBF), ONE_MORE);
+        next(THREE_MORE, within(0x80, 0xBF), TWO_MORE);
+        next(AFTER_E0, within(0xA0, 0xBF), ONE_MORE);
+        next(AFTER_ED, within(0x80, 0x9F), ONE_MORE);
+        next(AFTER_F0, within(0x90, 0xBF), TWO_MORE);
+        next(AFTER_F4, within(0x80, 0x8F), TWO_MORE);
+    }
+    return table;
+}();
+
 }  // namespace
 
 const CharTable& char_table() {
@@ -98,15 +125,18 @@ const CharTable& char_table() {
 std::span<const UnicodeRange> added_since_unicode_14() { return ADDED; }
 
 size_t end_of_valid(std::string_view text, size_t i) {
-    while (i < text.size()) {
-        if (i + 8 <= text.size() && eight_ascii(text.data() + i)) {
-            i += 8;
-            continue;
+    constexpr size_t BLOCK = 32;
+    uint64_t state = CHARACTER;
+    for (size_t at = i; at + BLOCK <= text.size() && state != NOTHING; at += BLOCK) {
+        const char* s = text.data() + at;
+        if (state == CHARACTER) {
+            i = at;
+            if (eight_ascii(s) && eight_ascii(s + 8) && eight_ascii(s + 16) && eight_ascii(s + 24)) continue;
         }
-        const size_t n = character_at(text, i);
-        if (n == 0) break;
-        i += n;
+        for (size_t k = 0; k < BLOCK; ++k) state = FOLLOWING[static_cast<unsigned char>(s[k])] >> (state & 63);
+        state &= 63;
     }
+    for (size_t n; i < text.size() && (n = character_at(text, i)) > 0;) i += n;
     return i;
 }
 
