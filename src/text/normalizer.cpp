@@ -39,6 +39,7 @@ constexpr uint32_t LATER[][2] = {
 // What may happen to a character in a normal form.
 enum Fate : uint8_t {
     stays,    // nothing, whatever stands before it
+    sorts,    // it changes places with marks next to it; alone it stays
     changes,  // it, or what stands before it
     unknown   // nothing, and what stands before it and after it is normalized by itself
 };
@@ -58,7 +59,7 @@ const Fates& fates_in_nfc() {
         std::vector<Fate>& fates = table.fates;
         for (uint32_t c = 0x80; c < fates.size(); ++c) {
             ucs4_t parts[UC_DECOMPOSITION_MAX_LENGTH];
-            if (uc_combining_class(c) != 0) fates[c] = changes;
+            if (uc_combining_class(c) != 0 && fates[c] == stays) fates[c] = sorts;
             const int n = uc_canonical_decomposition(c, parts);
             if (n == 1) fates[c] = changes;
             if (n != 2) continue;
@@ -70,8 +71,9 @@ const Fates& fates_in_nfc() {
             for (uint32_t c = first; c <= last; ++c) fates[c] = unknown;
         for (const UnicodeRange& range : added_since_unicode_14())
             for (uint32_t c = range.first; c <= range.last && c < fates.size(); ++c) fates[c] = unknown;
+        const auto lead = [](uint32_t c) { return c < 0x800 ? 0xC0 | c >> 6 : c < 0x10000 ? 0xE0 | c >> 12 : 0xF0 | c >> 18; };
         for (uint32_t c = 0x80; c < fates.size(); ++c)
-            if (fates[c] != stays) table.may_change[c < 0x800 ? 0xC0 | c >> 6 : c < 0x10000 ? 0xE0 | c >> 12 : 0xF0 | c >> 18] = true;
+            if (fates[c] != stays) table.may_change[lead(c)] = true;
         return table;
     }();
     return table;
@@ -102,11 +104,14 @@ std::string_view nfc(std::string_view text, std::string& out) {
             continue;
         }
         const Fate fate = fate_at(i, next);
-        if (fate != changes) {
+        if (fate == stays || fate == unknown) {
             from = fate == stays ? i : next;
             continue;
         }
-        for (size_t after; next < text.size() && fate_at(next, after) == changes;) next = after;
+        bool alone = true;
+        for (size_t after; next < text.size(); next = after, alone = false)
+            if (const Fate then = fate_at(next, after); then == stays || then == unknown) break;
+        if (alone && fate == sorts) continue;
         out.append(text, done, from - done);
         append_normalized(text.substr(from, next - from), NormalForm::nfc, out);
         from = done = next;

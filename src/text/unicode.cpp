@@ -100,8 +100,9 @@ constexpr std::array<uint64_t, 256> FOLLOWING = [] {
     for (unsigned byte = 0; byte < 256; ++byte) {
         const auto within = [&](unsigned first, unsigned last) { return byte >= first && byte <= last; };
         const auto next = [&](Expected from, bool is, Expected to) { table[byte] |= (is ? to : NOTHING) << from; };
-        const Expected lead = byte == 0xE0 ? AFTER_E0 : byte == 0xED ? AFTER_ED : byte == 0xF0 ? AFTER_F0 : byte == 0xF4 ? AFTER_F4
-                              : byte < 0xE0 ? ONE_MORE : byte < 0xF0 ? TWO_MORE : THREE_MORE;
+        const Expected special = byte == 0xE0 ? AFTER_E0 : byte == 0xED ? AFTER_ED : byte == 0xF0 ? AFTER_F0 : AFTER_F4;
+        const bool is_special = byte == 0xE0 || byte == 0xED || byte == 0xF0 || byte == 0xF4;
+        const Expected lead = is_special ? special : byte < 0xE0 ? ONE_MORE : byte < 0xF0 ? TWO_MORE : THREE_MORE;
         next(CHARACTER, byte < 0x80 || within(0xC2, 0xF4), byte < 0x80 ? CHARACTER : lead);
         next(NOTHING, false, NOTHING);
         next(ONE_MORE, within(0x80, 0xBF), CHARACTER);
