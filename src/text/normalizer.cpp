@@ -71,7 +71,9 @@ const Fates& fates_in_nfc() {
             for (uint32_t c = first; c <= last; ++c) fates[c] = unknown;
         for (const UnicodeRange& range : added_since_unicode_14())
             for (uint32_t c = range.first; c <= range.last && c < fates.size(); ++c) fates[c] = unknown;
-        const auto lead = [](uint32_t c) { return c < 0x800 ? 0xC0 | c >> 6 : c < 0x10000 ? 0xE0 | c >> 12 : 0xF0 | c >> 18; };
+        const auto lead = [](uint32_t c) {
+            return c < 0x800 ? 0xC0 | c >> 6 : c < 0x10000 ? 0xE0 | c >> 12 : 0xF0 | c >> 18;
+        };
         for (uint32_t c = 0x80; c < fates.size(); ++c)
             if (fates[c] != stays) table.may_change[lead(c)] = true;
         return table;
