@@ -106,7 +106,7 @@ void merge_all(Word<PLACES>* words, size_t* open, size_t left, const Rules& rule
 }
 #ifdef R1_X86
 const bool HAS_AVX2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
-template <int PLACES>  // the same instructions' wider forms: 8 places at a time
+template <int PLACES>  // the same, where the compiler may look at 8 places at a time
 [[gnu::target("avx2,bmi,bmi2"), gnu::flatten]]
 void merge_all_avx2(Word<PLACES>* words, size_t* open, size_t left, const Rules& rules) {
     merge_all(words, open, left, rules);
