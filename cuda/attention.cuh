@@ -18,14 +18,13 @@ __global__ void write_cache(Ptr<float> k_cache, Ptr<float> v_cache, Ptr<const fl
     const Ptr<const float> row = kv + int64_t(n) * heads.kv();
     const Ptr<float> k = k_cache + at / KEY_BLOCK * KEY_BLOCK * heads.keys() + at % KEY_BLOCK;
     const Ptr<float> v = v_cache + at * heads.values();
-    for_lanes(heads.kv(), [&](int i) {
+    for_lanes(heads.kv(), [&](int i) { return row[i]; }, [&](int i, float x) {
         const unsigned g = unsigned(i) / width, d = unsigned(i) % width;
-        if (d < own) k[int64_t(g * own + d) * KEY_BLOCK] = row[i];
-        else v[g * unsigned(heads.D_v) + d - own] = row[i];
+        if (d < own) k[int64_t(g * own + d) * KEY_BLOCK] = x;
+        else v[g * unsigned(heads.D_v) + d - own] = x;
     });
-    for_lanes(heads.shared, [&](int d) {
-        k[int64_t(heads.H_kv * heads.own + d) * KEY_BLOCK] = k_shared[int64_t(n) * ld_shared + d];
-    });
+    for_lanes(heads.shared, [&](int d) { return k_shared[int64_t(n) * ld_shared + d]; },
+              [&](int d, float x) { k[int64_t(heads.H_kv * heads.own + d) * KEY_BLOCK] = x; });
 }
 
 // A block a layer (y), a sequence (x) and keys or values (z).
@@ -35,7 +34,8 @@ __global__ void copy_cache(Ptr<float> k_cache, Ptr<float> v_cache, Ptr<const int
     const int64_t size = int64_t(KEY_BLOCK) * (keys ? heads.keys() : heads.values());
     const Ptr<float> layer = (keys ? k_cache : v_cache) + blockIdx.y * layer_blocks * size;
     const Ptr<float> source = layer + from * size, target = layer + to[blockIdx.x] * size;
-    UNROLL_BY_4 for (int64_t i = threadIdx.x; i < blocks * size; i += 256) target[i] = source[i];
+    for (int b = 0; b < blocks; ++b)
+        for_block(int(size), [&](int i) { return source[b * size + i]; }, [&](int i, float x) { target[b * size + i] = x; });
 }
 
 // A warp a query and head: 32 scores at a time, one a lane, which shuffles then hand round while each lane adds up its
@@ -273,7 +273,7 @@ void cache_write(float* k_cache, float* v_cache, const float* kv, const float* k
 void cache_copy(float* k_cache, float* v_cache, const int* to, int n, int from, int blocks, int layers,
                 int64_t layer_blocks, Heads heads) {
     if (n > 0)
-        launch(copy_cache, Dim{unsigned(n), unsigned(layers), 2}, Dim{256})(k_cache, v_cache, to, from, blocks,
+        launch(copy_cache, Dim{unsigned(n), unsigned(layers), 2}, Dim{BLOCK_THREADS})(k_cache, v_cache, to, from, blocks,
                                                                             layer_blocks, heads);
 }
 void attention_forward(float* o, float* stats, const float* q, const float* k_cache, const float* v_cache,

@@ -315,7 +315,7 @@ struct Ptr {
             fail("an access outside its allocation, of " + std::to_string(count) + " at " + std::to_string(i), where);
         return p + i;
     }
-    Ptr operator+(int64_t n) const { return {p + n, allocation}; }
+    Ptr operator+(int64_t n) const { return {p ? p + n : p, allocation}; }  // nothing stays nothing: a product over no k
     explicit operator bool() const { return p != nullptr; }
 };
 

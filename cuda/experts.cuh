@@ -171,7 +171,7 @@ __global__ void sort_choices(Ptr<int> source, Ptr<int> place, Ptr<int> offsets, 
         return sum;
     };
     int smaller = 0;
-    for (int first = 0; first < choices; first += SORT_STEP)
+    UNROLL_BY_4 for (int first = 0; first < choices; first += SORT_STEP)
         smaller += count_bits(ballot(first + t < choices && expert[first + t] < e));
     int slot = of_all_warps(smaller, SORT_WARPS);
     if (t == 0) offsets[e] = slot;
@@ -193,26 +193,36 @@ __global__ void gather(Ptr<float> xs, Ptr<const float> x, Ptr<const int> source,
     if (i >= choices) return;
     const Ptr<const float> from = x + int64_t(source[i] / K) * C;
     const Ptr<float> to = xs + int64_t(i) * C;
-    for_lanes(C, [&](int c) { to[c] = from[c]; });
+    for_lanes(C, [&](int c) { return from[c]; }, [&](int c, float own) { to[c] = own; });
+}
+// A warp a token: to[c] = the chain from to[c] over its K choices' rows, add(sum, choice, element).
+template <class Add>
+__device__ void add_choices(Ptr<float> to, Ptr<const float> rows, Ptr<const int> place, int K, int C, const Add& add) {
+    for (int first = lane_of_warp(); first < C; first += 4 * 32) {
+        float sum[4] = {};
+        UNROLL for (int i = 0; i < 4; ++i)
+            if (first + 32 * i < C) sum[i] = to[first + 32 * i];
+        UNROLL_BY_4 for (int j = 0; j < K; ++j) {
+            const Ptr<const float> row = rows + int64_t(place[j]) * C;
+            UNROLL for (int i = 0; i < 4; ++i)
+                if (first + 32 * i < C) sum[i] = add(sum[i], j, row[first + 32 * i]);
+        }
+        UNROLL for (int i = 0; i < 4; ++i)
+            if (first + 32 * i < C) to[first + 32 * i] = sum[i];
+    }
 }
 __global__ void gather_gradient(Ptr<float> dx, Ptr<const float> dxs, Ptr<const int> place, int N, int K, int C) {
     const int n = row_of_warp();
     if (n >= N) return;
-    for_lanes(C, [&](int c) {
-        float sum = dx[int64_t(n) * C + c];
-        for (int j = 0; j < K; ++j) sum += dxs[int64_t(place[n * K + j]) * C + c];
-        dx[int64_t(n) * C + c] = sum;
-    });
+    add_choices(dx + int64_t(n) * C, dxs, place + n * K, K, C, [](float sum, int, float own) { return sum + own; });
 }
 __global__ void combine(Ptr<float> y, Ptr<const float> ys, Ptr<const float> gate, Ptr<const int> place, int N, int K,
                         int C) {
     const int n = row_of_warp();
     if (n >= N) return;
-    for_lanes(C, [&](int c) {
-        float sum = y[int64_t(n) * C + c];
-        for (int j = 0; j < K; ++j) sum = exact::fma(gate[n * K + j], ys[int64_t(place[n * K + j]) * C + c], sum);
-        y[int64_t(n) * C + c] = sum;
-    });
+    const Ptr<const float> weight = gate + n * K;
+    add_choices(y + int64_t(n) * C, ys, place + n * K, K, C,
+                [&](float sum, int j, float own) { return exact::fma(weight[j], own, sum); });
 }
 // A warp a choice.
 __global__ void combine_gradient(Ptr<float> dys, Ptr<float> dgate, Ptr<const float> dy, Ptr<const float> ys,
@@ -220,10 +230,15 @@ __global__ void combine_gradient(Ptr<float> dys, Ptr<float> dgate, Ptr<const flo
     const int i = row_of_warp();
     if (i >= choices) return;
     const int64_t at = int64_t(place[i]) * C;
-    const Ptr<const float> from = dy + int64_t(i / K) * C;
-    const float own = gate[i];
-    for_lanes(C, [&](int c) { dys[at + c] = own * from[c]; });
-    const float d = warp_dot(from, ys + at, C);
+    const Ptr<const float> from = dy + int64_t(i / K) * C, y = ys + at;
+    const Ptr<float> to = dys + at;
+    const float weight = gate[i];
+    float chain = 0;
+    for_lanes(C, [&](int c) { return Two{from[c], y[c]}; }, [&](int c, Two in) {
+        to[c] = weight * in.a;
+        chain = exact::fma(in.a, in.b, chain);
+    });
+    const float d = join(chain);
     if (lane_of_warp() == 0) dgate[i] = d;
 }
 

@@ -35,13 +35,12 @@ __global__ void logprob(Ptr<float> logp, Ptr<float> entropy, Ptr<float> stats, P
     if (n >= N) return;
     const Ptr<const float> l = logits + int64_t(n) * V;
     const float max = warp_maximum(V, [&](int v) { return l[v] * inverse; });
-    const float sum = join(lane_sum(V, [&](int v) { return exact::exp(l[v] * inverse - max); }));
-    float chain = 0;
+    float of_e = 0, of_ez = 0;
     for_lanes(V, [&](int v) {
-        const float z = l[v] * inverse - max;
-        chain = exact::fma(exact::exp(z), z, chain);
+        const float z = l[v] * inverse - max, e = exact::exp(z);
+        of_e += e, of_ez = exact::fma(e, z, of_ez);
     });
-    const float inner = join(chain);
+    const float sum = join(of_e), inner = join(of_ez);
     if (lane_of_warp() != 0) return;
     logp[n] = (l[target[n]] * inverse - max) - exact::log(sum);
     entropy[n] = exact::log(sum) - inner / sum;
@@ -55,8 +54,8 @@ __global__ void logprob_gradient(Ptr<float> logits, Ptr<const float> dlogp, Ptr<
     const Ptr<float> l = logits + int64_t(n) * V;
     const float max = stats[2 * n], d = dlogp[n] * inverse, factor = -d / stats[2 * n + 1];
     const int own = target[n];
-    for_lanes(V, [&](int v) {
-        const float slope = factor * exact::exp(l[v] * inverse - max);
+    for_lanes(V, [&](int v) { return l[v]; }, [&](int v, float logit) {
+        const float slope = factor * exact::exp(logit * inverse - max);
         l[v] = v == own ? slope + d : slope;
     });
 }

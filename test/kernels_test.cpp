@@ -159,6 +159,18 @@ TEST_CASE("kernels: rows") {
             same("embedding" + what, &Ops::embedding_forward, a, token, table, N, C);
             same("embedding backward" + what, &Ops::embedding_backward, table, a, token, N, C);
         }
+    // Rows wider than a lane's registers, channels of several blocks, more rows than a chain takes at a time.
+    for (const auto& [N, C] : std::vector<std::array<int, 2>>{{3, 256}, {3, 257}, {2, 1024}, {3, 1100}, {2, 2047}, {3, 2100}, {255, 17},
+                                                              {256, 3}, {257, 33}, {770, 2}}) {
+        const std::string what = text({N, C});
+        auto x = floats(N * (C + 1)), y = floats(N * C), g = floats(C), rstd = floats(N), dg = floats(C), base = floats(N * C),
+             dx = floats(N * C);
+        same("rmsnorm" + what, &Ops::rmsnorm_forward, y, C, rstd, x, C + 1, g, N, C, 1e-6f);
+        same("rmsnorm backward" + what, &Ops::rmsnorm_backward, dx, C, nullptr, 0, dg, y, C, x, C + 1, rstd, g, N, C);
+        same("rmsnorm backward, added" + what, &Ops::rmsnorm_backward, base, C, base, C, dg, y, C, x, C + 1, rstd, g, N, C);
+        same("bias backward" + what, &Ops::bias_backward, dg, x, C + 1, N, C);
+        same("swiglu" + what, &Ops::swiglu_forward, y, x, N, C / 2);
+    }
     const int N = 5, heads = 3, D = 6, stride = 8, ld = heads * stride + 1;
     auto x = floats(N * ld), angles = floats(11 * D);
     auto position = integers(N, 11);

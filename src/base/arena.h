@@ -45,11 +45,11 @@ public:
 
     template <class T>
     T* carve(size_t n) {
-        char* part = base_ + used_;
+        const size_t begin = used_;
         used_ += (n * sizeof(T) + 63) / 64 * 64;
         if (!base_) return nullptr;
         ENSURE(used_ <= size_, "the arena was counted with other sizes than it is carved with");
-        return reinterpret_cast<T*>(part);
+        return reinterpret_cast<T*>(base_ + begin);
     }
     size_t used() const { return used_; }
     char* base() const { return base_; }

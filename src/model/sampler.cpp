@@ -23,8 +23,9 @@ Sampler make_sampler(const Model& model, int slots) {
             w.cache = make_cache(c, int64_t(n + 1) * s.blocks, true, arena);  // the last one is the prompt's
             for (int** p : {&w.rows.token, &w.rows.position, &w.rows.block, &w.token, &w.slot}) *p = arena.carve<int>(rows);
             w.fields = arena.carve<int>(6 * n);
-            w.answers = {w.fields, w.fields + n, w.fields + 2 * n, w.fields + 3 * n, w.fields + 4 * n, w.fields + 5 * n,
-                         arena.carve<int>(n * most), arena.carve<float>(n * most), int(most)};
+            const auto field = [&](size_t i) { return w.fields ? w.fields + i * n : nullptr; };
+            w.answers = {field(0), field(1), field(2), field(3), field(4), field(5), arena.carve<int>(n * most),
+                         arena.carve<float>(n * most), int(most)};
             w.stop = arena.carve<int>(MOST_STOPS);
             w.logits = arena.carve<float>(n * c.vocab_size);
             w.prefix_logits = arena.carve<float>(c.vocab_size);

@@ -185,8 +185,10 @@ void attention_backward(float* dq, float* dkv, float* dk_shared, int ldd_shared,
         for (int h = 0; h < heads.H; ++h) {
             const int64_t qh = first * ldq + h * heads.D_k(), oh = first * ldo + h * heads.D_v;
             const int64_t kh = first * ldkv + h / per_group * (heads.own + heads.D_v);
-            HeadGradient{q + qh, kv + kh, k_shared + first * ld_shared, kv + kh + heads.own, o + oh, do_ + oh,
-                         stats + (first * heads.H + h) * 2, dq + qh, dkv + kh, dk_shared + first * ldd_shared,
+            const float* shared = heads.shared ? k_shared + first * ld_shared : nullptr;
+            float* d_shared = heads.shared ? dk_shared + first * ldd_shared : nullptr;
+            HeadGradient{q + qh, kv + kh, shared, kv + kh + heads.own, o + oh, do_ + oh,
+                         stats + (first * heads.H + h) * 2, dq + qh, dkv + kh, d_shared,
                          dkv + kh + heads.own, ldq, ldkv, ld_shared, ldd_shared, ldo, heads.H * 2}
                 .run(int(T), heads);
         }
