@@ -35,45 +35,128 @@ __global__ void copy_cache(Ptr<float> k_cache, Ptr<float> v_cache, Ptr<const int
     const Ptr<float> layer = (keys ? k_cache : v_cache) + blockIdx.y * layer_blocks * size;
     const Ptr<float> source = layer + from * size, target = layer + to[blockIdx.x] * size;
     for (int b = 0; b < blocks; ++b)
-        for_block(int(size), [&](int i) { return source[b * size + i]; }, [&](int i, float x) { target[b * size + i] = x; });
+        for_block(int(size), [&](int i) { return source[b * size + i]; },
+                  [&](int i, float x) { target[b * size + i] = x; });
 }
 
-// A warp a query and head: 32 scores at a time, one a lane, which shuffles then hand round while each lane adds up its
-// own channels in the order of the tokens.
-__global__ void attend(Ptr<float> o, Ptr<float> stats, Ptr<const float> q, Ptr<const float> k_cache,
-                       Ptr<const float> v_cache, Ptr<const int> block, Ptr<const int> position, int N, Heads heads) {
-    const int row = row_of_warp(), n = row / heads.H, h = row % heads.H, g = h / (heads.H / heads.H_kv),
-              lane = lane_of_warp();
-    if (n >= N) return;
-    const int T = position[n] + 1;
-    const Ptr<const float> qh = q + (int64_t(n) * heads.H + h) * heads.D_k();
-    const Ptr<const float> k = k_cache + int64_t(block[n]) * KEY_BLOCK * heads.keys(),
-                           v = v_cache + int64_t(block[n]) * KEY_BLOCK * heads.values() + g * heads.D_v;
-    const auto score = [&](int t) {
+// ---- attention of a query
+//
+//   s_t = (q . k_t) scale      e_t = exp(s_t - max)      o = sum_t e_t v_t / sum_t e_t
+//
+// A warp takes a query and head. Where four queries in a row are of one sequence, as in training, the first one's warp
+// takes all four, and reads keys and values once for them. It has a lane a token for the scores, and a lane a channel, or
+// several 32 apart, for the sum. Between these the e_t go through shared memory, HELD of them at a time; of the first HELD
+// the scores stay there from the search for their maximum. Of longer sequences the others are computed again.
+
+constexpr int MOST_QUERIES = 4, HELD = 1024;
+
+// Queries n .. n + QUERIES - 1 of head h. From `at_q` of `queries` and `at_s` of `scores` shared memory is this warp's.
+template <int SLICES, int QUERIES, class Buffer>
+__device__ void attend_queries(Ptr<float> o, Ptr<float> stats, Ptr<const float> q, Ptr<const float> k,
+                               Ptr<const float> v, Ptr<const int> position, int n, int h, Heads heads, Buffer queries,
+                               int at_q, Buffer scores, int at_s) {
+    constexpr int WINDOW = HELD / QUERIES;   // tokens whose scores fit
+    const int lane = lane_of_warp(), D_k = heads.D_k(), g = h / (heads.H / heads.H_kv);
+    float best[QUERIES] = {}, chain[QUERIES] = {}, sum[QUERIES][SLICES] = {};
+    int T[QUERIES], longest = 0, shortest = position[n] + 1; // tokens that each attends to
+    UNROLL for (int i = 0; i < QUERIES; ++i) {
+        const Ptr<const float> qi = q + (int64_t(n + i) * heads.H + h) * D_k;
+        for_lanes(D_k, [&](int d) { return qi[d]; }, [&](int d, float x) { queries[at_q + d * QUERIES + i] = x; });
+        T[i] = position[n + i] + 1;
+        longest = T[i] > longest ? T[i] : longest, shortest = T[i] < shortest ? T[i] : shortest;
+    }
+    warp_barrier();
+    // Element i of what all queries have at `at`.
+    const auto of_each = [&](const Buffer& buffer, int at, float (&x)[QUERIES]) {
+        if constexpr (QUERIES == 4) {
+            const auto x4 = load4(buffer, at);
+            x[0] = x4.x, x[1] = x4.y, x[2] = x4.z, x[3] = x4.w;
+        } else {
+            UNROLL for (int i = 0; i < QUERIES; ++i) x[i] = buffer[at + i];
+        }
+    };
+    const auto score = [&](int t, float (&s)[QUERIES]) {
         const Ptr<const float> kt = k + (int64_t(t / KEY_BLOCK) * heads.keys() * KEY_BLOCK + t % KEY_BLOCK);
         const Ptr<const float> own = kt + g * heads.own * KEY_BLOCK, shared = kt + heads.H_kv * heads.own * KEY_BLOCK;
-        float s = 0;
-        UNROLL_BY_4 for (int d = 0; d < heads.own; ++d) s = exact::fma(qh[d], own[d * KEY_BLOCK], s);
-        UNROLL_BY_4 for (int d = 0; d < heads.shared; ++d) s = exact::fma(qh[heads.own + d], shared[d * KEY_BLOCK], s);
-        return s * heads.scale;
+        const auto add = [&](int d, float key) {
+            float qd[QUERIES];
+            of_each(queries, at_q + d * QUERIES, qd);
+            UNROLL for (int i = 0; i < QUERIES; ++i) s[i] = exact::fma(qd[i], key, s[i]);
+        };
+        UNROLL for (int i = 0; i < QUERIES; ++i) s[i] = 0;
+        UNROLL_BY_8 for (int d = 0; d < heads.own; ++d) add(d, own[d * KEY_BLOCK]);
+        UNROLL_BY_8 for (int d = 0; d < heads.shared; ++d) add(heads.own + d, shared[d * KEY_BLOCK]);
+        UNROLL for (int i = 0; i < QUERIES; ++i) s[i] *= heads.scale;
     };
-    const float max = warp_maximum(T, score);
-    float chain = 0, sum[MOST_SLICES] = {};
-    for (int t0 = 0; t0 < T; t0 += 32) {
-        const float e = t0 + lane < T ? exact::exp(score(t0 + lane) - max) : 0.0f;
-        if (t0 + lane < T) chain += e;
-        UNROLL_BY_4 for (int j = 0; j < 32; ++j) {
-            const float weight = shuffle(e, j);
-            if (t0 + j >= T) continue;
-            const Ptr<const float> vt = v + int64_t(t0 + j) * heads.values();
-            UNROLL for (int i = 0; i < MOST_SLICES; ++i)
-                if (lane + 32 * i < heads.D_v) sum[i] = exact::fma(weight, vt[lane + 32 * i], sum[i]);
+
+    for (int t0 = 0; t0 < longest; t0 += 32) {
+        const int t = t0 + lane;
+        float s[QUERIES] = {};
+        if (t < longest) score(t, s);
+        UNROLL for (int i = 0; i < QUERIES; ++i) {
+            if (t0 == 0) best[i] = shuffle(s[i], 0);
+            if (t < T[i] && s[i] > best[i]) best[i] = s[i];
+            if (t < longest && t < WINDOW) scores[at_s + t * QUERIES + i] = s[i];
         }
     }
-    const float total = join(chain);
-    UNROLL for (int i = 0; i < MOST_SLICES; ++i)
-        if (lane + 32 * i < heads.D_v) o[int64_t(row) * heads.D_v + lane + 32 * i] = sum[i] / total;
-    if (lane == 0) stats[2 * row] = max, stats[2 * row + 1] = total;
+    UNROLL for (int i = 0; i < QUERIES; ++i) best[i] = join_maximum(best[i]);
+
+    for (int first = 0; first < longest; first += WINDOW) {
+        const int end = first + WINDOW < longest ? first + WINDOW : longest;
+        if (first > 0) warp_barrier();       // what is there has been read
+        for (int t = first + lane; t < end; t += 32) {
+            const int at = at_s + (t - first) * QUERIES;
+            float s[QUERIES];
+            if (first == 0) of_each(scores, at, s);
+            else score(t, s);
+            UNROLL for (int i = 0; i < QUERIES; ++i) {
+                const float e = exact::exp(s[i] - best[i]);
+                if (t < T[i]) chain[i] += e;
+                scores[at + i] = e;
+            }
+        }
+        warp_barrier();
+        const auto mix = [&](int t, auto all) {  // all: t is before every query's end
+            const Ptr<const float> vt = v + (int64_t(t) * heads.values() + g * heads.D_v);
+            float e[QUERIES];
+            of_each(scores, at_s + (t - first) * QUERIES, e);
+            UNROLL for (int m = 0; m < SLICES; ++m) {
+                if (lane + 32 * m >= heads.D_v) continue;
+                const float x = vt[lane + 32 * m];
+                UNROLL for (int i = 0; i < QUERIES; ++i)
+                    if (all || t < T[i]) sum[i][m] = exact::fma(e[i], x, sum[i][m]);
+            }
+        };
+        const int together = end < shortest ? end : shortest;
+        int t = first;
+        UNROLL_BY_4 for (; t < together; ++t) mix(t, std::true_type());
+        for (; t < end; ++t) mix(t, std::false_type());
+    }
+    UNROLL for (int i = 0; i < QUERIES; ++i) {
+        const int64_t row = int64_t(n + i) * heads.H + h;
+        const float total = join(chain[i]);
+        UNROLL for (int m = 0; m < SLICES; ++m)
+            if (lane + 32 * m < heads.D_v) o[row * heads.D_v + lane + 32 * m] = sum[i][m] / total;
+        if (lane == 0) stats[2 * row] = best[i], stats[2 * row + 1] = total;
+    }
+}
+
+template <int SLICES>
+__global__ void attend(Ptr<float> o, Ptr<float> stats, Ptr<const float> q, Ptr<const float> k_cache,
+                       Ptr<const float> v_cache, Ptr<const int> block, Ptr<const int> position, int N, Heads heads) {
+    constexpr int MOST_D_K = 32 * MOST_SLICES;
+    SHARED(float, queries, WARPS * MOST_QUERIES * MOST_D_K);
+    SHARED(float, scores, WARPS * HELD);
+    const int row = row_of_warp(), n = row / heads.H, h = row % heads.H, warp = int(threadIdx.x) / 32;
+    if (n >= N) return;
+    const int at_q = warp * MOST_QUERIES * MOST_D_K, at_s = warp * HELD, first = n / MOST_QUERIES * MOST_QUERIES;
+    bool together = first + MOST_QUERIES <= N;
+    for (int i = 1; together && i < MOST_QUERIES; ++i) together = block[first + i] == block[first];
+    const Ptr<const float> k = k_cache + int64_t(block[n]) * KEY_BLOCK * heads.keys(),
+                           v = v_cache + int64_t(block[n]) * KEY_BLOCK * heads.values();
+    if (!together) attend_queries<SLICES, 1>(o, stats, q, k, v, position, n, h, heads, queries, at_q, scores, at_s);
+    else if (n == first)
+        attend_queries<SLICES, MOST_QUERIES>(o, stats, q, k, v, position, n, h, heads, queries, at_q, scores, at_s);
 }
 
 // ---- gradient: p and ds of 32 queries and 32 keys at a time
@@ -81,8 +164,9 @@ __global__ void attend(Ptr<float> o, Ptr<float> stats, Ptr<const float> q, Ptr<c
 //   dp = do v^T      ds = p (dp - do . o) scale      dq = ds k      dk = ds^T q      dv = p^T do
 //
 // A block of 8 warps takes 32 queries (dq) or 32 keys (a part of dk, dv) of a sequence, and goes through the squares of
-// 32 x 32 that concern it. Thread (warp, lane) has element (warp + 8 j, lane) of a square, j < 4. A key after its query
-// has p = ds = 0, and counts as a zero within its square, as on the CPU.
+// 32 x 32 that concern it. Thread (warp, lane) has element (4 warp + j, lane) of a square, j < 4, and takes four numbers of
+// a row at once from shared memory. A key after its query has p = ds = 0, and counts as a zero within its square, as on the
+// CPU.
 //
 //   keys ->  t0
 //           +---+
@@ -90,7 +174,12 @@ __global__ void attend(Ptr<float> o, Ptr<float> stats, Ptr<const float> q, Ptr<c
 //      i0   |s  |   right (32 x 32 channels) of the keys                  of what the square multiplies
 //           +---+
 
-constexpr int SIDE_OF_SQUARE = 32, SQUARE_STRIDE = 33, SQUARE_WARPS = 8;
+constexpr int SIDE_OF_SQUARE = 32, SQUARE_STRIDE = 36, SQUARE_WARPS = 8;
+
+__device__ float chain4(const Float4& x, const Float4& y, float sum) {
+    sum = exact::fma(x.x, y.x, sum), sum = exact::fma(x.y, y.y, sum);
+    return sum = exact::fma(x.z, y.z, sum), exact::fma(x.w, y.w, sum);
+}
 
 // A sequence's tensors, for one head: rows are tokens from the sequence's first.
 struct HeadOfSequence {
@@ -131,11 +220,18 @@ struct Square {
             barrier(); // what is there has been read
             stage(left, i0, T, d0, D, a), stage(right, t0, T, d0, D, b);
             barrier();
-            UNROLL_BY_4 for (int d = 0; d < 32 && d0 + d < D; ++d) {
-                const float of_key = right[lane * SQUARE_STRIDE + d];
-                UNROLL for (int j = 0; j < 4; ++j)
-                    sum[j] = exact::fma(left[(warp + SQUARE_WARPS * j) * SQUARE_STRIDE + d], of_key, sum[j]);
+            const int count = D - d0 < 32 ? D - d0 : 32, own = 4 * warp * SQUARE_STRIDE, of_key = lane * SQUARE_STRIDE;
+            int d = 0;
+            UNROLL_BY_4 for (; d + 4 <= count; d += 4) {
+                const auto y = load4(right, of_key + d);
+                UNROLL for (int j = 0; j < 4; ++j) {
+                    const auto x = load4(left, own + j * SQUARE_STRIDE + d);
+                    sum[j] = chain4(x, y, sum[j]);
+                }
             }
+            for (; d < count; ++d)
+                UNROLL for (int j = 0; j < 4; ++j)
+                    sum[j] = exact::fma(left[own + j * SQUARE_STRIDE + d], right[of_key + d], sum[j]);
         }
     }
     // p of queries i0 .. and keys t0 .., or ds.
@@ -148,12 +244,12 @@ struct Square {
             multiply(dp, i0, t0, a.T, a.heads.D_v, [&](int i, int d) { return a.slope(i, d); },
                      [&](int t, int d) { return a.value(t, d); });
             UNROLL for (int j = 0; j < 4; ++j) {
-                const int i = i0 + warp + SQUARE_WARPS * j;
+                const int i = i0 + 4 * warp + j;
                 if (i < a.T) inner[j] = warp_dot(a.do_ + a.output_at(i), a.o + a.output_at(i), a.heads.D_v);
             }
         }
         UNROLL for (int j = 0; j < 4; ++j) {
-            const int row = warp + SQUARE_WARPS * j, i = i0 + row, t = t0 + lane;
+            const int row = 4 * warp + j, i = i0 + row, t = t0 + lane;
             float w = 0;
             if (i < a.T && t <= i) {
                 const int64_t at = (int64_t(i) * a.heads.H + a.h) * 2;
@@ -166,20 +262,34 @@ struct Square {
     }
     // sum[m][j] += over the rows r0 .. of `matrix`, in order: the square's weight of (own row, r) or, transposed, of
     // (r, own row) times channel 32 m + lane.
-    template <class Matrix>
-    __device__ void mix(float (&sum)[MOST_SLICES][4], int r0, int R, int D, bool transposed, const Matrix& matrix) const {
+    template <bool TRANSPOSED, int SLICES, class Matrix>
+    __device__ void mix(float (&sum)[SLICES][4], int r0, int R, int D, const Matrix& matrix) const {
         const int warp = int(threadIdx.x) / 32, lane = lane_of_warp();
-        UNROLL for (int m = 0; m < MOST_SLICES; ++m) {
+        UNROLL for (int m = 0; m < SLICES; ++m) {
             if (32 * m >= D) continue;
             barrier();
             stage(right, r0, R, 32 * m, D, matrix);
             barrier();
-            UNROLL_BY_4 for (int r = 0; r < 32 && r0 + r < R; ++r) {
-                const float x = right[r * SQUARE_STRIDE + lane];
-                UNROLL for (int j = 0; j < 4; ++j) {
-                    const int own = warp + SQUARE_WARPS * j;
-                    sum[m][j] = exact::fma(transposed ? weight[r * SQUARE_STRIDE + own] : weight[own * SQUARE_STRIDE + r],
-                                           x, sum[m][j]);
+            const int count = R - r0 < 32 ? R - r0 : 32, own = 4 * warp;
+            int r = 0;
+            if constexpr (TRANSPOSED) {
+                UNROLL_BY_4 for (; r < count; ++r) {
+                    const float x = right[r * SQUARE_STRIDE + lane];
+                    const auto w = load4(weight, r * SQUARE_STRIDE + own);
+                    sum[m][0] = exact::fma(w.x, x, sum[m][0]), sum[m][1] = exact::fma(w.y, x, sum[m][1]);
+                    sum[m][2] = exact::fma(w.z, x, sum[m][2]), sum[m][3] = exact::fma(w.w, x, sum[m][3]);
+                }
+            } else {
+                for (; r + 4 <= count; r += 4) {
+                    const Float4 x = {right[r * SQUARE_STRIDE + lane], right[(r + 1) * SQUARE_STRIDE + lane],
+                                      right[(r + 2) * SQUARE_STRIDE + lane], right[(r + 3) * SQUARE_STRIDE + lane]};
+                    UNROLL for (int j = 0; j < 4; ++j)
+                        sum[m][j] = chain4(load4(weight, (own + j) * SQUARE_STRIDE + r), x, sum[m][j]);
+                }
+                for (; r < count; ++r) {
+                    const float x = right[r * SQUARE_STRIDE + lane];
+                    UNROLL for (int j = 0; j < 4; ++j)
+                        sum[m][j] = exact::fma(weight[(own + j) * SQUARE_STRIDE + r], x, sum[m][j]);
                 }
             }
         }
@@ -190,12 +300,12 @@ __device__ Square<Buffer> square(Buffer weight, Buffer left, Buffer right) {
     return {weight, left, right};
 }
 // A sum of 32 rows into rows r0 .. of a tensor; R rows there are.
-template <class At>
-__device__ void put_square(Ptr<float> to, const float (&sum)[MOST_SLICES][4], int r0, int R, int D, const At& at) {
+template <int SLICES, class At>
+__device__ void put_square(Ptr<float> to, const float (&sum)[SLICES][4], int r0, int R, int D, const At& at) {
     const int warp = int(threadIdx.x) / 32, lane = lane_of_warp();
-    UNROLL for (int m = 0; m < MOST_SLICES; ++m)
+    UNROLL for (int m = 0; m < SLICES; ++m)
         UNROLL for (int j = 0; j < 4; ++j) {
-            const int r = r0 + warp + SQUARE_WARPS * j, d = 32 * m + lane;
+            const int r = r0 + 4 * warp + j, d = 32 * m + lane;
             if (r < R && d < D) to[at(r, d)] = sum[m][j];
         }
 }
@@ -209,6 +319,7 @@ __device__ HeadOfSequence head_of(Ptr<const float> q, Ptr<const float> kv, Ptr<c
 }
 
 // Of sequence blockIdx.y and head blockIdx.z: 32 queries, and blockIdx.x's further ones.
+template <int SLICES>
 __global__ void query_gradient(Ptr<float> dq, Ptr<const float> do_, Ptr<const float> o, Ptr<const float> stats,
                                Ptr<const float> q, Ptr<const float> kv, Ptr<const float> k_shared, int ld_shared,
                                Ptr<const int> offsets, Heads heads) {
@@ -220,10 +331,10 @@ __global__ void query_gradient(Ptr<float> dq, Ptr<const float> do_, Ptr<const fl
     HeadOfSequence a = head_of(q, kv, k_shared, ld_shared, do_, o, stats, first, offsets[blockIdx.y + 1], heads);
     a.h = int(blockIdx.z);
     for (int i0 = int(blockIdx.x) * 32; i0 < a.T; i0 += int(gridDim.x) * 32) {
-        float sum[MOST_SLICES][4] = {};
+        float sum[SLICES][4] = {};
         for (int t0 = 0; t0 <= i0; t0 += 32) {
             tile.weigh(a, i0, t0, true);
-            tile.mix(sum, t0, a.T, heads.D_k(), false, [&](int t, int d) { return a.key(t, d); });
+            tile.template mix<false>(sum, t0, a.T, heads.D_k(), [&](int t, int d) { return a.key(t, d); });
         }
         put_square(dq, sum, i0, a.T, heads.D_k(),
                    [&](int i, int d) { return ((first + i) * heads.H + a.h) * heads.D_k() + d; });
@@ -232,6 +343,7 @@ __global__ void query_gradient(Ptr<float> dq, Ptr<const float> do_, Ptr<const fl
 
 // Of sequence blockIdx.y, 32 keys and blockIdx.x's further ones. blockIdx.z: a group's own part of dk, then a group's dv,
 // then the part of dk that all heads share.
+template <int SLICES>
 __global__ void key_gradient(Ptr<float> dkv, Ptr<float> dk_shared, int ldd_shared, Ptr<const float> do_,
                              Ptr<const float> o, Ptr<const float> stats, Ptr<const float> q, Ptr<const float> kv,
                              Ptr<const float> k_shared, int ld_shared, Ptr<const int> offsets, Heads heads) {
@@ -245,11 +357,11 @@ __global__ void key_gradient(Ptr<float> dkv, Ptr<float> dk_shared, int ldd_share
     const bool of_values = part >= heads.H_kv && part < 2 * heads.H_kv, shares = part == 2 * heads.H_kv;
     const int D = shares ? heads.shared : of_values ? heads.D_v : heads.own;
     for (int t0 = int(blockIdx.x) * 32; t0 < a.T; t0 += int(gridDim.x) * 32) {
-        float sum[MOST_SLICES][4] = {};
+        float sum[SLICES][4] = {};
         for (a.h = shares ? 0 : g * per_group; a.h < (shares ? heads.H : (g + 1) * per_group); ++a.h)
             for (int i0 = t0; i0 < a.T; i0 += 32) {
                 tile.weigh(a, i0, t0, !of_values);
-                tile.mix(sum, i0, a.T, D, true, [&](int i, int d) {
+                tile.template mix<true>(sum, i0, a.T, D, [&](int i, int d) {
                     return of_values ? a.slope(i, d) : a.query(i, shares ? heads.own + d : d);
                 });
             }
@@ -274,14 +386,23 @@ void cache_copy(float* k_cache, float* v_cache, const int* to, int n, int from, 
                 int64_t layer_blocks, Heads heads) {
     if (n > 0)
         launch(copy_cache, Dim{unsigned(n), unsigned(layers), 2}, Dim{BLOCK_THREADS})(k_cache, v_cache, to, from, blocks,
-                                                                            layer_blocks, heads);
+                                                                                      layer_blocks, heads);
+}
+// Slices of 32 channels for heads of D, as a constant: call(slices).
+template <class Call>
+void with_channels(int D, const Call& call) {
+    if (D <= 64) call(std::integral_constant<int, 2>());
+    else if (D <= 128) call(std::integral_constant<int, 4>());
+    else call(std::integral_constant<int, MOST_SLICES>());
 }
 void attention_forward(float* o, float* stats, const float* q, const float* k_cache, const float* v_cache,
                        const int* block, const int* position, int N, Heads heads) {
     ENSURE(heads.D_v <= 32 * MOST_SLICES && heads.D_k() <= 32 * MOST_SLICES, "heads wider than the kernels' registers");
-    if (N > 0)
-        launch(attend, rows_grid(int64_t(N) * heads.H), Dim{32 * WARPS})(o, stats, q, k_cache, v_cache, block, position,
-                                                                         N, heads);
+    if (N == 0) return;
+    with_channels(heads.D_v, [&](auto slices) {
+        launch(attend<slices>, rows_grid(int64_t(N) * heads.H), Dim{32 * WARPS})(o, stats, q, k_cache, v_cache, block,
+                                                                                 position, N, heads);
+    });
 }
 
 // Sequences' lengths are known on the device only: so many blocks share each.
@@ -292,10 +413,13 @@ void attention_backward(float* dq, float* dkv, float* dk_shared, int ldd_shared,
                         const int* offsets, int B, Heads heads) {
     if (B == 0) return;
     const Dim threads{32 * SQUARE_WARPS};
-    launch(query_gradient, Dim{SEQUENCE_BLOCKS, unsigned(B), unsigned(heads.H)}, threads)(
-        dq, do_, o, stats, q, kv, k_shared, ld_shared, offsets, heads);
-    launch(key_gradient, Dim{SEQUENCE_BLOCKS, unsigned(B), unsigned(2 * heads.H_kv + (heads.shared > 0))}, threads)(
-        dkv, dk_shared, ldd_shared, do_, o, stats, q, kv, k_shared, ld_shared, offsets, heads);
+    const unsigned parts = unsigned(2 * heads.H_kv + (heads.shared > 0));
+    with_channels(heads.D_k() > heads.D_v ? heads.D_k() : heads.D_v, [&](auto slices) {
+        launch(query_gradient<slices>, Dim{SEQUENCE_BLOCKS, unsigned(B), unsigned(heads.H)}, threads)(
+            dq, do_, o, stats, q, kv, k_shared, ld_shared, offsets, heads);
+        launch(key_gradient<slices>, Dim{SEQUENCE_BLOCKS, unsigned(B), parts}, threads)(
+            dkv, dk_shared, ldd_shared, do_, o, stats, q, kv, k_shared, ld_shared, offsets, heads);
+    });
 }
 
 } // namespace

@@ -8,7 +8,8 @@
 //   an access outside its allocation, by one element or more                    an access from the host's side
 //   host memory handed to a kernel                                              a misaligned access of four floats
 //   a read of shared memory that nobody wrote                                   two threads at one shared element
-//                                                                               without a barrier between them
+//   a grid without blocks or beyond CUDA's limits                               without a barrier between them
+//   the host's memory, or an allocation, while a graph is recorded
 //
 // A kernel sees global memory through Ptr<T>, which knows its allocation, and shared memory through SHARED, which
 // remembers who wrote and who read what, and when. Under nvcc (launch.h) both are plain pointers.
@@ -59,7 +60,7 @@ inline Order order = Order::forward;
 
 enum class State { ready, barrier, exchange, done };
 
-struct Access {                              // to shared memory: by whom, and after how many barriers and exchanges
+struct Access {                              // to shared memory: by whom, and after how many barriers of block and warp
     int thread = -1;
     unsigned epoch = 0, warp_epoch = 0;
 };
@@ -84,7 +85,7 @@ struct Fiber {
     Where where;                             // of what it waits for
     int kind = 0, argument = 0;              // of an exchange
     uint32_t bits = 0;                       // what it gives, then what it gets
-    unsigned warp_epoch = 0;                 // exchanges of its warp so far
+    unsigned warp_epoch = 0;                 // barriers of its warp so far
 };
 
 struct Block {
@@ -124,7 +125,7 @@ inline Block* block = nullptr;               // the one that runs
 
 inline void barrier(Where where = Where::current()) { wait(State::barrier, where); }
 
-enum Exchange { down, exclusive_or, from_lane, vote };
+enum Exchange { down, exclusive_or, from_lane, vote, ordering };
 
 inline uint32_t exchange(int kind, uint32_t bits, int argument, Where where) {
     Fiber& fiber = *block->fibers[block->current];
@@ -149,6 +150,7 @@ template <class T>
 T shuffle(T value, int lane, Where where = Where::current()) { return exchange_of(from_lane, value, lane, where); }
 
 inline uint32_t ballot(bool value, Where where = Where::current()) { return exchange(vote, value, 0, where); }
+inline void warp_barrier(Where where = Where::current()) { exchange(ordering, 0, 0, where); }
 
 inline bool same_place(const Fiber& a, const Fiber& b) { return a.where.line == b.where.line && std::strcmp(a.where.file, b.where.file) == 0 && a.kind == b.kind; }
 
@@ -173,7 +175,7 @@ inline bool advance_warp(Block& b, int first) {
     }
     for (int l = 0; l < 32; ++l) {
         Fiber& f = *b.fibers[first + l];
-        f.bits = bits[l], f.state = State::ready, ++f.warp_epoch;
+        f.bits = bits[l], f.state = State::ready, f.warp_epoch += f.kind == ordering;
     }
     return true;
 }
@@ -245,7 +247,9 @@ inline std::map<char*, Allocation> allocations;
 inline size_t capacity = size_t(-1), used = 0;            // bytes that the device has, and that are in use
 
 // Memory of the device: not zeroed, but NaN wherever it is read as floats.
+inline void not_in_a_graph(const char* what);
 inline void* allocate(size_t bytes) {
+    not_in_a_graph("an allocation");
     if (bytes > capacity - used)
         r1::fail("out of memory of the emulated device", std::to_string(bytes) + " bytes more were wanted",
                  "lower --micro-rows or --slots");
@@ -277,18 +281,47 @@ inline void* of_device(const void* p, size_t bytes) {
     return const_cast<void*>(p);
 }
 
+// The work of a graph: recorded once, with the arguments of that time, and done when the graph is launched.
+inline std::vector<std::function<void()>>* graph = nullptr;
+inline void do_or_record(std::function<void()> work) {
+    if (graph) graph->push_back(std::move(work));
+    else work();
+}
+inline void not_in_a_graph(const char* what) {
+    if (graph) throw Fault(std::string(what) + " while a graph is recorded");
+}
+inline void repeat(int times, const std::function<void()>& work) {
+    not_in_a_graph("a graph");
+    std::vector<std::function<void()>> recorded;
+    graph = &recorded;
+    try {
+        work();
+    } catch (...) {
+        graph = nullptr;
+        throw;
+    }
+    graph = nullptr;
+    for (int i = 0; i < times; ++i)
+        for (const auto& each : recorded) each();
+}
+
 // The device as the program uses it (base/arena.h, ops/ops.h).
 inline const Memory device_memory = {
     allocate,
     release,
-    [](void* to, const void* host, size_t n) { if (n > 0) std::memcpy(of_device(to, n), host, n); },
-    [](void* host, const void* from, size_t n) { if (n > 0) std::memcpy(host, of_device(from, n), n); },
-    [](void* to, const void* from, size_t n) { if (n > 0) std::memcpy(of_device(to, n), of_device(from, n), n); },
-    [](void* p, size_t n) { if (n > 0) std::memset(of_device(p, n), 0, n); },
+    [](void* to, const void* host, size_t n) {
+        not_in_a_graph("an upload");
+        if (n > 0) std::memcpy(of_device(to, n), host, n);
+    },
+    [](void* host, const void* from, size_t n) {
+        not_in_a_graph("a download");
+        if (n > 0) std::memcpy(host, of_device(from, n), n);
+    },
+    [](void* to, const void* from, size_t n) {
+        do_or_record([=] { if (n > 0) std::memcpy(of_device(to, n), of_device(from, n), n); });
+    },
+    [](void* p, size_t n) { do_or_record([=] { if (n > 0) std::memset(of_device(p, n), 0, n); }); },
 };
-inline void repeat(int times, const std::function<void()>& work) {
-    for (int i = 0; i < times; ++i) work();
-}
 
 // A number that remembers where it was written down: the place of an access.
 struct Index {
@@ -330,7 +363,7 @@ inline Float4 load4(Ptr<const float> from, Index at) {
 
 // ---- shared memory
 
-// When two threads are at one element, only a barrier orders them, or, in one warp, an exchange.
+// When two threads are at one element, only a barrier orders them, of the block or of their warp. An exchange orders no memory.
 inline bool apart(const Access& a, const Access& b) {
     return a.thread < 0 || a.thread == b.thread || a.epoch != b.epoch || (a.thread / 32 == b.thread / 32 && a.warp_epoch != b.warp_epoch);
 }
@@ -396,6 +429,8 @@ Parameter handed_over(Argument argument, Where where) {
     }
 }
 
+constexpr unsigned MOST_THREADS = 1024, MOST_BLOCKS_X = 0x7fffffff, MOST_BLOCKS = 65535;  // CUDA's limits
+
 template <class... Parameter>
 struct Launch {
     void (*kernel)(Parameter...);
@@ -406,6 +441,14 @@ struct Launch {
         static_assert(sizeof...(Parameter) == sizeof...(Argument));
         const std::tuple<Parameter...> parameters{handed_over<Parameter>(argument, where)...};
         const size_t count = size_t(threads.x) * threads.y * threads.z;
+        if (count == 0 || count > MOST_THREADS || grid.x == 0 || grid.x > MOST_BLOCKS_X || grid.y == 0 || grid.y > MOST_BLOCKS ||
+            grid.z == 0 || grid.z > MOST_BLOCKS)
+            fail("a grid or a block of a size that CUDA does not launch", where);
+        do_or_record([*this, parameters, count] { run(parameters, count); });
+    }
+
+private:
+    void run(const std::tuple<Parameter...>& parameters, size_t count) const {
         Block b;
         for (; b.fibers.size() < count && !pool.empty(); pool.pop_back()) b.fibers.push_back(std::move(pool.back()));
         while (b.fibers.size() < count) b.fibers.push_back(std::make_unique<Fiber>());

@@ -1,11 +1,11 @@
 // What a kernel is written with, so that the same source compiles with nvcc and, for tests without a GPU, with g++ and
 // clang++ against the emulator:
 //
-//   Ptr<float>                      global memory             barrier()             __syncthreads
+//   Ptr<float>                      global memory             barrier()             __syncthreads; of a warp: warp_barrier()
 //   SHARED(float, tile, 256);       shared memory             shuffle_down(v, d)    of the whole warp; _xor, shuffle
 //   load4(p, i)                     elements i .. i + 3 at    ballot(b)             bit l: b of lane l of the warp
 //                                   once, i a multiple of 4   lowest_bit(u), count_bits(u)
-//   UNROLL, UNROLL_BY_4             before a loop             BOUNDS(t)             a kernel of at most t threads
+//   UNROLL, UNROLL_BY_4, _8         before a loop             BOUNDS(t)             a kernel of at most t threads
 //   launch(kernel, grid, block)(arguments...)
 #pragma once
 #ifdef __CUDACC__
@@ -13,6 +13,7 @@
 
 #define UNROLL _Pragma("unroll")
 #define UNROLL_BY_4 _Pragma("unroll 4")
+#define UNROLL_BY_8 _Pragma("unroll 8")
 #define BOUNDS(threads) __launch_bounds__(threads)
 
 namespace r1 {
@@ -22,6 +23,7 @@ using Ptr = T*;
 #define SHARED(type, name, count) __shared__ __align__(16) type name[count]
 
 __device__ inline void barrier() { __syncthreads(); }
+__device__ inline void warp_barrier() { __syncwarp(); }
 template <class T>
 __device__ T shuffle_down(T value, int distance) { return __shfl_down_sync(0xffffffffu, value, distance); }
 template <class T>
@@ -31,7 +33,8 @@ __device__ T shuffle(T value, int lane) { return __shfl_sync(0xffffffffu, value,
 __device__ inline uint32_t ballot(bool b) { return __ballot_sync(0xffffffffu, b); }
 __device__ inline int lowest_bit(uint32_t bits) { return __ffs(int(bits)) - 1; }
 __device__ inline int count_bits(uint32_t bits) { return __popc(bits); }
-__device__ inline float4 load4(const float* p, int64_t i) { return *reinterpret_cast<const float4*>(p + i); }
+using Float4 = float4;
+__device__ inline Float4 load4(const float* p, int64_t i) { return *reinterpret_cast<const Float4*>(p + i); }
 
 using Dim = dim3;
 template <class... Parameter>
@@ -54,14 +57,15 @@ Launch<Parameter...> launch(void (*kernel)(Parameter...), dim3 grid, dim3 thread
 
 #define UNROLL
 #define UNROLL_BY_4
+#define UNROLL_BY_8
 #define BOUNDS(threads)
 #define SHARED(type, name, count) const auto name = ::r1::emulator::shared<type>(count)
 
 namespace r1 {
 inline int lowest_bit(uint32_t bits) { return __builtin_ctz(bits); }
 inline int count_bits(uint32_t bits) { return __builtin_popcount(bits); }
-using emulator::Ptr, emulator::Dim, emulator::launch, emulator::barrier, emulator::shuffle_down, emulator::shuffle_xor,
-    emulator::shuffle, emulator::ballot, emulator::load4, emulator::threadIdx, emulator::blockIdx, emulator::blockDim,
+using emulator::Ptr, emulator::Dim, emulator::launch, emulator::barrier, emulator::warp_barrier, emulator::shuffle_down, emulator::shuffle_xor,
+    emulator::shuffle, emulator::ballot, emulator::Float4, emulator::load4, emulator::threadIdx, emulator::blockIdx, emulator::blockDim,
     emulator::gridDim;
 }  // namespace r1
 #endif

@@ -6,6 +6,15 @@
 namespace r1 {
 namespace {
 
+// The largest of the lanes' own, by the tree 16, 8, 4, 2, 1.
+__device__ float join_maximum(float best) {
+    for (int half = 16; half >= 1; half /= 2) {
+        const float other = shuffle_down(best, half);
+        best = other > best ? other : best;
+    }
+    return shuffle(best, 0);
+}
+
 // The largest of value(0) .. value(n - 1), by the CPU's comparisons, so that even the sign of a zero is its own.
 template <class Value>
 __device__ float warp_maximum(int n, const Value& value) {
@@ -14,11 +23,7 @@ __device__ float warp_maximum(int n, const Value& value) {
         const float x = value(i);
         best = x > best ? x : best;
     });
-    for (int half = 16; half >= 1; half /= 2) {
-        const float other = shuffle_down(best, half);
-        best = other > best ? other : best;
-    }
-    return shuffle(best, 0);
+    return join_maximum(best);
 }
 
 // This lane's chain of a sum.

@@ -46,10 +46,17 @@ __global__ void reverse(Ptr<float> y, Ptr<const float> x, int fault) {
     y[at] = (HERE, tile[63 - t]);
 }
 
-// A warp's sum. Faults: 7 a lane is missing, 8 lanes at different exchanges.
+// A warp's sum. Faults: 7 a lane is missing, 8 lanes at different exchanges, 13 a neighbour's element after an exchange,
+// which orders nothing, where 14, no fault, has a barrier of the warp.
 __global__ void warp_sum(Ptr<float> y, Ptr<const float> x, int fault) {
     const int t = int(threadIdx.x);
+    SHARED(float, row, 32);
     float v = x[t];
+    if (fault == 13 || fault == 14) {
+        row[t] = v, v = shuffle_xor(v, 1);
+        if (fault == 14) warp_barrier();
+        v = (HERE, row[t ^ 1]);
+    }
     if (fault == 7 && t == 31) return;
     if (fault == 8) {
         if (t < 16) v = shuffle_xor(v, 1);
@@ -109,6 +116,8 @@ TEST_CASE("emulator: sound kernels give the same in every order") {
         for (int i = 0; i < 128; ++i) CHECK(y.p[i] == float(i / 64 * 64 + 63 - i % 64));
         launch(warp_sum, Dim{1}, Dim{32})(y.p, x.p, 0);
         CHECK(y.p[0] == 31 * 16);
+        launch(warp_sum, Dim{1}, Dim{32})(y.p, x.p, 14);
+        CHECK(y.p[0] == 31 * 16);
         launch(copy4, Dim{1}, Dim{32})(y.p, x.p, 0);
         for (int i = 0; i < 128; ++i) CHECK(y.p[i] == float(i));
     }
@@ -128,11 +137,39 @@ TEST_CASE("emulator: planted faults are caught, with file and line") {
     catches(9, {"outside its allocation"}, copy4, one, warp);
     catches(10, {"outside its allocation"}, copy4, one, warp);
     catches(11, {"misaligned"}, copy4, one, warp);
+    catches(13, {"nobody wrote", "without a barrier after it was written"}, warp_sum, one, warp);
     catches(12, {"written without a barrier after it was read", "without a barrier after it was written"}, copy4, one, warp);
+
+    for (const auto& [grid, threads] : std::vector<std::pair<Dim, Dim>>{{{0}, warp}, {one, {0}}, {{1, 65536}, warp}, {one, {1056}}}) {
+        Device x(128), y(128);
+        CHECK(fault_of([&, grid = grid, threads = threads] { HERE, launch(warp_sum, grid, threads)(y.p, x.p, 0); })
+                  .find("CUDA does not launch, test/emulator_test.cpp:" + std::to_string(line)) != std::string::npos);
+    }
 
     Device x(128), y(128);
     std::vector<float> host(128);
     CHECK(fault_of([&] { launch(reverse, two, block)(y.p, host.data(), 0); }).find("host memory handed to a kernel") != std::string::npos);
     const Ptr<float> p{x.p, emulator::allocation_of(x.p)};
     CHECK(fault_of([&] { HERE, p[0] = 1; }).find("accessed from the host") != std::string::npos);
+}
+
+TEST_CASE("emulator: a graph has the work and the arguments of its recording, and nothing of the host") {
+    const Memory& memory = emulator::device_memory;
+    Device x(128), y(128);
+    int recorded = 0;
+    emulator::repeat(3, [&] {
+        ++recorded;
+        memory.copy(x.p + 1, x.p, 64 * sizeof(float));
+        launch(copy4, Dim{1}, Dim{32})(y.p, x.p, 0);
+        CHECK(y.p[3] == 3);  // not yet
+    });
+    CHECK(recorded == 1);
+    CHECK(y.p[3] == 0);      // moved three times
+    float host[4] = {};
+    const std::vector<std::function<void()>> refused = {
+        [&] { memory.upload(x.p, host, sizeof host); }, [&] { memory.download(host, x.p, sizeof host); },
+        [&] { memory.allocate(64); }, [&] { emulator::repeat(1, [] {}); }};
+    for (const auto& work : refused) CHECK(fault_of([&] { emulator::repeat(1, work); }).find("while a graph is recorded") != std::string::npos);
+    launch(copy4, Dim{1}, Dim{32})(y.p, x.p, 0);  // at once again
+    CHECK(y.p[3] == x.p[3]);
 }

@@ -319,6 +319,25 @@ TEST_CASE("kernels: attention") {
     }
 }
 
+TEST_CASE("kernels: attention over more tokens than a warp keeps scores of, and over wide heads") {
+    struct Shape {
+        int own, shared, D_v;
+    };
+    for (const Shape s : {Shape{2, 1, 3}, {3, 0, 70}, {5, 4, 130}, {250, 6, 256}}) {
+        Heads heads;
+        heads.H = 2, heads.H_kv = 1, heads.own = s.own, heads.shared = s.shared, heads.D_v = s.D_v, heads.scale = 0.3f;
+        // Four queries of one sequence, in any order; some that cannot be taken together, of two sequences; one more.
+        const std::vector<std::vector<int>> rows = {{0, 259}, {0, 5}, {0, 519}, {0, 256}, {0, 255}, {0, 1023}, {90, 1024}, {90, 31}, {0, 1050}};
+        std::vector<int> blocks, positions;
+        for (const auto& row : rows) blocks.push_back(row[0]), positions.push_back(row[1]);
+        const int N = int(rows.size()), cache = 160 * KEY_BLOCK;
+        Twin<int> block(blocks), position(positions);
+        auto q = floats(N * heads.H * heads.D_k()), k = floats(cache * heads.keys()), v = floats(cache * heads.values()),
+             o = floats(N * heads.H * heads.D_v), stats = floats(N * heads.H * 2);
+        same("attention" + text({s.own, s.shared, s.D_v}), &Ops::attention_forward, o, stats, q, k, v, block, position, N, heads);
+    }
+}
+
 TEST_CASE("kernels: every operation has one, none is the CPU's, and every one was compared above") {
     const auto* own = reinterpret_cast<const void* const*>(&device());
     const auto* of_cpu = reinterpret_cast<const void* const*>(&cpu);

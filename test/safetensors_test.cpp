@@ -17,14 +17,6 @@
 #include "model/safetensors.h"
 #include "shell.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define R1_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define R1_ASAN 1
-#endif
-#endif
-
 namespace r1 {
 namespace {
 
@@ -454,7 +446,7 @@ TEST_CASE("tensor files: reads what R1_TENSORS names, says its peak of memory (f
 }
 
 TEST_CASE("tensor files: whatever a header says, memory stays under the file's size and 64 MB") {
-#ifdef R1_ASAN
+#ifdef R1_SANITIZED
     const size_t size = 3 << 20, large = size;  // what a sanitizer adds is no measure: the outcomes alone
 #else
     const size_t size = 16 << 20, large = 72 << 20;
@@ -475,7 +467,7 @@ TEST_CASE("tensor files: whatever a header says, memory stays under the file's s
         const size_t at = r.text.find("peak ");
         REQUIRE(at != std::string::npos);
         CHECK(r.text.find(", " + want, at) == r.text.find(", ", at));
-#ifndef R1_ASAN
+#ifndef R1_SANITIZED
         const long kilobytes = std::strtol(r.text.c_str() + at + 5, nullptr, 10);
         CHECK(kilobytes > 1000);
         CHECK(kilobytes * 1024 < long(bytes) + (64 << 20));
