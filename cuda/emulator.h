@@ -1,8 +1,8 @@
 // The emulator: a CUDA kernel compiled by an ordinary C++ compiler and run on the CPU, stricter than a GPU.
 //
 // A block's threads are fibers on one thread of the system. They run one after the other, each until it waits (a
-// barrier, a warp's exchange) or ends, in the order that `order` says. What a GPU would forgive or answer with garbage
-// stops here, with the file and the line of the kernel:
+// barrier, a warp's exchange) or ends, in the order that `order` says; blocks run one after the other, in that order too.
+// What a GPU would forgive or answer with garbage stops here, with the file and the line of the kernel:
 //
 //   a barrier that not all threads of the block reach, or not the same one      an exchange that not all lanes reach
 //   an access outside its allocation, by one element or more                    an access from the host's side
@@ -213,17 +213,26 @@ inline void prepare(Fiber& f) {
 
 inline std::vector<std::unique_ptr<Fiber>> pool;  // fibers at rest; those that a fault left in the middle do not return
 
+inline void shuffle(std::vector<size_t>& turn, uint32_t& random) {
+    for (size_t i = turn.size(); i > 1; --i) random = random * 1664525u + 1013904223u, std::swap(turn[i - 1], turn[(random >> 8) % i]);
+}
+// 0 .. n - 1 in the order that is set: of a grid's blocks, of a block's threads.
+inline std::vector<size_t> turns(size_t n, uint32_t& random) {
+    std::vector<size_t> turn(n);
+    for (size_t i = 0; i < n; ++i) turn[i] = order == Order::reverse ? n - 1 - i : i;
+    if (order == Order::shuffled) shuffle(turn, random);
+    return turn;
+}
+
 // Runs the threads of one block to their end.
 inline void run_block(Block& b, uint32_t& random) {
     const int n = int(b.fibers.size());
-    std::vector<int> turn(n);
-    for (int i = 0; i < n; ++i) turn[i] = order == Order::reverse ? n - 1 - i : i;
+    std::vector<size_t> turn = turns(size_t(n), random);
     for (auto& f : b.fibers) prepare(*f);
     b.shared.clear(), b.epoch = 0;
     for (int done = 0; done < n;) {
-        if (order == Order::shuffled)
-            for (int i = n - 1; i > 0; --i) random = random * 1664525u + 1013904223u, std::swap(turn[i], turn[(random >> 8) % unsigned(i + 1)]);
-        for (const int i : turn) {
+        for (const size_t at : turn) {
+            const int i = int(at);
             if (b.fibers[i]->state != State::ready) continue;
             b.current = i, now = {i, b.epoch, b.fibers[i]->warp_epoch};
             threadIdx = {unsigned(i) % blockDim.x, unsigned(i) / blockDim.x % blockDim.y, unsigned(i) / blockDim.x / blockDim.y};
@@ -234,6 +243,7 @@ inline void run_block(Block& b, uint32_t& random) {
         bool moved = false;
         for (int first = 0; first < n; first += 32) moved |= advance_warp(b, first);
         if (!moved) advance_block(b);
+        if (order == Order::shuffled) shuffle(turn, random);
     }
 }
 
@@ -456,9 +466,10 @@ private:
         gridDim = grid, blockDim = threads, block = &b;
         uint32_t random = 1;
         try {
-            for (blockIdx.z = 0; blockIdx.z < grid.z; ++blockIdx.z)
-                for (blockIdx.y = 0; blockIdx.y < grid.y; ++blockIdx.y)
-                    for (blockIdx.x = 0; blockIdx.x < grid.x; ++blockIdx.x) run_block(b, random);
+            for (const size_t i : turns(size_t(grid.x) * grid.y * grid.z, random)) {
+                blockIdx = {unsigned(i % grid.x), unsigned(i / grid.x % grid.y), unsigned(i / grid.x / grid.y)};
+                run_block(b, random);
+            }
         } catch (...) {
             block = nullptr;
             throw;
