@@ -4,7 +4,8 @@
 //
 // A block computes a tile of C. Its threads stand in a square of SIDE x SIDE, and each holds EACH x EACH elements in
 // registers, in groups of 4 x 4, so that four neighbours come out of shared memory with one load. DEPTH values of k at
-// a time go through shared memory; the next ones are on their way from global memory while these are multiplied.
+// a time go through shared memory; the next ones are on their way from global memory while these are multiplied, and go
+// into the other half of shared memory, so that one barrier a step is enough.
 //
 //               TILE columns of B          SIDE  EACH  TILE  DEPTH  threads
 //             +-------------------+          16     8   128      8      256   large products
@@ -47,8 +48,8 @@ struct Staging {
             next[i] = r + i * ROWS < R && kk + i * STEPS < K ? p[i * (ALONG_K ? ROWS : STEPS) * ld] : 0.0f;
     }
     template <class Buffer>
-    __device__ void store(Buffer to) const {
-        UNROLL for (int i = 0; i < COUNT; ++i) to[(k + i * STEPS) * STRIDE + row + i * ROWS] = next[i];
+    __device__ void store(Buffer to, int first) const { // from row `first` on
+        UNROLL for (int i = 0; i < COUNT; ++i) to[(first + k + i * STEPS) * STRIDE + row + i * ROWS] = next[i];
     }
 };
 
@@ -60,8 +61,8 @@ __device__ void product_tile(Ptr<float> c, int ldc, Ptr<const float> base, int l
     using StagingOfA = Staging<TILE, DEPTH, THREADS, PASS != Pass::backward_w>;
     using StagingOfB = Staging<TILE, DEPTH, THREADS, PASS == Pass::backward_x>;
     constexpr int STRIDE = StagingOfA::STRIDE;
-    SHARED(float, a_tile, DEPTH * STRIDE);
-    SHARED(float, b_tile, DEPTH * STRIDE);
+    SHARED(float, a_tile, 2 * DEPTH * STRIDE);
+    SHARED(float, b_tile, 2 * DEPTH * STRIDE);
     const int t = int(threadIdx.x), tx = t % SIDE, ty = t / SIDE, n0 = int(blockIdx.x) * TILE;
     const auto place = [](int own, int i) { return 4 * own + i % 4 + 4 * SIDE * (i / 4); };
     float sum[EACH][EACH];
@@ -70,10 +71,10 @@ __device__ void product_tile(Ptr<float> c, int ldc, Ptr<const float> base, int l
             const int m = m0 + place(ty, i), n = n0 + place(tx, j);
             sum[i][j] = base && m < M && n < N ? base[int64_t(m) * ldbase + n] : 0.0f;
         }
-    const auto multiply = [&](int k) {
+    const auto multiply = [&](int at) {     // row `at` of the tiles
         float ak[EACH], bk[EACH];
         UNROLL for (int i = 0; i < EACH; i += 4) {
-            const auto a4 = load4(a_tile, k * STRIDE + place(ty, i)), b4 = load4(b_tile, k * STRIDE + place(tx, i));
+            const auto a4 = load4(a_tile, at * STRIDE + place(ty, i)), b4 = load4(b_tile, at * STRIDE + place(tx, i));
             ak[i] = a4.x, ak[i + 1] = a4.y, ak[i + 2] = a4.z, ak[i + 3] = a4.w;
             bk[i] = b4.x, bk[i + 1] = b4.y, bk[i + 2] = b4.z, bk[i + 3] = b4.w;
         }
@@ -83,17 +84,17 @@ __device__ void product_tile(Ptr<float> c, int ldc, Ptr<const float> base, int l
     StagingOfA of_a(t);
     StagingOfB of_b(t);
     of_a.fetch(a, lda, m0, M, 0, K), of_b.fetch(b, ldb, n0, N, 0, K);
-    for (int k0 = 0; k0 < K; k0 += DEPTH) {
-        of_a.store(a_tile), of_b.store(b_tile);
+    for (int k0 = 0, half = 0; k0 < K; k0 += DEPTH, half = DEPTH - half) {
+        of_a.store(a_tile, half), of_b.store(b_tile, half);
         barrier();
         if (k0 + DEPTH < K) of_a.fetch(a, lda, m0, M, k0 + DEPTH, K), of_b.fetch(b, ldb, n0, N, k0 + DEPTH, K);
         if (k0 + DEPTH <= K) {
-            UNROLL for (int k = 0; k < DEPTH; ++k) multiply(k);
+            UNROLL for (int k = 0; k < DEPTH; ++k) multiply(half + k);
         } else {
-            for (int k = 0; k < K - k0; ++k) multiply(k);
+            for (int k = 0; k < K - k0; ++k) multiply(half + k);
         }
-        barrier();
     }
+    barrier();                              // the tiles may be another product's next
     UNROLL for (int i = 0; i < EACH; ++i)
         UNROLL for (int j = 0; j < EACH; ++j) {
             const int m = m0 + place(ty, i), n = n0 + place(tx, j);
