@@ -76,7 +76,7 @@ inline bool open(std::string& about) {
         about = "no NVIDIA driver here";
         return false;
     }
-    const cudaError_t error = cudaGetDeviceCount(&count);
+    cudaError_t error = cudaGetDeviceCount(&count);
     if (error != cudaSuccess || count == 0) {
         about = error == cudaErrorInsufficientDriver ? "the NVIDIA driver is too old for this build's CUDA " +
                                                            std::to_string(CUDART_VERSION / 1000) + "." +
@@ -87,16 +87,21 @@ inline bool open(std::string& about) {
     }
     for (int i = 0; i < count; ++i) {
         cudaDeviceProp p;
-        check(cudaGetDeviceProperties(&p, i));
+        error = cudaGetDeviceProperties(&p, i);
+        if (error != cudaSuccess) {
+            about = "an NVIDIA GPU that cannot be asked: " + std::string(cudaGetErrorString(error));
+            continue;
+        }
         about = std::string(p.name) + ", " + std::to_string(p.totalGlobalMem >> 20) + " MiB";
         if (p.major < LEAST_CAPABILITY) {
             about += ", is too old: its compute capability is " + std::to_string(p.major) + "." + std::to_string(p.minor) +
                      ", and the kernels need " + std::to_string(LEAST_CAPABILITY) + ".0";
             continue;
         }
-        check(cudaSetDevice(i));
-        check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
-        return true;
+        error = cudaSetDevice(i);
+        if (error == cudaSuccess) error = cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
+        if (error == cudaSuccess) return true;
+        about += ", cannot be used: " + std::string(cudaGetErrorString(error));
     }
     return false;
 }

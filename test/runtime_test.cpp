@@ -15,7 +15,7 @@ std::string opened(int driver, cudaError_t error, std::vector<cudaDeviceProp> de
     no_gpu::driver = driver, no_gpu::count_error = error, no_gpu::devices = std::move(devices), no_gpu::chosen = -1;
     std::string about;
     const bool usable = cuda_without_gpu::open(about);
-    CHECK(usable == (no_gpu::chosen >= 0));
+    CHECK(usable == (no_gpu::chosen >= 0 && no_gpu::chosen != no_gpu::busy));
     return about;
 }
 
@@ -44,6 +44,11 @@ TEST_CASE("GPU: which one, or why none") {
     CHECK(no_gpu::chosen == -1);
     CHECK(opened(12040, cudaSuccess, {{"T4", 15 * GIB, 7, 5}, {"A100", 40 * GIB, 8, 0}}) == "A100, 40960 MiB");
     CHECK(no_gpu::chosen == 1);
+    no_gpu::busy = 0;
+    CHECK(opened(12040, cudaSuccess, {{"A100", 40 * GIB, 8, 0}}) ==
+          "A100, 40960 MiB, cannot be used: CUDA-capable device(s) is/are busy or unavailable");
+    CHECK(opened(12040, cudaSuccess, {{"A100", 40 * GIB, 8, 0}, {"H100", 80 * GIB, 9, 0}}) == "H100, 81920 MiB");
+    no_gpu::busy = -1;
 }
 
 TEST_CASE("GPU: out of memory says how much was wanted, and how much there is") {

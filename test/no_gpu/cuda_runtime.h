@@ -30,7 +30,7 @@ namespace no_gpu {
 inline int driver = 0;                               // its version; 0: there is none
 inline cudaError_t count_error = cudaSuccess;        // of asking how many GPUs there are
 inline std::vector<cudaDeviceProp> devices;
-inline int chosen = -1;
+inline int busy = -1, chosen = -1;                   // by someone else, by us
 inline size_t free_memory = 0, total_memory = 0;
 inline cudaError_t of_work = cudaSuccess;            // of whatever is asked for on the stream
 
@@ -55,7 +55,6 @@ inline cudaError_t cudaFree(void*) { return no_gpu::of_work; }
 inline cudaError_t cudaMemcpyAsync(void*, const void*, size_t, cudaMemcpyKind, cudaStream_t) { return cudaSuccess; }
 inline cudaError_t cudaMemsetAsync(void*, int, size_t, cudaStream_t) { return no_gpu::of_work; }
 inline cudaError_t cudaStreamSynchronize(cudaStream_t) { return no_gpu::of_work; }
-inline cudaError_t cudaStreamCreateWithFlags(cudaStream_t*, unsigned) { return cudaSuccess; }
 inline cudaError_t cudaStreamBeginCapture(cudaStream_t, int) { return no_gpu::of_work; }
 inline cudaError_t cudaStreamEndCapture(cudaStream_t, cudaGraph_t*) { return no_gpu::of_work; }
 inline cudaError_t cudaGraphInstantiate(cudaGraphExec_t*, cudaGraph_t, int) { return no_gpu::of_work; }
@@ -76,5 +75,8 @@ inline cudaError_t cudaGetDeviceProperties(cudaDeviceProp* p, int i) {
 }
 inline cudaError_t cudaSetDevice(int i) {
     no_gpu::chosen = i;
-    return no_gpu::count_error;
+    return cudaSuccess;
+}
+inline cudaError_t cudaStreamCreateWithFlags(cudaStream_t*, unsigned) {
+    return no_gpu::chosen == no_gpu::busy ? cudaErrorDevicesUnavailable : cudaSuccess;
 }
