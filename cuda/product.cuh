@@ -10,12 +10,15 @@
 //               TILE columns of B          SIDE  EACH  TILE  DEPTH  threads
 //             +-------------------+          16     8   128      8      256   large products
 //       DEPTH |         B         |          16     4    64     16      256   middle ones
-//             +-------------------+           8     4    32     16       64   where these would leave the GPU idle
-//     T +---+ +-------------------+
-//     I |   | |    |              |        thread (tx, ty) holds rows    4 ty + i % 4 + 4 SIDE (i / 4)
-//     L | A | |- - 4 x 4          |                      and columns 4 tx + j % 4 + 4 SIDE (j / 4),  i, j < EACH
-//     E |   | |                   |
-//       +---+ +-------------------+
+//             +-------------------+           8     4    32     32       64   small ones
+//     T +---+ +-------------------+           8     2    16     64       64   where these would leave the GPU idle
+//     I |   | |    |              |
+//     L | A | |- - 4 x 4          |        thread (tx, ty) holds rows    4 ty + i % 4 + 4 SIDE (i / 4)
+//     E |   | |                   |                      and columns 4 tx + j % 4 + 4 SIDE (j / 4),  i, j < EACH
+//       +---+ +-------------------+        (2 for 4 where EACH is 2)
+//
+// A small tile's DEPTH is large, so that what is fetched arrives while what was fetched before is multiplied: the
+// gradient of a small matrix of weights is a chain over thousands of rows.
 //
 // An element's chain is the same in every tile. No k beyond the last is multiplied, not even by zero: 0 x b could turn
 // a -0 or meet an infinity.
@@ -35,7 +38,7 @@ enum class Pass { forward, backward_x, backward_w };
 // Fetches and stores what a thread stages of a matrix of R x K, a tile of rows and DEPTH of k at a time.
 template <int TILE, int DEPTH, int THREADS, bool ALONG_K>
 struct Staging {
-    static constexpr int COUNT = TILE * DEPTH / THREADS, STRIDE = TILE + 4; // a multiple of four, but not of all banks
+    static constexpr int COUNT = TILE * DEPTH / THREADS, STRIDE = TILE + (TILE > 16 ? 4 : 2); // not a multiple of all banks
     static constexpr int ROWS = ALONG_K ? THREADS / DEPTH : 0, STEPS = ALONG_K ? 0 : THREADS / TILE; // from one to the next
     int row, k;                          // of the first
     float next[COUNT];
@@ -57,14 +60,15 @@ struct Staging {
 template <int SIDE, int EACH, Pass PASS>
 __device__ void product_tile(Ptr<float> c, int ldc, Ptr<const float> base, int ldbase, Ptr<const float> a, int lda,
                              Ptr<const float> b, int ldb, int M, int N, int K, int m0) {
-    constexpr int TILE = SIDE * EACH, DEPTH = EACH == 8 ? 8 : 16, THREADS = SIDE * SIDE;
+    constexpr int TILE = SIDE * EACH, THREADS = SIDE * SIDE, DEPTH = TILE >= 128 ? 8 : TILE >= 64 ? 16 : TILE >= 32 ? 32 : 64;
+    constexpr int GROUP = EACH < 4 ? EACH : 4;
     using StagingOfA = Staging<TILE, DEPTH, THREADS, PASS != Pass::backward_w>;
     using StagingOfB = Staging<TILE, DEPTH, THREADS, PASS == Pass::backward_x>;
     constexpr int STRIDE = StagingOfA::STRIDE;
     SHARED(float, a_tile, 2 * DEPTH * STRIDE);
     SHARED(float, b_tile, 2 * DEPTH * STRIDE);
     const int t = int(threadIdx.x), tx = t % SIDE, ty = t / SIDE, n0 = int(blockIdx.x) * TILE;
-    const auto place = [](int own, int i) { return 4 * own + i % 4 + 4 * SIDE * (i / 4); };
+    const auto place = [](int own, int i) { return GROUP * own + i % GROUP + GROUP * SIDE * (i / GROUP); };
     float sum[EACH][EACH];
     UNROLL for (int i = 0; i < EACH; ++i)
         UNROLL for (int j = 0; j < EACH; ++j) {
@@ -73,10 +77,15 @@ __device__ void product_tile(Ptr<float> c, int ldc, Ptr<const float> base, int l
         }
     const auto multiply = [&](int at) {     // row `at` of the tiles
         float ak[EACH], bk[EACH];
-        UNROLL for (int i = 0; i < EACH; i += 4) {
-            const auto a4 = load4(a_tile, at * STRIDE + place(ty, i)), b4 = load4(b_tile, at * STRIDE + place(tx, i));
-            ak[i] = a4.x, ak[i + 1] = a4.y, ak[i + 2] = a4.z, ak[i + 3] = a4.w;
-            bk[i] = b4.x, bk[i + 1] = b4.y, bk[i + 2] = b4.z, bk[i + 3] = b4.w;
+        if constexpr (GROUP == 4) {
+            UNROLL for (int i = 0; i < EACH; i += 4) {
+                const auto a4 = load4(a_tile, at * STRIDE + place(ty, i)), b4 = load4(b_tile, at * STRIDE + place(tx, i));
+                ak[i] = a4.x, ak[i + 1] = a4.y, ak[i + 2] = a4.z, ak[i + 3] = a4.w;
+                bk[i] = b4.x, bk[i + 1] = b4.y, bk[i + 2] = b4.z, bk[i + 3] = b4.w;
+            }
+        } else {
+            UNROLL for (int i = 0; i < EACH; ++i)
+                ak[i] = a_tile[at * STRIDE + place(ty, i)], bk[i] = b_tile[at * STRIDE + place(tx, i)];
         }
         UNROLL for (int i = 0; i < EACH; ++i)
             UNROLL for (int j = 0; j < EACH; ++j) sum[i][j] = exact::fma(ak[i], bk[j], sum[i][j]);
@@ -140,7 +149,8 @@ void with_tile(int64_t M, int64_t N, int64_t copies, const Call& call) {
     const auto blocks = [&](int64_t tile) { return ((M + tile - 1) / tile) * ((N + tile - 1) / tile) * copies; };
     if (blocks(128) >= ENOUGH_BLOCKS) call(Constant<16>(), Constant<8>());
     else if (blocks(64) >= ENOUGH_BLOCKS) call(Constant<16>(), Constant<4>());
-    else call(Constant<8>(), Constant<4>());
+    else if (blocks(32) >= ENOUGH_BLOCKS) call(Constant<8>(), Constant<4>());
+    else call(Constant<8>(), Constant<2>());
 }
 unsigned tiles(int n, int tile) { return unsigned((n + tile - 1) / tile); }
 

@@ -100,7 +100,8 @@ std::string text(std::initializer_list<int> numbers) {
 TEST_CASE("kernels: products") {
     for (const auto& [N, I, O] : std::vector<std::array<int, 3>>{{1, 1, 1}, {1, 33, 65}, {31, 16, 32}, {32, 17, 31},
                                                                 {33, 5, 64}, {70, 40, 129}, {64, 64, 64}, {3, 0, 5}, {128, 20, 7},
-                                                                {800, 19, 801}, {1450, 9, 1451}}) {  // the larger tiles
+                                                                {33, 200, 20},  // every tile, more than two of its steps
+                                                                {350, 70, 370}, {800, 37, 801}, {1450, 19, 1451}}) {
         const std::string what = text({N, I, O});
         auto x = floats(N * (I + 3)), w = floats(I * O), y = floats(N * (O + 2)), base = floats(N * O);
         same("forward" + what, &Ops::matmul_forward, y, O + 2, base, O, x, I + 3, w, N, I, O);
@@ -109,7 +110,7 @@ TEST_CASE("kernels: products") {
         if (N > 200) continue;
         same("to the weights" + what, &Ops::matmul_backward_w, w, x, I + 3, y, O + 2, N, I, O);
     }
-    for (const auto& [N, I, O] : std::vector<std::array<int, 3>>{{10, 1450, 1451}, {10, 800, 801}, {17, 801, 30}}) {
+    for (const auto& [N, I, O] : std::vector<std::array<int, 3>>{{19, 1450, 1451}, {37, 800, 801}, {70, 350, 370}, {200, 33, 20}}) {
         auto x = floats(N * I), w = floats(I * O), y = floats(N * O);
         same("to the weights" + text({N, I, O}), &Ops::matmul_backward_w, w, x, I, y, O, N, I, O);
         same("to the input" + text({N, I, O}), &Ops::matmul_backward_x, x, I, nullptr, 0, y, O, w, N, I, O);
@@ -126,7 +127,7 @@ TEST_CASE("kernels: grouped products") {
         same("to the weights", &Ops::grouped_backward_w, w, x, y, offsets, N, E, I, O);
         same("to the input", &Ops::grouped_backward_x, x, y, w, offsets, N, E, I, O);
     }
-    for (const auto& [rows, inner, outer] : std::vector<std::array<int, 3>>{{1300, 5, 310}, {3100, 3, 330}, {3, 340, 650}}) {
+    for (const auto& [rows, inner, outer] : std::vector<std::array<int, 3>>{{1300, 20, 310}, {3100, 3, 330}, {3, 340, 650}, {400, 70, 180}, {10, 200, 33}}) {
         auto x = floats(2 * rows * inner), w = floats(2 * inner * outer), y = floats(2 * rows * outer);
         Twin<int> offsets({0, rows + 7 > 2 * rows ? rows : rows + 7, 2 * rows});  // larger tiles
         same("forward", &Ops::grouped_forward, y, x, w, offsets, 2 * rows, 2, inner, outer);
