@@ -328,6 +328,8 @@ inline const Memory device_memory = {
         if (n > 0) std::memcpy(host, of_device(from, n), n);
     },
     [](void* to, const void* from, size_t n) {
+        const char *a = static_cast<const char*>(to), *b = static_cast<const char*>(from);
+        if (a < b + n && b < a + n) throw Fault("a copy between places that overlap");
         do_or_record([=] { if (n > 0) std::memcpy(of_device(to, n), of_device(from, n), n); });
     },
     [](void* p, size_t n) { do_or_record([=] { if (n > 0) std::memset(of_device(p, n), 0, n); }); },

@@ -81,6 +81,8 @@ __global__ void copy4(Ptr<float> y, Ptr<const float> x, int fault) {
     if (t == 1) HERE, one[0] = seen + 1;
 }
 
+__global__ void add_one(Ptr<float> y, int) { y[int(threadIdx.x)] += 1; }
+
 // Not sound, and no fault that has a line: a block reads what another may have written.
 __global__ void depends_on_blocks(Ptr<float> y, int) {
     const int b = int(blockIdx.x);
@@ -180,16 +182,20 @@ TEST_CASE("emulator: a graph has the work and the arguments of its recording, an
     int recorded = 0;
     emulator::repeat(3, [&] {
         ++recorded;
-        memory.copy(x.p + 1, x.p, 64 * sizeof(float));
-        launch(copy4, Dim{1}, Dim{32})(y.p, x.p, 0);
-        CHECK(y.p[3] == 3);  // not yet
+        launch(add_one, Dim{1}, Dim{32})(y.p, 0);
+        memory.copy(x.p + 64, y.p, 32 * sizeof(float));
+        memory.zero(y.p + 5, sizeof(float));
+        CHECK(y.p[7] == 7);  // not yet
     });
     CHECK(recorded == 1);
-    CHECK(y.p[3] == 0);      // moved three times
+    CHECK(y.p[7] == 10);     // three times
+    CHECK(x.p[64 + 7] == 10);
+    CHECK(x.p[64 + 5] == 1);
     float host[4] = {};
     const std::vector<std::function<void()>> refused = {
         [&] { memory.upload(x.p, host, sizeof host); }, [&] { memory.download(host, x.p, sizeof host); },
         [&] { memory.allocate(64); }, [&] { emulator::repeat(1, [] {}); }};
+    CHECK(fault_of([&] { memory.copy(x.p + 1, x.p, 8); }).find("overlap") != std::string::npos);
     for (const auto& work : refused) CHECK(fault_of([&] { emulator::repeat(1, work); }).find("while a graph is recorded") != std::string::npos);
     launch(copy4, Dim{1}, Dim{32})(y.p, x.p, 0);  // at once again
     CHECK(y.p[3] == x.p[3]);
