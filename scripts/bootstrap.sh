@@ -7,7 +7,9 @@ packages=""
 need() { # what proves it is there, the package that brings it
     eval "$1" > /dev/null 2>&1 || packages="$packages $2"
 }
-header() { echo "find /usr/include /usr/local/include -path '*/$1' | grep -q ."; }
+# Asks the compiler: /usr/include/linux has headers of its own with some of the names.
+compiler=$(command -v g++ || command -v clang++ || true)
+header() { echo "printf '#if !__has_include(<$1>)\n#error\n#endif\n' | $compiler -E -x c++ -"; }
 
 need "command -v g++ || command -v clang++" g++
 need "command -v cmake" cmake
