@@ -25,8 +25,9 @@ demo: r1
 	@R1=$(BUILD)/r1 sh scripts/demo.sh
 
 test: dependencies
-	$(call build,r1_test)
+	$(call build,tests)
 	@$(BUILD)/r1_test
+	@if [ -x $(BUILD)/r1_ptx_test ]; then $(BUILD)/r1_ptx_test; else echo "nvcc is not installed: what it makes of the kernels is not run"; fi
 
 bench: dependencies
 	$(call build,r1_bench)

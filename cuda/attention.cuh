@@ -130,7 +130,8 @@ __device__ void attend_queries(Ptr<float> o, Ptr<float> stats, Ptr<const float> 
         const int together = end < shortest ? end : shortest;
         int t = first;
         UNROLL_BY_4 for (; t < together; ++t) mix(t, std::true_type());
-        for (; t < end; ++t) mix(t, std::false_type());
+        if constexpr (QUERIES > 1)
+            for (; t < end; ++t) mix(t, std::false_type());
     }
     UNROLL for (int i = 0; i < QUERIES; ++i) {
         const int64_t row = int64_t(n + i) * heads.H + h;
@@ -229,7 +230,7 @@ struct Square {
                     sum[j] = chain4(x, y, sum[j]);
                 }
             }
-            for (; d < count; ++d)
+            NO_UNROLL for (; d < count; ++d)
                 UNROLL for (int j = 0; j < 4; ++j)
                     sum[j] = exact::fma(left[own + j * SQUARE_STRIDE + d], right[of_key + d], sum[j]);
         }
@@ -286,7 +287,7 @@ struct Square {
                     UNROLL for (int j = 0; j < 4; ++j)
                         sum[m][j] = chain4(load4(weight, (own + j) * SQUARE_STRIDE + r), x, sum[m][j]);
                 }
-                for (; r < count; ++r) {
+                NO_UNROLL for (; r < count; ++r) {
                     const float x = right[r * SQUARE_STRIDE + lane];
                     UNROLL for (int j = 0; j < 4; ++j)
                         sum[m][j] = exact::fma(weight[(own + j) * SQUARE_STRIDE + r], x, sum[m][j]);

@@ -5,7 +5,7 @@
 //   SHARED(float, tile, 256);       shared memory             shuffle_down(v, d)    of the whole warp; _xor, shuffle
 //   load4(p, i)                     elements i .. i + 3 at    ballot(b)             bit l: b of lane l of the warp
 //                                   once, i a multiple of 4   lowest_bit(u), count_bits(u)
-//   UNROLL, UNROLL_BY_4, _8         before a loop             BOUNDS(t)             a kernel of at most t threads
+//   UNROLL, UNROLL_BY_4, _8         before a loop; NO_UNROLL  BOUNDS(t)             a kernel of at most t threads
 //   launch(kernel, grid, block)(arguments...)
 #pragma once
 #ifdef __CUDACC__
@@ -14,6 +14,7 @@
 #define UNROLL _Pragma("unroll")
 #define UNROLL_BY_4 _Pragma("unroll 4")
 #define UNROLL_BY_8 _Pragma("unroll 8")
+#define NO_UNROLL _Pragma("unroll 1")
 #define BOUNDS(threads) __launch_bounds__(threads)
 
 namespace r1 {
@@ -58,6 +59,7 @@ Launch<Parameter...> launch(void (*kernel)(Parameter...), dim3 grid, dim3 thread
 #define UNROLL
 #define UNROLL_BY_4
 #define UNROLL_BY_8
+#define NO_UNROLL
 #define BOUNDS(threads)
 #define SHARED(type, name, count) const auto name = ::r1::emulator::shared<type>(count)
 

@@ -116,7 +116,8 @@ void embedding_backward(float* dtable, const float* dy, const int* token, int N,
 // ---- RMSNorm: a warp a row
 //
 // A row is needed twice, for its sum and for the result. The first 32 SLICES elements stay in registers in between: read
-// once, all at the same time. Of wider rows the rest is read again.
+// once, all at the same time. Of wider rows the rest is read again; for narrow ones there is a kernel without a rest.
+constexpr int FEW_SLICES = 8;
 
 template <int SLICES>
 __global__ void norm(Ptr<float> y, int ldy, Ptr<float> rstd, Ptr<const float> x, int ldx, Ptr<const float> g, int N,
@@ -130,7 +131,8 @@ __global__ void norm(Ptr<float> y, int ldy, Ptr<float> rstd, Ptr<const float> x,
         if (lane + 32 * i < C) own[i] = xn[lane + 32 * i];
     UNROLL for (int i = 0; i < SLICES; ++i)
         if (lane + 32 * i < C) chain = exact::fma(own[i], own[i], chain);
-    UNROLL_BY_4 for (int c = lane + 32 * SLICES; c < C; c += 32) chain = exact::fma(xn[c], xn[c], chain);
+    if constexpr (SLICES > FEW_SLICES)
+        UNROLL_BY_4 for (int c = lane + 32 * SLICES; c < C; c += 32) chain = exact::fma(xn[c], xn[c], chain);
     const float r = 1.0f / exact::sqrt(join(chain) / float(C) + epsilon);
     if (lane == 0) rstd[n] = r;
     UNROLL for (int i = 0; i < SLICES; i += 8) {
@@ -140,8 +142,9 @@ __global__ void norm(Ptr<float> y, int ldy, Ptr<float> rstd, Ptr<const float> x,
         UNROLL for (int j = 0; j < 8; ++j)
             if (lane + 32 * (i + j) < C) yn[lane + 32 * (i + j)] = (own[i + j] * r) * gain[j];
     }
-    in_fours<32>(lane + 32 * SLICES, C, [&](int c) { return Two{xn[c], g[c]}; },
-                 [&](int c, Two in) { yn[c] = (in.a * r) * in.b; });
+    if constexpr (SLICES > FEW_SLICES)
+        in_fours<32>(lane + 32 * SLICES, C, [&](int c) { return Two{xn[c], g[c]}; },
+                     [&](int c, Two in) { yn[c] = (in.a * r) * in.b; });
 }
 
 template <int SLICES>
@@ -157,7 +160,8 @@ __global__ void norm_backward_x(Ptr<float> dx, int lddx, Ptr<const float> base, 
         if (lane + 32 * i < C) own[i] = xn[lane + 32 * i], slope[i] = dyn[lane + 32 * i];
     UNROLL for (int i = 0; i < SLICES; ++i)
         if (lane + 32 * i < C) slope[i] = g[lane + 32 * i] * slope[i], chain = exact::fma(slope[i], own[i], chain);
-    UNROLL_BY_4 for (int c = lane + 32 * SLICES; c < C; c += 32) chain = exact::fma(g[c] * dyn[c], xn[c], chain);
+    if constexpr (SLICES > FEW_SLICES)
+        UNROLL_BY_4 for (int c = lane + 32 * SLICES; c < C; c += 32) chain = exact::fma(g[c] * dyn[c], xn[c], chain);
     const float r = rstd[n], inner = join(chain) * (r * r) / float(C);
     const Ptr<const float> bn = base ? base + int64_t(n) * ldbase : base;
     struct Element {
@@ -174,13 +178,14 @@ __global__ void norm_backward_x(Ptr<float> dx, int lddx, Ptr<const float> base, 
         UNROLL for (int j = 0; j < 8; ++j)
             if (lane + 32 * (i + j) < C) write(lane + 32 * (i + j), {own[i + j], slope[i + j], before[j]});
     }
-    in_fours<32>(lane + 32 * SLICES, C, [&](int c) { return Element{xn[c], g[c] * dyn[c], base ? bn[c] : 0.0f}; }, write);
+    if constexpr (SLICES > FEW_SLICES)
+        in_fours<32>(lane + 32 * SLICES, C, [&](int c) { return Element{xn[c], g[c] * dyn[c], base ? bn[c] : 0.0f}; }, write);
 }
 
 // SLICES for rows of C, as a constant: call(slices). MOST: so that a multiprocessor has registers for a dozen warps.
 template <int MOST, class Call>
 void with_slices(int C, const Call& call) {
-    if (C <= 32 * 8) call(std::integral_constant<int, 8>());
+    if (C <= 32 * FEW_SLICES) call(std::integral_constant<int, FEW_SLICES>());
     else call(std::integral_constant<int, MOST>());
 }
 

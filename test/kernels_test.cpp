@@ -102,22 +102,24 @@ std::string text(std::initializer_list<int> numbers) {
 }  // namespace
 
 TEST_CASE("kernels: products") {
-    for (const auto& [N, I, O] : std::vector<std::array<int, 3>>{{1, 1, 1}, {1, 33, 65}, {31, 16, 32}, {32, 17, 31},
-                                                                {33, 5, 64}, {70, 40, 129}, {64, 64, 64}, {3, 0, 5}, {128, 20, 7},
-                                                                {33, 200, 20},  // every tile, more than two of its steps
-                                                                {350, 70, 370}, {800, 37, 801}, {1450, 19, 1451}}) {
+    for (const auto& [N, I, O] : std::vector<std::array<int, 3>>{{1, 1, 1}, {1, 33, 65}, {31, 16, 32}, {32, 17, 31}, {33, 5, 64},
+                                                                {70, 40, 129}, {64, 64, 64}, {3, 0, 5}, {128, 20, 7}, {33, 200, 20}}) {
         const std::string what = text({N, I, O});
         auto x = floats(N * (I + 3)), w = floats(I * O), y = floats(N * (O + 2)), base = floats(N * O);
         same("forward" + what, &Ops::matmul_forward, y, O + 2, base, O, x, I + 3, w, N, I, O);
         same("forward from zero" + what, &Ops::matmul_forward, y, O + 2, nullptr, 0, x, I + 3, w, N, I, O);
         same("to the input, onto itself" + what, &Ops::matmul_backward_x, x, I + 3, x, I + 3, y, O + 2, w, N, I, O);
-        if (N > 200) continue;
         same("to the weights" + what, &Ops::matmul_backward_w, w, x, I + 3, y, O + 2, N, I, O);
     }
-    for (const auto& [N, I, O] : std::vector<std::array<int, 3>>{{19, 1450, 1451}, {37, 800, 801}, {70, 350, 370}, {200, 33, 20}}) {
-        auto x = floats(N * I), w = floats(I * O), y = floats(N * O);
-        same("to the weights" + text({N, I, O}), &Ops::matmul_backward_w, w, x, I, y, O, N, I, O);
-        same("to the input" + text({N, I, O}), &Ops::matmul_backward_x, x, I, nullptr, 0, y, O, w, N, I, O);
+    // Every tile, its side by the result's (M x N), and chains of whole steps and a rest.
+    for (const auto& [M, N, K] : std::vector<std::array<int, 3>>{{33, 20, 135}, {350, 370, 39}, {800, 801, 23}, {1450, 1451, 15}}) {
+        const std::string what = text({M, N, K});
+        auto left = floats(M * K), right = floats(N * K), result = floats(M * N), base = floats(M * N);
+        same("forward" + what, &Ops::matmul_forward, result, N, base, N, left, K, right, M, K, N);
+        same("forward from zero" + what, &Ops::matmul_forward, result, N, nullptr, 0, left, K, right, M, K, N);
+        same("to the input" + what, &Ops::matmul_backward_x, result, N, base, N, left, K, right, M, N, K);
+        same("to the input, from zero" + what, &Ops::matmul_backward_x, result, N, nullptr, 0, left, K, right, M, N, K);
+        same("to the weights" + what, &Ops::matmul_backward_w, result, left, M, right, N, K, M, N);
     }
 }
 
@@ -131,12 +133,20 @@ TEST_CASE("kernels: grouped products") {
         same("to the weights", &Ops::grouped_backward_w, w, x, y, offsets, N, E, I, O);
         same("to the input", &Ops::grouped_backward_x, x, y, w, offsets, N, E, I, O);
     }
-    for (const auto& [rows, inner, outer] : std::vector<std::array<int, 3>>{{1300, 20, 310}, {3100, 3, 330}, {3, 340, 650}, {400, 70, 180}, {10, 200, 33}}) {
-        auto x = floats(2 * rows * inner), w = floats(2 * inner * outer), y = floats(2 * rows * outer);
-        Twin<int> offsets({0, rows + 7 > 2 * rows ? rows : rows + 7, 2 * rows});  // larger tiles
-        same("forward", &Ops::grouped_forward, y, x, w, offsets, 2 * rows, 2, inner, outer);
-        same("to the weights", &Ops::grouped_backward_w, w, x, y, offsets, 2 * rows, 2, inner, outer);
-        same("to the input", &Ops::grouped_backward_x, x, y, w, offsets, 2 * rows, 2, inner, outer);
+    // Every tile. More rows to one expert than there are blocks for; then rows to several, and none to some.
+    for (const auto& [rows, wide, deep] : std::vector<std::array<int, 3>>{{520, 40, 71}, {1030, 100, 39}, {2060, 200, 23}, {4100, 400, 15}}) {
+        const int experts = 8;
+        const std::string what = text({rows, wide, deep});
+        auto narrow_rows = floats(rows * deep), wide_rows = floats(rows * wide), w = floats(experts * wide * deep);
+        for (const std::vector<int>& cuts : {std::vector<int>{0, 0, rows, rows, rows, rows, rows, rows, rows},
+                                             std::vector<int>{0, 1, rows / 2, rows / 2, rows / 2 + 33, rows - 70, rows - 3, rows, rows}}) {
+            Twin<int> offsets(cuts);
+            same("forward" + what, &Ops::grouped_forward, wide_rows, narrow_rows, w, offsets, rows, experts, deep, wide);
+            same("to the input" + what, &Ops::grouped_backward_x, wide_rows, narrow_rows, w, offsets, rows, experts, wide, deep);
+        }
+        auto x = floats(4 * deep * wide), dy = floats(4 * deep * wide), dw = floats(experts * wide * wide);
+        Twin<int> offsets({0, deep, deep, 3 * deep - 5, 3 * deep - 5, 3 * deep, 3 * deep + 1, 3 * deep + 1, 4 * deep});
+        same("to the weights" + what, &Ops::grouped_backward_w, dw, x, dy, offsets, 4 * deep, experts, wide, wide);
     }
 }
 
@@ -165,7 +175,7 @@ TEST_CASE("kernels: rows") {
             same("embedding backward" + what, &Ops::embedding_backward, table, dy, token, N, C);
         }
     // Rows wider than a lane's registers, channels of several blocks, more rows than a chain takes at a time.
-    for (const auto& [N, C] : std::vector<std::array<int, 2>>{{3, 256}, {3, 257}, {2, 1024}, {3, 1100}, {2, 2047}, {3, 2100}, {255, 17},
+    for (const auto& [N, C] : std::vector<std::array<int, 2>>{{3, 256}, {3, 257}, {2, 1024}, {3, 1100}, {2, 2047}, {3, 2100}, {3, 2300}, {255, 17},
                                                               {256, 3}, {257, 33}, {770, 2}}) {
         const std::string what = text({N, C});
         auto x = floats(N * (C + 1)), y = floats(N * C), g = floats(C), rstd = floats(N), dg = floats(C), base = floats(N * C),
@@ -175,12 +185,21 @@ TEST_CASE("kernels: rows") {
         same("rmsnorm backward, added" + what, &Ops::rmsnorm_backward, base, C, base, C, dg, y, C, x, C + 1, rstd, g, N, C);
         same("bias backward" + what, &Ops::bias_backward, dg, x, C + 1, N, C);
         same("swiglu" + what, &Ops::swiglu_forward, y, x, N, C / 2);
+        same("bias" + what, &Ops::bias_forward, x, C + 1, g, N, C);
+        same("clip" + what, &Ops::clip_forward, x, C + 1, 0.5f, N, C);
+        same("clip backward" + what, &Ops::clip_backward, y, C, x, C + 1, 0.5f, N, C);
+        same("copy" + what, &Ops::copy_rows, x, C + 1, y, C, N, C);
+        auto token = integers(N, 7);
+        auto table = floats(7 * C);
+        same("embedding" + what, &Ops::embedding_forward, y, token, table, N, C);
     }
-    const int N = 5, heads = 3, D = 6, stride = 8, ld = heads * stride + 1;
-    auto x = floats(N * ld), angles = floats(11 * D);
-    auto position = integers(N, 11);
-    same("rotation", &Ops::rope_forward, x, ld, position, angles, N, heads, stride, D);
-    same("rotation, backward", &Ops::rope_backward, x, ld, position, angles, N, heads, stride, D);
+    for (const auto& [heads, D] : std::vector<std::array<int, 2>>{{3, 6}, {1, 2}, {5, 64}, {2, 130}, {16, 40}}) {
+        const int N = 5, stride = D + 2, ld = heads * stride + 1;
+        auto x = floats(N * ld), angles = floats(11 * D);
+        auto position = integers(N, 11);
+        same("rotation" + text({heads, D}), &Ops::rope_forward, x, ld, position, angles, N, heads, stride, D);
+        same("rotation, backward" + text({heads, D}), &Ops::rope_backward, x, ld, position, angles, N, heads, stride, D);
+    }
 }
 
 TEST_CASE("kernels: the optimizer") {
@@ -259,11 +278,13 @@ TEST_CASE("kernels: answers in the making") {
 
 TEST_CASE("kernels: experts") {
     for (const Routing r : {Routing{8, 2, 2, 1, true, 1.0f, false}, Routing{8, 3, 4, 2, false, 2.5f, false},
-                            Routing{5, 2, 1, 1, true, 1.0f, false}, Routing{33, 1, 1, 1, true, 1.0f, false},
-                            Routing{8, 3, 4, 2, false, 2.5f, true}, Routing{33, 2, 1, 1, true, 1.0f, true}})
-        for (const int N : {1, 7, 33, 200}) {
-            if (N == 200 && r.E != 8) continue;
-            const int C = 20, E = r.E, K = r.K;
+                            Routing{7, 2, 1, 1, true, 1.0f, false}, Routing{33, 1, 1, 1, true, 1.0f, false},
+                            Routing{8, 3, 4, 2, false, 2.5f, true}, Routing{33, 2, 1, 1, true, 1.0f, true},
+                            Routing{66, 9, 6, 3, true, 1.5f, false}, Routing{66, 9, 6, 3, false, 1.5f, true},
+                            Routing{6, 2, 6, 3, true, 1.0f, false}})
+        for (const int N : {1, 7, 33, 450}) {
+            if (N == 450 && r.E != 8) continue;
+            const int C = N == 7 ? 650 : 20, E = r.E, K = r.K;
             auto logits = floats(N * E), bias = floats(E), score = floats(N * E), gate = floats(N * K), dgate = floats(N * K),
                  dscore = floats(N * E);
             if (E > 4) logits.host[1] = logits.host[3], logits.renew();  // equals
@@ -292,46 +313,65 @@ TEST_CASE("kernels: experts") {
     same("dispatch to one", &Ops::dispatch, source, place, offsets, expert, 10, 8, 2);
 }
 
+namespace {
+
+struct Shape {
+    int H, H_kv, own, shared, D_v;
+};
+
+Shape drawn_shape() {
+    const auto below = [](int n) { return numbers.below(n); };
+    const int widest[] = {20, 64, 128, 256}, H_kv = 1 + below(2), D_k = 1 + below(widest[below(4)]), D_v = 1 + below(widest[below(4)]);
+    const int kind = below(4), shared = kind == 0 ? 0 : kind == 1 ? D_k : below(std::min(D_k, 40) + 1);
+    return {H_kv * (1 + below(2)), H_kv, D_k - shared, shared, D_v};
+}
+
+// Sequences of these lengths, each in whole blocks of the cache: into the cache, forward, backward.
+void compare_attention(const Shape& s, const std::vector<int>& lengths) {
+    Heads heads;
+    heads.H = s.H, heads.H_kv = s.H_kv, heads.own = s.own, heads.shared = s.shared, heads.D_v = s.D_v;
+    heads.scale = 1 / exact::sqrt(float(heads.D_k()));
+    std::vector<int> first_block, positions, cuts = {0};
+    int blocks = 0;
+    for (const int T : lengths) {
+        for (int t = 0; t < T; ++t) first_block.push_back(blocks), positions.push_back(t);
+        blocks += (T + KEY_BLOCK - 1) / KEY_BLOCK, cuts.push_back(int(positions.size()));
+    }
+    const int N = int(positions.size()), ld = s.shared + 3, cache = blocks * KEY_BLOCK;
+    Twin<int> block(first_block), position(positions), offsets(cuts);
+    auto q = floats(N * s.H * heads.D_k()), kv = floats(N * heads.kv()), k_shared = floats(N * ld),
+         k = floats(cache * heads.keys()), v = floats(cache * heads.values());
+    auto o = floats(N * s.H * s.D_v), stats = floats(N * s.H * 2), do_ = floats(N * s.H * s.D_v);
+    auto dq = floats(N * s.H * heads.D_k()), dkv = floats(N * heads.kv()), dk_shared = floats(N * ld);
+    const std::string what = text({s.H, s.H_kv, s.own, s.shared, s.D_v});
+    same("cache" + what, &Ops::cache_write, k, v, kv, k_shared, ld, block, position, N, heads);
+    same("attention" + what, &Ops::attention_forward, o, stats, q, k, v, block, position, N, heads);
+    same("attention backward" + what, &Ops::attention_backward, dq, dkv, dk_shared, ld, do_, o, stats, q, kv, k_shared, ld,
+         offsets, int(lengths.size()), heads);
+    // Two layers of four blocks: block 1 on to 0 and 3 on, two blocks each time but the last.
+    Twin<int> to({2, 0});
+    auto keys = floats(size_t(2) * 4 * KEY_BLOCK * heads.keys()), values = floats(size_t(2) * 4 * KEY_BLOCK * heads.values());
+    same("cache copy" + what, &Ops::cache_copy, keys, values, to, 2, 1, 1, 2, int64_t(4), heads);
+}
+
+}  // namespace
+
 TEST_CASE("kernels: attention") {
-    struct Shape {
-        int H, H_kv, own, shared, D_v;
-    };
-    for (const Shape s : {Shape{4, 4, 16, 16, 32}, {4, 2, 8, 0, 16}, {3, 3, 5, 2, 7}, {2, 1, 40, 8, 48}}) {
-        Heads heads;
-        heads.H = s.H, heads.H_kv = s.H_kv, heads.own = s.own, heads.shared = s.shared, heads.D_v = s.D_v;
-        heads.scale = 1 / exact::sqrt(float(heads.D_k()));
-        // Sequences of 1, 31, 33 and 70 tokens, each in whole blocks of the cache.
-        std::vector<int> first_block, positions, cuts = {0};
-        int blocks = 0;
-        for (const int T : {1, 31, 33, 70}) {
-            for (int t = 0; t < T; ++t) first_block.push_back(blocks), positions.push_back(t);
-            blocks += (T + KEY_BLOCK - 1) / KEY_BLOCK, cuts.push_back(int(positions.size()));
-        }
-        const int N = int(positions.size()), ld = s.shared + 3, cache = blocks * KEY_BLOCK;
-        Twin<int> block(first_block), position(positions), offsets(cuts);
-        auto q = floats(N * s.H * heads.D_k()), kv = floats(N * heads.kv()), k_shared = floats(N * ld),
-             k = floats(cache * heads.keys()), v = floats(cache * heads.values());
-        auto o = floats(N * s.H * s.D_v), stats = floats(N * s.H * 2), do_ = floats(N * s.H * s.D_v);
-        auto dq = floats(N * s.H * heads.D_k()), dkv = floats(N * heads.kv()), dk_shared = floats(N * ld);
-        const std::string what = text({s.H, s.H_kv, s.own, s.shared, s.D_v});
-        same("cache" + what, &Ops::cache_write, k, v, kv, k_shared, ld, block, position, N, heads);
-        same("attention" + what, &Ops::attention_forward, o, stats, q, k, v, block, position, N, heads);
-        same("attention backward" + what, &Ops::attention_backward, dq, dkv, dk_shared, ld, do_, o, stats, q, kv, k_shared, ld,
-             offsets, 4, heads);
-        // Two layers of four blocks: block 1 on to 0 and 3 on, two blocks each time but the last.
-        Twin<int> to({2, 0});
-        auto keys = floats(size_t(2) * 4 * KEY_BLOCK * heads.keys()), values = floats(size_t(2) * 4 * KEY_BLOCK * heads.values());
-        same("cache copy" + what, &Ops::cache_copy, keys, values, to, 2, 1, 1, 2, int64_t(4), heads);
+    for (const Shape& s : {Shape{4, 4, 16, 16, 32}, {4, 2, 8, 0, 16}, {3, 3, 5, 2, 7}, {2, 1, 40, 8, 48}, {2, 1, 60, 196, 251}})
+        compare_attention(s, {1, 31, 33, 70});
+    // What a compiler makes of a loop is several loops, for each rest its own: shapes by lot.
+    for (int draw = 0; draw < 60; ++draw) {
+        const Shape s = drawn_shape();
+        compare_attention(s, {1 + numbers.below(6), 33 + numbers.below(8)});
     }
 }
 
 TEST_CASE("kernels: attention over more tokens than a warp keeps scores of, and over wide heads") {
-    struct Shape {
-        int own, shared, D_v;
-    };
-    for (const Shape s : {Shape{2, 1, 3}, {3, 0, 70}, {5, 4, 130}, {250, 6, 256}}) {
+    std::vector<Shape> shapes = {{2, 1, 2, 1, 3}, {2, 1, 3, 0, 70}, {2, 1, 5, 4, 130}, {2, 1, 250, 6, 256}};
+    for (int draw = 0; draw < 40; ++draw) shapes.push_back(drawn_shape());
+    for (const Shape& s : shapes) {
         Heads heads;
-        heads.H = 2, heads.H_kv = 1, heads.own = s.own, heads.shared = s.shared, heads.D_v = s.D_v, heads.scale = 0.3f;
+        heads.H = s.H, heads.H_kv = s.H_kv, heads.own = s.own, heads.shared = s.shared, heads.D_v = s.D_v, heads.scale = 0.3f;
         // Four queries of one sequence, in any order; some that cannot be taken together, of two sequences; one more.
         const std::vector<std::vector<int>> rows = {{0, 259}, {0, 5}, {0, 519}, {0, 256}, {0, 255}, {0, 1023}, {90, 1024}, {90, 31}, {0, 1050}};
         std::vector<int> blocks, positions;
@@ -340,7 +380,7 @@ TEST_CASE("kernels: attention over more tokens than a warp keeps scores of, and 
         Twin<int> block(blocks), position(positions);
         auto q = floats(N * heads.H * heads.D_k()), k = floats(cache * heads.keys()), v = floats(cache * heads.values()),
              o = floats(N * heads.H * heads.D_v), stats = floats(N * heads.H * 2);
-        same("attention" + text({s.own, s.shared, s.D_v}), &Ops::attention_forward, o, stats, q, k, v, block, position, N, heads);
+        same("attention" + text({s.H, s.H_kv, s.own, s.shared, s.D_v}), &Ops::attention_forward, o, stats, q, k, v, block, position, N, heads);
     }
 }
 
