@@ -3,7 +3,9 @@
 #   make demo    from nothing to R1-Zero in minutes; ends with a table, two hashes and a report
 #   make test    builds and runs every test
 #   make bench   speed, as ratios to this machine's limits (and to PyTorch, where that is installed)
+#   make ptx-check   what nvcc makes of the kernels, interpreted: the shortened demo by its hash, in ten minutes
 #   make gpu-check   on a machine with an NVIDIA GPU: every comparison, the sanitizers, the demo, the benchmarks
+#   make gpu-kit     the programs for it in one folder, for a machine without a compiler: KIT=gpu-kit make gpu-check there
 #   make r1      the program alone: build/r1 --help
 
 BUILD ?= build
@@ -16,7 +18,7 @@ define build
 	@cmake --build $(BUILD) --target $(1) -j $(JOBS) > $(BUILD).log 2>&1 || { cat $(BUILD).log; exit 1; }
 endef
 
-.PHONY: demo test bench gpu-check r1 dependencies clean
+.PHONY: demo test bench ptx-check gpu-check gpu-kit r1 dependencies clean
 
 r1: dependencies
 	$(call build,r1)
@@ -34,8 +36,18 @@ bench: dependencies
 	@$(BUILD)/r1_bench
 	@if python3 -c "import torch" 2> /dev/null; then python3 bench/pytorch_step.py; else echo "PyTorch is not installed: not compared"; fi
 
-gpu-check: dependencies
-	@BUILD=$(BUILD) sh scripts/gpu_check.sh
+ptx-check: dependencies
+	$(call build,r1_ptx)
+	@DEMO=short R1=$(BUILD)/r1_ptx OPTIONS="--device cuda" sh scripts/demo.sh runs/ptx
+	@grep -q '"golden": true' runs/ptx/summary.json
+
+gpu-check:
+	@[ -n "$(KIT)" ] || sh scripts/bootstrap.sh
+	@KIT=$(KIT) BUILD=$(BUILD) sh scripts/gpu_check.sh
+
+gpu-kit: dependencies
+	$(call build,gpu_programs)
+	@sh scripts/gpu_kit.sh $(BUILD) gpu-kit
 
 # Says what is missing and installs it, as root or with sudo, where there is apt-get.
 dependencies:

@@ -236,7 +236,7 @@ __device__ void chain_over_rows(Ptr<float> total, int N, int C, const Read& read
                 chain = exact::fma(v4.x, f4.x, chain), chain = exact::fma(v4.y, f4.y, chain);
                 chain = exact::fma(v4.z, f4.z, chain), chain = exact::fma(v4.w, f4.w, chain);
             }
-            for (int i = rows / 4 * 4; i < rows; ++i) chain = exact::fma(values[v + i], factors[f + i], chain);
+            NO_UNROLL for (int i = rows / 4 * 4; i < rows; ++i) chain = exact::fma(values[v + i], factors[f + i], chain);
         }
         barrier();
     }

@@ -1,42 +1,88 @@
 #!/bin/sh
-# One command for a machine with an NVIDIA GPU: builds, compares every kernel and whole steps with the CPU by memcmp, runs
-# compute-sanitizer over them, our Philox against cuRAND's, the demo by its golden hash, and the benchmarks. Writes one
-# dated JSON file with all results; exits 1 if anything differs.
+# One command for a machine with an NVIDIA GPU: builds, compares every kernel and whole steps with the CPU by memcmp, our
+# Philox with cuRAND's, the demo with its golden hash; then the benchmarks, and compute-sanitizer over the kernels. Writes
+# one dated JSON file, anew after each check, so that what was found stays if something hangs; exits 1 if anything differs.
 #
 #   scripts/gpu_check.sh [folder]        default: reference/gpu
+#   KIT=gpu-kit scripts/gpu_check.sh     with programs from make gpu-kit, where there is no compiler or no library
+#   SECONDS_EACH=600                     that one check may take
 set -eu
 
-BUILD=${BUILD:-build}
 OUT=${1:-reference/gpu}
-NVCC=$(command -v nvcc || echo /usr/local/cuda/bin/nvcc)
+SECONDS_EACH=${SECONDS_EACH:-600}
 RUN=$(mktemp -d)
 trap 'rm -rf "$RUN"' EXIT
-failed=0 results=""
 
+nvidia-smi > /dev/null 2>&1 || { echo "r1: error: no NVIDIA driver or GPU, on this machine, make test needs none" >&2; exit 1; }
+asked() { nvidia-smi --query-gpu="$1" --format=csv,noheader | head -n 1; }
+device=$(asked name)
+echo "$device, driver $(asked driver_version)"
+
+if [ -n "${KIT:-}" ]; then
+    BUILD=$KIT
+    [ -f "$KIT/made" ] || { echo "r1: error: no kit, in $KIT, make gpu-kit makes one" >&2; exit 1; }
+    made=$(cat "$KIT/made")
+else
+    BUILD=${BUILD:-build}
+    cmake -S . -B "$BUILD" > "$RUN/log" && cmake --build "$BUILD" --target gpu_programs -j "$(nproc)" > "$RUN/log" 2>&1 ||
+        { cat "$RUN/log"; echo "r1: error: the programs cannot be built, in $BUILD, install the CUDA toolkit 12.0 or newer" >&2; exit 1; }
+    made=$(sh scripts/gpu_kit.sh --made)
+fi
+
+mkdir -p "$OUT"
+file="$OUT/$(date -u +%Y-%m-%d)-$(echo "$device" | tr -c 'A-Za-z0-9\n' '-').json"
+failed=0 results="" demo_seconds=null training=null bench=null pytorch="not run"
+write() {
+    cat > "$file" << END
+{
+  "date": "$(date -u +%Y-%m-%dT%H:%M:%SZ)",
+  "made": "$made",
+  "device": "$device",
+  "memory": "$(asked memory.total)",
+  "driver": "$(asked driver_version)",
+  "failed": $failed,
+  "checks": [
+$(printf '%s' "$results" | sed '$ s/,$//')
+  ],
+  "demo_seconds": $demo_seconds,
+  "demo_training_seconds": $training,
+  "pytorch": "$pytorch",
+  "bench": $bench
+}
+END
+}
 note() { # name, passed | failed | not run, what was seen
     printf '%-34s %-8s %s\n' "$1" "$2" "$3"
     results="$results    {\"check\": \"$1\", \"result\": \"$2\", \"seen\": \"$3\"},
 "
     [ "$2" != failed ] || failed=$((failed + 1))
+    write
 }
-check() { # name, pattern of the line to note, command...
+check() { # name, pattern of the line to note, without which nothing was checked, command...
     name=$1 pattern=$2
     shift 2
-    if "$@" > "$RUN/log" 2>&1; then result=passed; else result=failed; tail -n 20 "$RUN/log"; fi
+    result=failed
+    timeout -k 10 "$SECONDS_EACH" "$@" > "$RUN/log" 2>&1 && grep -qE "$pattern" "$RUN/log" && result=passed
+    [ $result = passed ] || tail -n 20 "$RUN/log"
     note "$name" $result "$(grep -E "$pattern" "$RUN/log" | tail -n 1 | tr -d '"\\' | tr -s ' ')"
 }
 
-[ -x "$NVCC" ] || { echo "r1: error: no nvcc, on this machine, install the CUDA toolkit 12.0 or newer" >&2; exit 1; }
-nvidia-smi > /dev/null 2>&1 || { echo "r1: error: no NVIDIA driver or GPU, on this machine, make test needs none" >&2; exit 1; }
-device=$(nvidia-smi --query-gpu=name --format=csv,noheader | head -n 1)
-echo "$device, driver $(nvidia-smi --query-gpu=driver_version --format=csv,noheader | head -n 1)"
-
-cmake -S . -B "$BUILD" > "$RUN/log" && cmake --build "$BUILD" --target r1 r1_gpu_test r1_bench -j "$(nproc)" > "$RUN/log" 2>&1 ||
-    { cat "$RUN/log"; exit 1; }
-"$NVCC" -std=c++20 -Isrc --expt-relaxed-constexpr cuda/curand_check.cu -o "$RUN/curand_check"
-
 check "kernels and steps, by memcmp" 'assertions:' "$BUILD/r1_gpu_test"
-check "Philox, by cuRAND" 'on the GPU' "$RUN/curand_check"
+check "Philox, by cuRAND" 'on the GPU' "$BUILD/curand_check"
+begin=$(date +%s)
+export R1="$BUILD/r1" OPTIONS="--device cuda"
+check "the demo, by the CPU's hash" 'golden' sh -c 'sh scripts/demo.sh "$0" && grep -q "\"golden\": true" "$0/summary.json"' "$RUN/demo"
+demo_seconds=$(($(date +%s) - begin))
+training=$(cat "$RUN"/demo/*/timings.jsonl 2> /dev/null | grep -oE '"(sample_|train_)?seconds":[0-9.]+' | awk -F: '{ s += $2 } END { print s + 0 }')
+echo "the demo: $demo_seconds s, of which training $training s"
+check "benchmarks" 'tokens/s' "$BUILD/r1_bench" gpu --json "$RUN/bench.json"
+[ ! -s "$RUN/bench.json" ] || bench=$(cat "$RUN/bench.json")
+if python3 -c "import torch" 2> /dev/null; then
+    check "PyTorch, the same step" 'tokens/s' python3 bench/pytorch_step.py
+    pytorch=$(tail -n 1 "$RUN/log" | tr -d '"\\')
+else
+    pytorch="not installed"
+fi
 if command -v compute-sanitizer > /dev/null; then
     for tool in memcheck racecheck initcheck synccheck; do
         check "compute-sanitizer $tool" 'ERROR SUMMARY|RACECHECK SUMMARY' compute-sanitizer --tool $tool --error-exitcode 1 \
@@ -45,37 +91,6 @@ if command -v compute-sanitizer > /dev/null; then
 else
     note "compute-sanitizer" "not run" "it is not installed"
 fi
-begin=$(date +%s)
-demo() { OPTIONS="--device cuda" R1="$BUILD/r1" sh scripts/demo.sh "$RUN/demo" && grep -q '"golden": true' "$RUN/demo/summary.json"; }
-check "the demo, by the CPU's hash" 'golden' demo
-seconds=$(($(date +%s) - begin))
-training=$(cat "$RUN"/demo/*/timings.jsonl 2> /dev/null | grep -oE '"(sample_|train_)?seconds":[0-9.]+' | awk -F: '{ s += $2 } END { print s + 0 }')
-echo "the demo: $seconds s, of which training $training s"
-echo null > "$RUN/bench.json"
-"$BUILD/r1_bench" gpu --json "$RUN/bench.json" || note "benchmarks" failed ""
-pytorch="not installed"
-if python3 -c "import torch" 2> /dev/null; then pytorch=$(python3 bench/pytorch_step.py | tail -n 1); fi
-echo "$pytorch"
-
-mkdir -p "$OUT"
-file="$OUT/$(date -u +%Y-%m-%d)-$(echo "$device" | tr -c 'A-Za-z0-9\n' '-').json"
-{
-    echo "{"
-    echo "  \"date\": \"$(date -u +%Y-%m-%dT%H:%M:%SZ)\","
-    echo "  \"commit\": \"$(git rev-parse HEAD 2> /dev/null || echo unknown)\","
-    echo "  \"device\": \"$device\","
-    echo "  \"memory\": \"$(nvidia-smi --query-gpu=memory.total --format=csv,noheader | head -n 1)\","
-    echo "  \"driver\": \"$(nvidia-smi --query-gpu=driver_version --format=csv,noheader | head -n 1)\","
-    echo "  \"toolkit\": \"$("$NVCC" --version | sed -nE 's/.*release ([0-9.]+).*/\1/p')\","
-    echo "  \"failed\": $failed,"
-    echo "  \"checks\": ["
-    printf '%s' "$results" | sed '$ s/,$//'
-    echo "  ],"
-    echo "  \"demo_seconds\": $seconds,"
-    echo "  \"demo_training_seconds\": $training,"
-    echo "  \"pytorch\": \"$pytorch\","
-    echo "  \"bench\": $(cat "$RUN/bench.json")"
-    echo "}"
-} > "$file"
+write
 echo "written: $file; failed: $failed"
 [ "$failed" = 0 ]

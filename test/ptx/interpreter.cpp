@@ -719,7 +719,7 @@ void run(const Kernel& kernel, Dim grid, Dim block, const std::byte* parameters,
     if (threads == 0 || threads > 1024) throw Fault("a block of " + std::to_string(threads) + " threads");
     const int64_t blocks = int64_t(grid.x) * grid.y * grid.z;
     std::string first_fault;
-#pragma omp parallel
+#pragma omp parallel if (blocks > 4)
     {
         Machine m;
         m.launch = &launch;
