@@ -367,11 +367,21 @@ struct Ptr {
 struct Float4 {
     float x, y, z, w;
 };
+template <class T>
+T* checked4(Ptr<T> p, Index at) {
+    T* const first = p.checked(at.i, 4, at.where);
+    if (reinterpret_cast<uintptr_t>(first) % 16 != 0) fail("a misaligned access of four floats", at.where);
+    return first;
+}
 inline Float4 load4(Ptr<const float> from, Index at) {
-    const float* p = from.checked(at.i, 4, at.where);
-    if (reinterpret_cast<uintptr_t>(p) % 16 != 0) fail("a misaligned access of four floats", at.where);
+    const float* p = checked4(from, at);
     return {p[0], p[1], p[2], p[3]};
 }
+inline void store4(Ptr<float> to, Index at, Float4 x) {
+    float* p = checked4(to, at);
+    p[0] = x.x, p[1] = x.y, p[2] = x.z, p[3] = x.w;
+}
+inline bool rows_aligned(Ptr<const float> p, int ld) { return reinterpret_cast<uintptr_t>(p.p) % 16 == 0 && ld % 4 == 0; }
 
 // ---- shared memory
 

@@ -85,20 +85,42 @@ struct Ranked {
 };
 __device__ bool before(Ranked a, Ranked b) { return a.e != b.e ? a.e > b.e : a.v < b.v; }
 
-// The first token after `last` in that order; v = V if there is none.
-template <class Value>
-__device__ Ranked next_best(Ranked last, int V, const Value& e) {
-    Ranked best = {-1, V};
-    for (int v = lane_of_warp(); v < V; v += 32) {
-        const Ranked here = {e(v), v};
-        if (before(last, here) && before(here, best)) best = here;
+// The tokens in that order, one after the other. A lane looks through its own, v = lane, lane + 32, ..., for the next AHEAD
+// of them, and again when some lane has given all of those away: a nucleus of a hundred tokens takes a few goes.
+struct InOrder {
+    static constexpr int AHEAD = 4;
+    Ranked own[AHEAD] = {{-1, 0}, {-1, 0}, {-1, 0}, {-1, 0}};  // -1: none
+    bool more = true;                                          // the lane may have tokens beyond these
+
+    template <class Value>
+    __device__ void look(Ranked last, int V, const Value& e) {
+        UNROLL for (int i = 0; i < AHEAD; ++i) own[i] = {-1, V};
+        for (int v = lane_of_warp(); v < V; v += 32) {
+            const Ranked here = {e(v), v};
+            if (!before(last, here)) continue;
+            UNROLL for (int i = AHEAD - 1; i >= 0; --i) {
+                if (i + 1 < AHEAD && before(here, own[i])) own[i + 1] = own[i];
+                if (before(here, own[i]) && (i == 0 || !before(here, own[i - 1]))) own[i] = here;
+            }
+        }
+        more = own[AHEAD - 1].e >= 0;
     }
-    for (int mask = 16; mask >= 1; mask /= 2) {
-        const Ranked other = {shuffle_xor(best.e, mask), shuffle_xor(best.v, mask)};
-        if (before(other, best)) best = other;
+    // The first after `last`, which was the one before; v = V if there is none. All lanes get the same.
+    template <class Value>
+    __device__ Ranked next(Ranked last, int V, const Value& e) {
+        if (ballot(more && own[0].e < 0) != 0) look(last, V, e);
+        Ranked best = own[0];
+        for (int mask = 16; mask >= 1; mask /= 2) {
+            const Ranked other = {shuffle_xor(best.e, mask), shuffle_xor(best.v, mask)};
+            if (before(other, best)) best = other;
+        }
+        if (best.v < V && best.v % 32 == lane_of_warp()) {
+            UNROLL for (int i = 0; i + 1 < AHEAD; ++i) own[i] = own[i + 1];
+            own[AHEAD - 1] = {-1, V};
+        }
+        return best;
     }
-    return best;
-}
+};
 
 __global__ void draw_tokens(Ptr<int> token, Ptr<float> logp, Ptr<const float> logits, int ld, Ptr<const float> uniform,
                             int N, int V, float inverse_temperature, float top_p) {
@@ -109,15 +131,17 @@ __global__ void draw_tokens(Ptr<int> token, Ptr<float> logp, Ptr<const float> lo
     const float max = warp_maximum(V, [&](int v) { return l[v] * inverse; });
     const auto all = [&](int v) { return exact::exp(l[v] * inverse - max); };
     float chain = lane_sum(V, all), sum = join(chain), total = sum;
+    const Ranked first = {__builtin_inff(), -1};
     Ranked last = {-1, V}; // of the nucleus: all tokens
+    InOrder tokens;
     int chosen = 0;
     if (inverse_temperature <= 0) {
-        chosen = next_best({__builtin_inff(), -1}, V, all).v;
+        chosen = tokens.next(first, V, all).v;
     } else {
         if (top_p < 1) {
-            last = next_best({__builtin_inff(), -1}, V, all);
+            last = tokens.next(first, V, all);
             for (float mass = last.e; mass < top_p * total; mass += last.e) {
-                const Ranked next = next_best(last, V, all);
+                const Ranked next = tokens.next(last, V, all);
                 if (next.v == V) break;
                 last = next;
             }

@@ -20,6 +20,9 @@
 // A small tile's DEPTH is large, so that what is fetched arrives while what was fetched before is multiplied: the
 // gradient of a small matrix of weights is a chain over thousands of rows.
 //
+// Four neighbours go to memory with one store, where C's rows begin at multiples of 16 bytes: a store of one float by each of
+// a row's threads touches every fourth float of as many sectors, and has to be done four times.
+//
 // An element's chain is the same in every tile. No k beyond the last is multiplied, not even by zero: 0 x b could turn
 // a -0 or meet an infinity.
 #pragma once
@@ -69,12 +72,23 @@ __device__ void product_tile(Ptr<float> c, int ldc, Ptr<const float> base, int l
     SHARED(float, b_tile, 2 * DEPTH * STRIDE);
     const int t = int(threadIdx.x), tx = t % SIDE, ty = t / SIDE, n0 = int(blockIdx.x) * TILE;
     const auto place = [](int own, int i) { return GROUP * own + i % GROUP + GROUP * SIDE * (i / GROUP); };
-    float sum[EACH][EACH];
-    UNROLL for (int i = 0; i < EACH; ++i)
-        UNROLL for (int j = 0; j < EACH; ++j) {
-            const int m = m0 + place(ty, i), n = n0 + place(tx, j);
-            sum[i][j] = base && m < M && n < N ? base[int64_t(m) * ldbase + n] : 0.0f;
+    float sum[EACH][EACH] = {};
+    const bool base_in_fours = GROUP == 4 && base && rows_aligned(base, ldbase);
+    UNROLL for (int i = 0; i < EACH; ++i) {
+        if (!base || m0 + place(ty, i) >= M) continue;
+        const Ptr<const float> row = base + int64_t(m0 + place(ty, i)) * ldbase;
+        UNROLL for (int j = 0; j < EACH; j += GROUP) {
+            const int n = n0 + place(tx, j);
+            if constexpr (GROUP == 4)
+                if (base_in_fours && n + 3 < N) {
+                    const auto x = load4(row, n);
+                    sum[i][j] = x.x, sum[i][j + 1] = x.y, sum[i][j + 2] = x.z, sum[i][j + 3] = x.w;
+                    continue;
+                }
+            UNROLL for (int l = 0; l < GROUP; ++l)
+                if (n + l < N) sum[i][j + l] = row[n + l];
         }
+    }
     const auto multiply = [&](int at) {     // row `at` of the tiles
         float ak[EACH], bk[EACH];
         if constexpr (GROUP == 4) {
@@ -104,15 +118,25 @@ __device__ void product_tile(Ptr<float> c, int ldc, Ptr<const float> base, int l
         }
     }
     barrier();                              // the tiles may be another product's next
-    UNROLL for (int i = 0; i < EACH; ++i)
-        UNROLL for (int j = 0; j < EACH; ++j) {
-            const int m = m0 + place(ty, i), n = n0 + place(tx, j);
-            if (m < M && n < N) c[int64_t(m) * ldc + n] = sum[i][j];
+    const bool in_fours = GROUP == 4 && rows_aligned(c, ldc);
+    UNROLL for (int i = 0; i < EACH; ++i) {
+        if (m0 + place(ty, i) >= M) continue;
+        const Ptr<float> row = c + int64_t(m0 + place(ty, i)) * ldc;
+        UNROLL for (int j = 0; j < EACH; j += GROUP) {
+            const int n = n0 + place(tx, j);
+            if constexpr (GROUP == 4)
+                if (in_fours && n + 3 < N) {
+                    store4(row, n, {sum[i][j], sum[i][j + 1], sum[i][j + 2], sum[i][j + 3]});
+                    continue;
+                }
+            UNROLL for (int l = 0; l < GROUP; ++l)
+                if (n + l < N) row[n + l] = sum[i][j + l];
         }
+    }
 }
 
 template <int SIDE, int EACH, Pass PASS>
-__global__ void BOUNDS(SIDE * SIDE)
+__global__ void BOUNDS(SIDE * SIDE, 2)
 product(Ptr<float> c, int ldc, Ptr<const float> base, int ldbase, Ptr<const float> a, int lda, Ptr<const float> b, int ldb,
         int M, int N, int K) {
     product_tile<SIDE, EACH, PASS>(c, ldc, base, ldbase, a, lda, b, ldb, M, N, K, int(blockIdx.y) * SIDE * EACH);
@@ -121,7 +145,7 @@ product(Ptr<float> c, int ldc, Ptr<const float> base, int ldbase, Ptr<const floa
 // Expert blockIdx.z, row tile blockIdx.y and every gridDim.y further. Which rows are the expert's own, only the device
 // knows: offsets[e] .. offsets[e + 1].
 template <int SIDE, int EACH, Pass PASS>
-__global__ void BOUNDS(SIDE * SIDE)
+__global__ void BOUNDS(SIDE * SIDE, 2)
 grouped_product(Ptr<float> c, Ptr<const float> a, Ptr<const float> b, Ptr<const int> offsets, int I, int O) {
     const int e = int(blockIdx.z), first = offsets[e], rows = offsets[e + 1] - first;
     const int64_t of_e = int64_t(e) * I * O, x_row = int64_t(first) * I, y_row = int64_t(first) * O;

@@ -116,8 +116,9 @@ void embedding_backward(float* dtable, const float* dy, const int* token, int N,
 // ---- RMSNorm: a warp a row
 //
 // A row is needed twice, for its sum and for the result. The first 32 SLICES elements stay in registers in between: read
-// once, all at the same time. Of wider rows the rest is read again; for narrow ones there is a kernel without a rest.
-constexpr int FEW_SLICES = 8;
+// once, all at the same time: SLICES is the next power of two, so that no thread counts many that are not there. Of rows
+// wider than the MOST there is the rest is read again.
+constexpr int MOST_OF_NORM = 64, MOST_OF_NORM_BACKWARD = 32;  // a multiprocessor then has registers for a dozen warps
 
 template <int SLICES>
 __global__ void norm(Ptr<float> y, int ldy, Ptr<float> rstd, Ptr<const float> x, int ldx, Ptr<const float> g, int N,
@@ -131,7 +132,7 @@ __global__ void norm(Ptr<float> y, int ldy, Ptr<float> rstd, Ptr<const float> x,
         if (lane + 32 * i < C) own[i] = xn[lane + 32 * i];
     UNROLL for (int i = 0; i < SLICES; ++i)
         if (lane + 32 * i < C) chain = exact::fma(own[i], own[i], chain);
-    if constexpr (SLICES > FEW_SLICES)
+    if constexpr (SLICES == MOST_OF_NORM)
         UNROLL_BY_4 for (int c = lane + 32 * SLICES; c < C; c += 32) chain = exact::fma(xn[c], xn[c], chain);
     const float r = 1.0f / exact::sqrt(join(chain) / float(C) + epsilon);
     if (lane == 0) rstd[n] = r;
@@ -142,7 +143,7 @@ __global__ void norm(Ptr<float> y, int ldy, Ptr<float> rstd, Ptr<const float> x,
         UNROLL for (int j = 0; j < 8; ++j)
             if (lane + 32 * (i + j) < C) yn[lane + 32 * (i + j)] = (own[i + j] * r) * gain[j];
     }
-    if constexpr (SLICES > FEW_SLICES)
+    if constexpr (SLICES == MOST_OF_NORM)
         in_fours<32>(lane + 32 * SLICES, C, [&](int c) { return Two{xn[c], g[c]}; },
                      [&](int c, Two in) { yn[c] = (in.a * r) * in.b; });
 }
@@ -160,7 +161,7 @@ __global__ void norm_backward_x(Ptr<float> dx, int lddx, Ptr<const float> base, 
         if (lane + 32 * i < C) own[i] = xn[lane + 32 * i], slope[i] = dyn[lane + 32 * i];
     UNROLL for (int i = 0; i < SLICES; ++i)
         if (lane + 32 * i < C) slope[i] = g[lane + 32 * i] * slope[i], chain = exact::fma(slope[i], own[i], chain);
-    if constexpr (SLICES > FEW_SLICES)
+    if constexpr (SLICES == MOST_OF_NORM_BACKWARD)
         UNROLL_BY_4 for (int c = lane + 32 * SLICES; c < C; c += 32) chain = exact::fma(g[c] * dyn[c], xn[c], chain);
     const float r = rstd[n], inner = join(chain) * (r * r) / float(C);
     const Ptr<const float> bn = base ? base + int64_t(n) * ldbase : base;
@@ -178,15 +179,16 @@ __global__ void norm_backward_x(Ptr<float> dx, int lddx, Ptr<const float> base, 
         UNROLL for (int j = 0; j < 8; ++j)
             if (lane + 32 * (i + j) < C) write(lane + 32 * (i + j), {own[i + j], slope[i + j], before[j]});
     }
-    if constexpr (SLICES > FEW_SLICES)
+    if constexpr (SLICES == MOST_OF_NORM_BACKWARD)
         in_fours<32>(lane + 32 * SLICES, C, [&](int c) { return Element{xn[c], g[c] * dyn[c], base ? bn[c] : 0.0f}; }, write);
 }
 
-// SLICES for rows of C, as a constant: call(slices). MOST: so that a multiprocessor has registers for a dozen warps.
-template <int MOST, class Call>
+// SLICES for rows of C, as a constant: call(slices).
+template <int MOST, int SLICES = 8, class Call>
 void with_slices(int C, const Call& call) {
-    if (C <= 32 * FEW_SLICES) call(std::integral_constant<int, FEW_SLICES>());
-    else call(std::integral_constant<int, MOST>());
+    if constexpr (SLICES == MOST) call(std::integral_constant<int, MOST>());
+    else if (C <= 32 * SLICES) call(std::integral_constant<int, SLICES>());
+    else with_slices<MOST, 2 * SLICES>(C, call);
 }
 
 // ---- sums over rows: chains in the order of the rows, one for each channel
@@ -255,7 +257,7 @@ norm_backward_g(Ptr<float> dg, Ptr<const float> dy, int lddy, Ptr<const float> x
 void rmsnorm_forward(float* y, int ldy, float* rstd, const float* x, int ldx, const float* g, int N, int C,
                      float epsilon) {
     if (N == 0) return;
-    with_slices<64>(C, [&](auto slices) {
+    with_slices<MOST_OF_NORM>(C, [&](auto slices) {
         launch(norm<slices>, rows_grid(N), Dim{32 * WARPS})(y, ldy, rstd, x, ldx, g, N, C, epsilon);
     });
 }
@@ -263,33 +265,43 @@ void rmsnorm_backward(float* dx, int lddx, const float* base, int ldbase, float*
                       const float* x, int ldx, const float* rstd, const float* g, int N, int C) {
     if (N == 0) return;
     launch(norm_backward_g, chains_grid(C), Dim{CHAIN_THREADS})(dg, dy, lddy, x, ldx, rstd, N, C);
-    with_slices<32>(C, [&](auto slices) {
+    with_slices<MOST_OF_NORM_BACKWARD>(C, [&](auto slices) {
         launch(norm_backward_x<slices>, rows_grid(N), Dim{32 * WARPS})(dx, lddx, base, ldbase, dy, lddy, x, ldx, rstd, g, N, C);
     });
 }
 
-// ---- rotation: a warp a row, a lane a pair
+// ---- rotation: a warp a row, a lane an element
+//
+//   (a, b) -> (a cos - b sin, a sin + b cos)
+//
+// Neighbouring lanes have a and b, and read the cosine and the sine; each gets what the other has.
 
 __global__ void rotate(Ptr<float> x, int ldx, Ptr<const int> position, Ptr<const float> angles, int N, int heads,
                        int stride, int D, float sign) {
-    const int n = row_of_warp();
+    constexpr int AHEAD = 4;
+    const int n = row_of_warp(), lane = lane_of_warp(), count = heads * D;
     if (n >= N) return;
     const Ptr<const float> angle = angles + int64_t(position[n]) * D;
     const Ptr<float> xn = x + int64_t(n) * ldx;
-    const unsigned pairs = unsigned(D) / 2;
-    struct Turn {
-        float a, b, cosine, sine;
-        int at;
-    };
-    const auto read = [&](int i) {
-        const int h = int(unsigned(i) / pairs), p = 2 * int(unsigned(i) % pairs), at = h * stride + p;
-        return Turn{xn[at], xn[at + 1], angle[p], angle[p + 1], at};
-    };
-    for_lanes(heads * int(pairs), read, [&](int, const Turn& in) {
-        const float sine = sign * in.sine;
-        xn[in.at] = exact::fma(in.a, in.cosine, -(in.b * sine));
-        xn[in.at + 1] = exact::fma(in.a, sine, in.b * in.cosine);
-    });
+    const bool has_a = lane % 2 == 0;
+    const float of_mine = has_a ? 1.0f : sign, of_others = has_a ? -sign : 1.0f;
+    const int further_heads = 32 / D, further = 32 % D;  // from one element to the next, so that nothing is divided
+    int h = lane / D, d = lane % D;
+    for (int first = lane; first - lane < count; first += 32 * AHEAD) {
+        float own[AHEAD] = {}, turn[AHEAD] = {};
+        int at[AHEAD] = {};
+        UNROLL for (int i = 0; i < AHEAD; ++i) {
+            at[i] = h * stride + d;
+            if (first + 32 * i < count) own[i] = xn[at[i]], turn[i] = angle[d];
+            h += further_heads, d += further;
+            if (d >= D) d -= D, ++h;
+        }
+        UNROLL for (int i = 0; i < AHEAD; ++i) {
+            const float other = shuffle_xor(own[i], 1), others_turn = shuffle_xor(turn[i], 1);
+            const float a = has_a ? own[i] : other, b = has_a ? other : own[i];
+            if (first + 32 * i < count) xn[at[i]] = exact::fma(a, of_mine * turn[i], b * (of_others * others_turn));
+        }
+    }
 }
 void rope_forward(float* x, int ldx, const int* position, const float* angles, int N, int heads, int stride, int D) {
     if (N > 0)

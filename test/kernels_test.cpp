@@ -111,15 +111,19 @@ TEST_CASE("kernels: products") {
         same("to the input, onto itself" + what, &Ops::matmul_backward_x, x, I + 3, x, I + 3, y, O + 2, w, N, I, O);
         same("to the weights" + what, &Ops::matmul_backward_w, w, x, I + 3, y, O + 2, N, I, O);
     }
-    // Every tile, its side by the result's (M x N), and chains of whole steps and a rest.
-    for (const auto& [M, N, K] : std::vector<std::array<int, 3>>{{33, 20, 135}, {350, 370, 39}, {800, 801, 23}, {1450, 1451, 15}}) {
-        const std::string what = text({M, N, K});
-        auto left = floats(M * K), right = floats(N * K), result = floats(M * N), base = floats(M * N);
-        same("forward" + what, &Ops::matmul_forward, result, N, base, N, left, K, right, M, K, N);
-        same("forward from zero" + what, &Ops::matmul_forward, result, N, nullptr, 0, left, K, right, M, K, N);
-        same("to the input" + what, &Ops::matmul_backward_x, result, N, base, N, left, K, right, M, N, K);
-        same("to the input, from zero" + what, &Ops::matmul_backward_x, result, N, nullptr, 0, left, K, right, M, N, K);
-        same("to the weights" + what, &Ops::matmul_backward_w, result, left, M, right, N, K, M, N);
+    // Every tile, its side by the result's (M x N), and chains of whole steps and a rest. Rows of the result at any address
+    // and at multiples of 16 bytes, whole and with a gap behind each.
+    for (const auto& [M, N, K, ld] :
+         std::vector<std::array<int, 4>>{{33, 21, 135, 21}, {33, 20, 3, 20}, {33, 21, 3, 24}, {350, 370, 39, 370}, {350, 372, 3, 372},
+                                         {350, 370, 3, 372}, {800, 801, 23, 801}, {801, 804, 3, 804}, {801, 803, 3, 804},
+                                         {1450, 1451, 15, 1451}, {1451, 1452, 3, 1452}, {1451, 1450, 3, 1452}}) {
+        const std::string what = text({M, N, K, ld});
+        auto left = floats(M * K), right = floats(N * K), result = floats(M * ld), base = floats(M * ld), weights = floats(M * N);
+        same("forward" + what, &Ops::matmul_forward, result, ld, base, ld, left, K, right, M, K, N);
+        same("forward from zero" + what, &Ops::matmul_forward, result, ld, nullptr, 0, left, K, right, M, K, N);
+        same("to the input" + what, &Ops::matmul_backward_x, result, ld, base, ld, left, K, right, M, N, K);
+        same("to the input, from zero" + what, &Ops::matmul_backward_x, result, ld, nullptr, 0, left, K, right, M, N, K);
+        same("to the weights" + what, &Ops::matmul_backward_w, weights, left, M, right, N, K, M, N);
     }
 }
 
@@ -134,7 +138,9 @@ TEST_CASE("kernels: grouped products") {
         same("to the input", &Ops::grouped_backward_x, x, y, w, offsets, N, E, I, O);
     }
     // Every tile. More rows to one expert than there are blocks for; then rows to several, and none to some.
-    for (const auto& [rows, wide, deep] : std::vector<std::array<int, 3>>{{520, 40, 71}, {1030, 100, 39}, {2060, 200, 23}, {4100, 400, 15}}) {
+    for (const auto& [rows, wide, deep] : std::vector<std::array<int, 3>>{{520, 40, 71}, {1030, 100, 39}, {2060, 200, 23},
+                                                                           {4100, 400, 15}, {1030, 99, 2}, {2060, 198, 2},
+                                                                           {4100, 399, 2}}) {
         const int experts = 8;
         const std::string what = text({rows, wide, deep});
         auto narrow_rows = floats(rows * deep), wide_rows = floats(rows * wide), w = floats(experts * wide * deep);
@@ -175,7 +181,7 @@ TEST_CASE("kernels: rows") {
             same("embedding backward" + what, &Ops::embedding_backward, table, dy, token, N, C);
         }
     // Rows wider than a lane's registers, channels of several blocks, more rows than a chain takes at a time.
-    for (const auto& [N, C] : std::vector<std::array<int, 2>>{{3, 256}, {3, 257}, {2, 1024}, {3, 1100}, {2, 2047}, {3, 2100}, {3, 2300}, {255, 17},
+    for (const auto& [N, C] : std::vector<std::array<int, 2>>{{3, 256}, {3, 257}, {3, 500}, {2, 900}, {2, 1024}, {3, 1100}, {2, 2047}, {3, 2100}, {3, 2300}, {255, 17},
                                                               {256, 3}, {257, 33}, {770, 2}}) {
         const std::string what = text({N, C});
         auto x = floats(N * (C + 1)), y = floats(N * C), g = floats(C), rstd = floats(N), dg = floats(C), base = floats(N * C),
@@ -218,11 +224,11 @@ TEST_CASE("kernels: the optimizer") {
 }
 
 TEST_CASE("kernels: the loss and sampling") {
-    for (const int V : {1, 31, 32, 33, 65, 300})
+    for (const int V : {1, 31, 32, 33, 65, 300, 700})
         for (const int N : {1, 5}) {
             const std::string what = text({N, V});
             auto logits = floats(N * V), logp = floats(N), entropy = floats(N), stats = floats(2 * N), uniform = floats(N);
-            for (float& x : logits.host) x *= 8;
+            for (float& x : logits.host) x *= V == 700 ? 1.0f : 8.0f;  // a nucleus of most tokens, or of few
             if (V > 40) logits.host[3] = logits.host[37] = logits.host[40];  // equals
             logits.renew();
             auto target = integers(N, V), token = integers(N, V);
@@ -367,7 +373,8 @@ TEST_CASE("kernels: attention") {
 }
 
 TEST_CASE("kernels: attention over more tokens than a warp keeps scores of, and over wide heads") {
-    std::vector<Shape> shapes = {{2, 1, 2, 1, 3}, {2, 1, 3, 0, 70}, {2, 1, 5, 4, 130}, {2, 1, 250, 6, 256}};
+    std::vector<Shape> shapes = {{2, 1, 2, 1, 3}, {2, 1, 3, 0, 70}, {2, 1, 5, 4, 130}, {2, 1, 250, 6, 256},
+                                 {2, 1, 207, 31, 60}, {2, 1, 207, 31, 100}, {2, 1, 207, 31, 250}};
     for (int draw = 0; draw < 40; ++draw) shapes.push_back(drawn_shape());
     for (const Shape& s : shapes) {
         Heads heads;

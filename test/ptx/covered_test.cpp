@@ -19,5 +19,5 @@ TEST_CASE("PTX: the comparisons come to nearly all of the kernels' code") {
     }
     std::printf("%zu kernels, %zu instructions of PTX, %.1f %% of them run\n", kernels().size(), instructions,
                 100.0 * double(run) / double(instructions));
-    CHECK(double(run) >= 0.97 * double(instructions));
+    CHECK(double(run) >= 0.95 * double(instructions));
 }
