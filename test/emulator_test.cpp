@@ -66,12 +66,15 @@ __global__ void warp_sum(Ptr<float> y, Ptr<const float> x, int fault) {
     if (t == 0) y[0] = v;
 }
 
-// Faults: 9 one past the end, 10 one before the beginning, 11 misaligned, 12 overwritten before all have read.
+// Faults: 9 one past the end, 10 one before the beginning, 11 misaligned, 12 overwritten before all have read; of a store of
+// four 15 misaligned, 16 past the end.
 __global__ void copy4(Ptr<float> y, Ptr<const float> x, int fault) {
     SHARED(float, one, 1);
     const int t = int(threadIdx.x);
     const auto four = fault == 11 && t > 0 ? (HERE, load4(x, 4 * t - 1)) : load4(x, 4 * t);
-    y[4 * t] = four.x, y[4 * t + 1] = four.y, y[4 * t + 2] = four.z, y[4 * t + 3] = four.w;
+    store4(y, 4 * t, four);
+    if (fault == 15) HERE, store4(y, 2, four);
+    if (fault == 16) HERE, store4(y, 4 * t + 4, four);
     if (fault == 9) HERE, y[4 * t + 4] = four.x;
     if (fault == 10) HERE, y[4 * t - 1] = four.x;
     if (fault != 12) return;
@@ -145,6 +148,8 @@ TEST_CASE("emulator: planted faults are caught, with file and line") {
     catches(9, {"outside its allocation"}, copy4, one, warp);
     catches(10, {"outside its allocation"}, copy4, one, warp);
     catches(11, {"misaligned"}, copy4, one, warp);
+    catches(15, {"misaligned"}, copy4, one, warp);
+    catches(16, {"outside its allocation"}, copy4, one, warp);
     catches(13, {"nobody wrote", "without a barrier after it was written"}, warp_sum, one, warp);
     catches(12, {"written without a barrier after it was read", "without a barrier after it was written"}, copy4, one, warp);
 
