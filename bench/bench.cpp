@@ -199,7 +199,8 @@ int main(int argc, char** argv) {
     if (!gpu) return 0;
 #ifdef R1_CUDA
     thread_count() = cores;
-    const json result = bench_device(*gpu, 1, gpu_fma_seconds);
-    if (!file.empty()) write_file_atomically(file, result.dump(1) + "\n");
+    bench_device(*gpu, 1, gpu_fma_seconds, [&](const json& result) {
+        if (!file.empty()) write_file_atomically(file, result.dump(1) + "\n");
+    });
 #endif
 }

@@ -42,7 +42,8 @@ int64_t sample_answers(Sampler& sampler, const Model& model, uint32_t prompts, i
 
 // Every kernel against its limit, a training step, sampling, a GRPO iteration. `scale` of the full sizes.
 // fma_seconds(operations wanted, operations done): the device at nothing but fused multiply-adds.
-json bench_device(const Ops& op, double scale, const std::function<double(double, double&)>& fma_seconds);
+void bench_device(const Ops& op, double scale, const std::function<double(double, double&)>& fma_seconds,
+                  const std::function<void(const json&)>& save);
 
 double fma_flops(int64_t rounds);               // fma_peak.cpp: runs that many rounds, returns the operations done
 double gpu_fma_seconds(double wanted, double& done);  // gpu_peak.cu

@@ -74,12 +74,13 @@ struct Bench {
     void memory_kernels() {
         const int C = 2048, N = int(sized(65536)), K = 2;
         const double row = 4.0 * N * C;
-        std::vector<int> order(size_t(N) * K), positions(N);
+        std::vector<int> order(size_t(N) * K), positions(N), rows(N);
         for (int i = 0; i < N * K; ++i) order[i] = int((int64_t(i) * 7919) % (N * K));
-        for (int n = 0; n < N; ++n) positions[n] = n % 512;
-        Numbers indices(op, N * K), position(op, N), x(op, int64_t(N) * C), y(op, int64_t(N) * C), z(op, int64_t(N) * K * C),
+        for (int n = 0; n < N; ++n) positions[n] = n % 512, rows[n] = int((int64_t(n) * 7919) % N);
+        Numbers indices(op, N * K), position(op, N), row_of(op, N), x(op, int64_t(N) * C), y(op, int64_t(N) * C), z(op, int64_t(N) * K * C),
             g(op, C), dg(op, C), rstd(op, N), gate(op, N * K), angles(op, 512 * 64);
         op.memory->upload(indices, order.data(), order.size() * 4), op.memory->upload(position, positions.data(), positions.size() * 4);
+        op.memory->upload(row_of, rows.data(), rows.size() * 4);
         const int* index = reinterpret_cast<int*>(indices.p);
         const int* at = reinterpret_cast<int*>(position.p);
         bytes("rmsnorm", 2 * row, [&] { op.rmsnorm_forward(y, C, rstd, x, C, g, N, C, 1e-6f); });
@@ -87,7 +88,7 @@ struct Bench {
         bytes("SwiGLU", 1.5 * row, [&] { op.swiglu_forward(y, x, N, C / 2); });
         bytes("SwiGLU backward", 2.5 * row, [&] { op.swiglu_backward(z, y, x, N, C / 2); });
         bytes("rotation", 2 * row, [&] { op.rope_forward(x, C, at, angles, N, C / 64, 64, 64); });
-        bytes("embedding", 2 * row, [&] { op.embedding_forward(y, at, x, N, C); });
+        bytes("embedding", 2 * row, [&] { op.embedding_forward(y, reinterpret_cast<int*>(row_of.p), x, N, C); });
         bytes("gather", 2 * K * row, [&] { op.gather_forward(z, x, index, N, K, C); });
         bytes("gather backward", (2 + K) * row, [&] { op.gather_backward(y, z, index, N, K, C); });
         bytes("combine", (2 + K) * row, [&] { op.combine_forward(y, z, gate, index, N, K, C); });
@@ -97,6 +98,7 @@ struct Bench {
         for (int64_t begin = 0; begin < n; begin += MOST_PIECE) pieces.push_back({begin, MOST_PIECE, 1});
         Numbers table(op, int64_t(pieces.size()) * 4);
         op.memory->upload(table, pieces.data(), pieces.size() * sizeof(Piece));
+        op.memory->zero(v, size_t(n) * 4);  // as in the first step; never below zero
         bytes("add", 12.0 * double(n), [&] { op.add(w, m, n); });
         bytes("AdamW", 28.0 * double(n), [&] {
             op.adamw(w, m, v, gradient, reinterpret_cast<Piece*>(table.p), int(pieces.size()), {1e-3f, 0.9f, 0.95f, 1e-8f, 0.1f, 0.1f, 0.05f, 1});
@@ -166,20 +168,22 @@ struct Bench {
 
 }  // namespace
 
-json bench_device(const Ops& op, double scale, const std::function<double(double, double&)>& fma_seconds) {
+void bench_device(const Ops& op, double scale, const std::function<double(double, double&)>& fma_seconds,
+                  const std::function<void(const json&)>& save) {
     Bench bench{op, scale, fma_seconds};
     bench.limits();
-    bench.memory_kernels(), bench.products(), bench.attention();
+    bench.memory_kernels(), save(bench.result);
+    bench.products(), save(bench.result);
+    bench.attention(), save(bench.result);
     Config demo;
     demo.vocab_size = 448;
-    bench.model("the demo's model", demo, int(bench.sized(192)));
-    if (scale < 1) return bench.result;
+    bench.model("the demo's model", demo, int(bench.sized(192))), save(bench.result);
+    if (scale < 1) return;
     Config larger;
     larger.vocab_size = 8192, larger.hidden_size = 1024, larger.num_hidden_layers = 12, larger.intermediate_size = 2816;
     larger.num_attention_heads = 16, larger.q_lora_rank = 384, larger.kv_lora_rank = 256, larger.qk_nope_head_dim = 64;
     larger.qk_rope_head_dim = 32, larger.v_head_dim = 64, larger.moe_intermediate_size = 704;
-    bench.model("a model of 1024 channels", larger, 192);
-    return bench.result;
+    bench.model("a model of 1024 channels", larger, 192), save(bench.result);
 }
 
 }  // namespace r1

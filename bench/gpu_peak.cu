@@ -1,6 +1,9 @@
 // A GPU's limit: chains of fused multiply-adds in registers, eight to a thread, nothing else.
 #include <cuda_runtime.h>
 
+#include <string>
+
+#include "base/check.h"
 #include "base/progress.h"
 
 namespace {
@@ -33,7 +36,9 @@ double gpu_fma_seconds(double wanted, double& done) {
     cudaDeviceSynchronize();
     const double begin = seconds_now();
     chains<<<BLOCKS, THREADS>>>(out, rounds);
-    cudaDeviceSynchronize();
+    cudaError_t error = cudaGetLastError();
+    if (error == cudaSuccess) error = cudaDeviceSynchronize();
+    if (error != cudaSuccess) fail("the GPU stopped: " + std::string(cudaGetErrorString(error)), "measuring its peak", "see nvidia-smi");
     return seconds_now() - begin;
 }
 

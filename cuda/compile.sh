@@ -3,7 +3,7 @@
 # or an operation that exact mode does not know: approximate or flushed arithmetic, contraction's mad, atomics.
 #
 #   cuda/compile.sh nvcc object     also writes object.txt, a table of each kernel's registers and shared memory,
-#                                   and object.ptx, what test/ptx/ runs
+#                                   and object.sm_80.ptx, .sm_90.ptx, .sm_90a.ptx, what test/ptx/ runs
 #
 # For sm_80 (Ampere; also 8.6 and 8.9) and sm_90a (Hopper), and PTX from which the driver makes code for what is newer.
 # --fmad=false: an fma stands where it is written and nowhere else.
@@ -31,4 +31,4 @@ c++filt < "$kept/log" | awk '
 if grep -nE '\.approx|\.ftz|^[[:space:]]*(mad\.[a-z.]*f|atom\.|red\.)' "$kept"/*.ptx; then
     echo "the device code holds arithmetic that exact mode does not know"; rm -f "$object"; exit 1
 fi
-cp "$kept/ops_cuda.compute_90.ptx" "$object.ptx"
+for ptx in "$kept"/ops_cuda.compute_*.ptx; do cp "$ptx" "$object.sm_${ptx##*compute_}"; done

@@ -50,8 +50,10 @@ int main() {
         return failed > 0;
     }
     compare<<<COUNT / 256, 256>>>(device);
-    if (cudaMemcpy(result.data(), device, COUNT, cudaMemcpyDeviceToHost) != cudaSuccess) {
-        std::printf("the GPU stopped: %s\n", cudaGetErrorString(cudaGetLastError()));
+    cudaError_t error = cudaGetLastError();
+    if (error == cudaSuccess) error = cudaMemcpy(result.data(), device, COUNT, cudaMemcpyDeviceToHost);
+    if (error != cudaSuccess) {
+        std::printf("the GPU stopped: %s\n", cudaGetErrorString(error));
         return 1;
     }
     failed += differing("on the GPU", result);
