@@ -14,6 +14,7 @@
 // A kernel sees global memory through Ptr<T>, which knows its allocation, and shared memory through SHARED, which
 // remembers who wrote and who read what, and when. Under nvcc (launch.h) both are plain pointers.
 #pragma once
+#include <dlfcn.h>
 #include <setjmp.h>
 #include <ucontext.h>
 
@@ -66,15 +67,21 @@ struct Access {                              // to shared memory: by whom, and a
 };
 inline Access now;                           // of the fiber that runs
 
-// Where a fiber, or the scheduler, goes on: jumps take nanoseconds, while swapcontext calls the system. (Compiled with
+// Where a fiber, or the scheduler, goes on: jumps take nanoseconds, while swapcontext calls the system. So would the longjmp
+// that AddressSanitizer puts before the library's, which is why that is looked for by name. (Compiled with
 // _FORTIFY_SOURCE the library takes a jump to another stack for an attack.)
 #ifdef _FORTIFY_SOURCE
 #error "compile the emulator with -U_FORTIFY_SOURCE"
 #endif
+#define NOT_SANITIZED __attribute__((no_sanitize("address")))
+inline void (*const library_longjmp)(jmp_buf, int) = reinterpret_cast<void (*)(jmp_buf, int)>(dlsym(RTLD_NEXT, "_longjmp"));
 struct Jump {
     jmp_buf buffer;
 };
-[[noreturn]] inline void jump(Jump& to) { _longjmp(to.buffer, 1); }
+[[noreturn]] NOT_SANITIZED inline void jump(Jump& to) {
+    library_longjmp(to.buffer, 1);
+    __builtin_unreachable();
+}
 
 struct Fiber {
     ucontext_t context;                      // for its first steps
@@ -108,7 +115,7 @@ inline Block* block = nullptr;               // the one that runs
     jump(block->back);                       // and the fiber never goes on
 }
 
-[[gnu::noinline]] inline void wait(State state, Where where) {
+[[gnu::noinline]] NOT_SANITIZED inline void wait(State state, Where where) {
     Fiber& fiber = *block->fibers[block->current];
     if (state == State::barrier) fiber.kind = 0;
     fiber.state = state, fiber.where = where;
@@ -116,7 +123,7 @@ inline Block* block = nullptr;               // the one that runs
 }
 
 // Lets a fiber run until it waits or ends.
-[[gnu::noinline]] inline void resume(Block& b, Fiber& fiber) {
+[[gnu::noinline]] NOT_SANITIZED inline void resume(Block& b, Fiber& fiber) {
     if (_setjmp(b.back.buffer) != 0) return;
     if (fiber.started) jump(fiber.here);
     fiber.started = true;

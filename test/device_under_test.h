@@ -12,6 +12,10 @@ const Ops& device_under_test();
 // Calls work() once for each order in which threads can be run: three on the emulator, one on a GPU, which has its own.
 void in_every_order(const std::function<void()>& work);
 
+// How many shapes by lot to compare: many where a compiler has made several loops of one, for each rest its own; few on the
+// emulator, which is slow and runs the loops as they are written.
+int shapes_by_lot();
+
 // Bytes that the device can still give; on the emulator. False where that cannot be set.
 bool leave_memory(size_t bytes);
 

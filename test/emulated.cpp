@@ -22,6 +22,8 @@ void in_every_order(const std::function<void()>& work) {
     }
 }
 
+int shapes_by_lot() { return 6; }
+
 bool leave_memory(size_t bytes) {
     emulator::capacity = bytes == size_t(-1) ? bytes : emulator::used + bytes;
     return true;

@@ -366,7 +366,7 @@ TEST_CASE("kernels: attention") {
     for (const Shape& s : {Shape{4, 4, 16, 16, 32}, {4, 2, 8, 0, 16}, {3, 3, 5, 2, 7}, {2, 1, 40, 8, 48}, {2, 1, 60, 196, 251}})
         compare_attention(s, {1, 31, 33, 70});
     // What a compiler makes of a loop is several loops, for each rest its own: shapes by lot.
-    for (int draw = 0; draw < 60; ++draw) {
+    for (int draw = 0; draw < shapes_by_lot(); ++draw) {
         const Shape s = drawn_shape();
         compare_attention(s, {1 + numbers.below(6), 33 + numbers.below(8)});
     }
@@ -375,7 +375,7 @@ TEST_CASE("kernels: attention") {
 TEST_CASE("kernels: attention over more tokens than a warp keeps scores of, and over wide heads") {
     std::vector<Shape> shapes = {{2, 1, 2, 1, 3}, {2, 1, 3, 0, 70}, {2, 1, 5, 4, 130}, {2, 1, 250, 6, 256},
                                  {2, 1, 207, 31, 60}, {2, 1, 207, 31, 100}, {2, 1, 207, 31, 250}};
-    for (int draw = 0; draw < 40; ++draw) shapes.push_back(drawn_shape());
+    for (int draw = 0; draw < shapes_by_lot(); ++draw) shapes.push_back(drawn_shape());
     for (const Shape& s : shapes) {
         Heads heads;
         heads.H = s.H, heads.H_kv = s.H_kv, heads.own = s.own, heads.shared = s.shared, heads.D_v = s.D_v, heads.scale = 0.3f;
