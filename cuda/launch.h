@@ -70,8 +70,8 @@ Launch<Parameter...> launch(void (*kernel)(Parameter...), dim3 grid, dim3 thread
 namespace r1 {
 inline int lowest_bit(uint32_t bits) { return __builtin_ctz(bits); }
 inline int count_bits(uint32_t bits) { return __builtin_popcount(bits); }
-using emulator::Ptr, emulator::Dim, emulator::launch, emulator::barrier, emulator::warp_barrier, emulator::shuffle_down, emulator::shuffle_xor,
-    emulator::shuffle, emulator::ballot, emulator::Float4, emulator::load4, emulator::store4, emulator::rows_aligned, emulator::threadIdx, emulator::blockIdx, emulator::blockDim,
-    emulator::gridDim;
+using emulator::Ptr, emulator::Dim, emulator::launch, emulator::barrier, emulator::warp_barrier, emulator::shuffle_down,
+    emulator::shuffle_xor, emulator::shuffle, emulator::ballot, emulator::Float4, emulator::load4, emulator::store4,
+    emulator::rows_aligned, emulator::threadIdx, emulator::blockIdx, emulator::blockDim, emulator::gridDim;
 }  // namespace r1
 #endif

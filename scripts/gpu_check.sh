@@ -84,8 +84,11 @@ sanitizer() { # tool
         "$BUILD/r1_gpu_test" --source-file='*kernels_test.cpp'
 }
 check "kernels and steps, by memcmp" 'assertions:' "$BUILD/r1_gpu_test" --duration=true
-# After an illegal access nothing works any more in a process; this tool names the kernel.
-[ $failed = 0 ] || sanitizer memcheck
+tools="memcheck racecheck initcheck synccheck"
+if [ $failed != 0 ] && command -v compute-sanitizer > /dev/null; then
+    sanitizer memcheck  # at once: after an illegal access nothing works any more in a process, and this names the kernel
+    tools="racecheck initcheck synccheck"
+fi
 check "Philox, by cuRAND" 'on the GPU' "$BUILD/curand_check"
 if wanted "the demo, by the CPU's hash"; then
     begin=$(date +%s)
@@ -105,7 +108,7 @@ else
     pytorch="not installed"
 fi
 if command -v compute-sanitizer > /dev/null; then
-    for tool in memcheck racecheck initcheck synccheck; do sanitizer $tool; done
+    for tool in $tools; do sanitizer "$tool"; done
 elif wanted compute-sanitizer; then
     note "compute-sanitizer" "not run" "it is not installed"
 fi
