@@ -180,7 +180,9 @@ int main(int argc, char** argv) {
         if (std::string(argv[i]) == "--json" && i + 1 < argc) file = argv[++i];
         else named.push_back(argv[i]);
     }
-    const auto wanted = [&](const char* name) { return named.empty() || std::find(named.begin(), named.end(), name) != named.end(); };
+    const auto wanted = [&](const char* name) {
+        return named.empty() || std::find(named.begin(), named.end(), name) != named.end();
+    };
     const Ops& ops = cpu_ops(std::getenv("R1_ISA"));
     const int cores = thread_count();
     Config c;

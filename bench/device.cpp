@@ -77,14 +77,16 @@ struct Bench {
         std::vector<int> order(size_t(N) * K), positions(N), rows(N);
         for (int i = 0; i < N * K; ++i) order[i] = int((int64_t(i) * 7919) % (N * K));
         for (int n = 0; n < N; ++n) positions[n] = n % 512, rows[n] = int((int64_t(n) * 7919) % N);
-        Numbers indices(op, N * K), position(op, N), row_of(op, N), x(op, int64_t(N) * C), y(op, int64_t(N) * C), z(op, int64_t(N) * K * C),
-            g(op, C), dg(op, C), rstd(op, N), gate(op, N * K), angles(op, 512 * 64);
-        op.memory->upload(indices, order.data(), order.size() * 4), op.memory->upload(position, positions.data(), positions.size() * 4);
+        Numbers indices(op, N * K), position(op, N), row_of(op, N), x(op, int64_t(N) * C), y(op, int64_t(N) * C),
+            z(op, int64_t(N) * K * C), g(op, C), dg(op, C), rstd(op, N), gate(op, N * K), angles(op, 512 * 64);
+        op.memory->upload(indices, order.data(), order.size() * 4);
+        op.memory->upload(position, positions.data(), positions.size() * 4);
         op.memory->upload(row_of, rows.data(), rows.size() * 4);
         const int* index = reinterpret_cast<int*>(indices.p);
         const int* at = reinterpret_cast<int*>(position.p);
         bytes("rmsnorm", 2 * row, [&] { op.rmsnorm_forward(y, C, rstd, x, C, g, N, C, 1e-6f); });
-        bytes("rmsnorm backward, and of its gain", 5 * row, [&] { op.rmsnorm_backward(z, C, nullptr, 0, dg, y, C, x, C, rstd, g, N, C); });
+        bytes("rmsnorm backward, and of its gain", 5 * row,
+              [&] { op.rmsnorm_backward(z, C, nullptr, 0, dg, y, C, x, C, rstd, g, N, C); });
         bytes("SwiGLU", 1.5 * row, [&] { op.swiglu_forward(y, x, N, C / 2); });
         bytes("SwiGLU backward", 2.5 * row, [&] { op.swiglu_backward(z, y, x, N, C / 2); });
         bytes("rotation", 2 * row, [&] { op.rope_forward(x, C, at, angles, N, C / 64, 64, 64); });
@@ -101,7 +103,8 @@ struct Bench {
         op.memory->zero(v, size_t(n) * 4);  // as in the first step; never below zero
         bytes("add", 12.0 * double(n), [&] { op.add(w, m, n); });
         bytes("AdamW", 28.0 * double(n), [&] {
-            op.adamw(w, m, v, gradient, reinterpret_cast<Piece*>(table.p), int(pieces.size()), {1e-3f, 0.9f, 0.95f, 1e-8f, 0.1f, 0.1f, 0.05f, 1});
+            op.adamw(w, m, v, gradient, reinterpret_cast<Piece*>(table.p), int(pieces.size()),
+                     {1e-3f, 0.9f, 0.95f, 1e-8f, 0.1f, 0.1f, 0.05f, 1});
         });
     }
 
@@ -131,16 +134,19 @@ struct Bench {
         for (int b = 0; b <= B; ++b) offsets[b] = b * T;
         Numbers integers(op, 2 * N + B + 1), q(op, int64_t(N) * heads.H * heads.D_k()), kv(op, int64_t(N) * heads.kv()),
             shared(op, int64_t(N) * heads.shared), k(op, int64_t(N) * heads.keys()), v(op, int64_t(N) * heads.values()),
-            o(op, int64_t(N) * heads.H * heads.D_v), do_(op, int64_t(N) * heads.H * heads.D_v), stats(op, int64_t(N) * heads.H * 2),
-            dq(op, int64_t(N) * heads.H * heads.D_k()), dkv(op, int64_t(N) * heads.kv()), dshared(op, int64_t(N) * heads.shared);
+            o(op, int64_t(N) * heads.H * heads.D_v), do_(op, int64_t(N) * heads.H * heads.D_v),
+            stats(op, int64_t(N) * heads.H * 2), dq(op, int64_t(N) * heads.H * heads.D_k()),
+            dkv(op, int64_t(N) * heads.kv()), dshared(op, int64_t(N) * heads.shared);
         int* const at = reinterpret_cast<int*>(integers.p);
         op.memory->upload(at, block.data(), N * 4), op.memory->upload(at + N, position.data(), N * 4);
         op.memory->upload(at + 2 * N, offsets.data(), offsets.size() * 4);
         op.cache_write(k, v, kv, shared, heads.shared, at, at + N, N, heads);
         const double forward = double(B) * T * (T + 1) * heads.H * (heads.D_k() + heads.D_v);
-        flops("attention, 16 x 1024 tokens, 16 heads", forward, [&] { op.attention_forward(o, stats, q, k, v, at, at + N, N, heads); });
+        flops("attention, 16 x 1024 tokens, 16 heads", forward,
+              [&] { op.attention_forward(o, stats, q, k, v, at, at + N, N, heads); });
         flops("attention backward", 2 * forward, [&] {
-            op.attention_backward(dq, dkv, dshared, heads.shared, do_, o, stats, q, kv, shared, heads.shared, at + 2 * N, B, heads);
+            op.attention_backward(dq, dkv, dshared, heads.shared, do_, o, stats, q, kv, shared, heads.shared, at + 2 * N, B,
+                                  heads);
         });
     }
 

@@ -38,7 +38,8 @@ double gpu_fma_seconds(double wanted, double& done) {
     chains<<<BLOCKS, THREADS>>>(out, rounds);
     cudaError_t error = cudaGetLastError();
     if (error == cudaSuccess) error = cudaDeviceSynchronize();
-    if (error != cudaSuccess) fail("the GPU stopped: " + std::string(cudaGetErrorString(error)), "measuring its peak", "see nvidia-smi");
+    if (error != cudaSuccess)
+        fail("the GPU stopped: " + std::string(cudaGetErrorString(error)), "measuring its peak", "see nvidia-smi");
     return seconds_now() - begin;
 }
 

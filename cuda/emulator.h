@@ -110,7 +110,8 @@ inline Block* block = nullptr;               // the one that runs
 [[noreturn, gnu::noinline, gnu::cold]] inline void fail(const std::string& what, Where where) {
     std::string text = what + ", " + where.file + ":" + std::to_string(where.line);
     if (!block || block->current < 0) throw Fault(text);
-    text += ", block " + std::to_string(blockIdx.x) + " " + std::to_string(blockIdx.y) + ", thread " + std::to_string(block->current);
+    text += ", block " + std::to_string(blockIdx.x) + " " + std::to_string(blockIdx.y) + ", thread " +
+            std::to_string(block->current);
     block->fault = text;
     jump(block->back);                       // and the fiber never goes on
 }
@@ -159,7 +160,9 @@ T shuffle(T value, int lane, Where where = Where::current()) { return exchange_o
 inline uint32_t ballot(bool value, Where where = Where::current()) { return exchange(vote, value, 0, where); }
 inline void warp_barrier(Where where = Where::current()) { exchange(ordering, 0, 0, where); }
 
-inline bool same_place(const Fiber& a, const Fiber& b) { return a.where.line == b.where.line && std::strcmp(a.where.file, b.where.file) == 0 && a.kind == b.kind; }
+inline bool same_place(const Fiber& a, const Fiber& b) {
+    return a.where.line == b.where.line && std::strcmp(a.where.file, b.where.file) == 0 && a.kind == b.kind;
+}
 
 // Lets a warp exchange if all of its lanes wait for the same; says what is wrong if that can never be.
 inline bool advance_warp(Block& b, int first) {
@@ -221,7 +224,8 @@ inline void prepare(Fiber& f) {
 inline std::vector<std::unique_ptr<Fiber>> pool;  // fibers at rest; those that a fault left in the middle do not return
 
 inline void shuffle(std::vector<size_t>& turn, uint32_t& random) {
-    for (size_t i = turn.size(); i > 1; --i) random = random * 1664525u + 1013904223u, std::swap(turn[i - 1], turn[(random >> 8) % i]);
+    for (size_t i = turn.size(); i > 1; --i)
+        random = random * 1664525u + 1013904223u, std::swap(turn[i - 1], turn[(random >> 8) % i]);
 }
 // 0 .. n - 1 in the order that is set: of a grid's blocks, of a block's threads.
 inline std::vector<size_t> turns(size_t n, uint32_t& random) {
@@ -394,7 +398,8 @@ inline bool rows_aligned(Ptr<const float> p, int ld) { return reinterpret_cast<u
 
 // When two threads are at one element, only a barrier orders them, of the block or of their warp. An exchange orders no memory.
 inline bool apart(const Access& a, const Access& b) {
-    return a.thread < 0 || a.thread == b.thread || a.epoch != b.epoch || (a.thread / 32 == b.thread / 32 && a.warp_epoch != b.warp_epoch);
+    return a.thread < 0 || a.thread == b.thread || a.epoch != b.epoch ||
+           (a.thread / 32 == b.thread / 32 && a.warp_epoch != b.warp_epoch);
 }
 
 template <class T>

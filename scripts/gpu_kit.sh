@@ -8,7 +8,9 @@ set -eu
 
 made() {
     nvcc=$(command -v nvcc || echo /usr/local/cuda/bin/nvcc)
-    echo "commit $(git rev-parse HEAD 2> /dev/null || echo unknown)$(git diff --quiet HEAD 2> /dev/null || echo ' and changes'), CUDA $("$nvcc" --version | sed -nE 's/.*release ([0-9.]+).*/\1/p')"
+    commit=$(git rev-parse HEAD 2> /dev/null || echo unknown)
+    git diff --quiet HEAD 2> /dev/null || commit="$commit and changes"
+    echo "commit $commit, CUDA $("$nvcc" --version | sed -nE 's/.*release ([0-9.]+).*/\1/p')"
 }
 [ "$1" != --made ] || { made; exit 0; }
 

@@ -143,8 +143,10 @@ void add_pretrain(Commands& commands) {
     option(c, "--prediction-weight", o.prediction_weight, "lambda of multi-token prediction, if the shape has such modules");
 }
 
-const std::map<std::string, PromptTemplate> templates = {{"plain", PromptTemplate::plain}, {"r1-zero", PromptTemplate::r1_zero}, {"chat", PromptTemplate::chat}};
-const std::map<std::string, Decay> schedules = {{"constant", Decay::constant}, {"linear", Decay::linear}, {"cosine", Decay::cosine}};
+const std::map<std::string, PromptTemplate> templates = {
+    {"plain", PromptTemplate::plain}, {"r1-zero", PromptTemplate::r1_zero}, {"chat", PromptTemplate::chat}};
+const std::map<std::string, Decay> schedules = {
+    {"constant", Decay::constant}, {"linear", Decay::linear}, {"cosine", Decay::cosine}};
 
 template <class T>
 void choice(CLI::App* c, const char* name, T& value, const std::map<std::string, T>& names, const char* help) {
@@ -161,7 +163,9 @@ std::string preset_names() {
 
 // The choices of grpo_math.h: a preset first, single options over it.
 void add_math(CLI::App* c, GrpoOptions& o) {
-    const auto use_preset = [&o](const std::string& name) { o.math = preset(name).math, o.reference_every = preset(name).reference_every; };
+    const auto use_preset = [&o](const std::string& name) {
+        o.math = preset(name).math, o.reference_every = preset(name).reference_every;
+    };
     c->add_option_function<std::string>("--preset", use_preset, preset_names())->group(math_group);
     for (const MathOption& each : math_options())
         c->add_option_function<std::string>(each.name, [&](const std::string& v) { each.set(o.math, v); }, each.help)
@@ -169,9 +173,11 @@ void add_math(CLI::App* c, GrpoOptions& o) {
 }
 
 void add_task(CLI::App* c, Task& task) {
-    c->add_option("--task", task.problems.task, "kind that every problem must be of: countdown, math, code; auto: told by each line's keys")
+    c->add_option("--task", task.problems.task,
+                  "kind that every problem must be of: countdown, math, code; auto: told by each line's keys")
         ->check(CLI::IsMember({"auto", "countdown", "math", "code"}))->capture_default_str();
-    flag(c, "--refuse-ungradable", task.problems.refuse_ungradable, "stop at a problem whose reference cannot be graded; default: leave it out, and say so");
+    flag(c, "--refuse-ungradable", task.problems.refuse_ungradable,
+         "stop at a problem whose reference cannot be graded; default: leave it out, and say so");
     choice(c, "--template", task.prompt_template, templates, "plain; r1-zero, the paper's; chat, the model's own");
     flag(c, "--empty-think", task.empty_think, "control: the prompt ends in <think></think>, which leaves guessing");
     option(c, "--accuracy-weight", task.weights.accuracy_weight, "reward of a right answer");
@@ -179,15 +185,17 @@ void add_task(CLI::App* c, Task& task) {
     flag(c, "--accuracy-needs-format", task.weights.accuracy_needs_format, "a right answer counts only in good form");
     option(c, "--language-weight", task.language_weight, "added: this times the share of the reasoning in --reward-language");
     option(c, "--reward-language", task.language, "en, zh, ja, ko, ru, ar, el, he, th or hi");
-    c->add_option_function<std::vector<double>>("--repetition", [&](const std::vector<double>& v) { task.repetition = Repetition{int(v[0]), v[1]}; },
-                                                "N MOST: added: -MOST times the share of repeated N-grams of tokens")->expected(2);
+    c->add_option_function<std::vector<double>>("--repetition", [&](const std::vector<double>& v) {
+        task.repetition = Repetition{int(v[0]), v[1]};
+    }, "N MOST: added: -MOST times the share of repeated N-grams of tokens")->expected(2);
     c->add_option_function<std::vector<double>>("--cosine", [&](const std::vector<double>& v) {
         task.cosine = CosineReward{int(v[0]), v[1], v[2], v[3], v[4], v[5]};
     }, "LIMIT RIGHT_SHORT RIGHT_LONG WRONG_SHORT WRONG_LONG EXCEEDED: by length, in place of --accuracy-weight")->expected(6);
 }
 
-const char* const problems_help = "JSON lines, needed: Countdown {\"numbers\": [3, 7, 12], \"target\": 33} or Countdown-Tasks-3to4; GSM8K, MATH or "
-                                  "{\"prompt\": ..., \"reference\": ...}; code {\"prompt\": ..., \"tests\": [...]}";
+const char* const problems_help =
+    "JSON lines, needed: Countdown {\"numbers\": [3, 7, 12], \"target\": 33} or Countdown-Tasks-3to4; GSM8K, MATH or "
+    "{\"prompt\": ..., \"reference\": ...}; code {\"prompt\": ..., \"tests\": [...]}";
 
 void add_evaluate(Commands& commands) {
     static EvaluateOptions o;
@@ -240,7 +248,8 @@ void add_sft(Commands& commands) {
     CLI::App* c = commands.command("sft", "supervised fine-tuning: learn to write the answers of examples",
                                    [&commands] { sft(o, commands.device); });
     needed(c, "--model", o.model, "folder of the model to start from");
-    needed(c, "--data", o.data, "JSON lines {\"prompt\", \"response\"}, {\"messages\": [...]} or {\"tokens\": [...], \"mask\": [...]}");
+    needed(c, "--data", o.data,
+           "JSON lines {\"prompt\", \"response\"}, {\"messages\": [...]} or {\"tokens\": [...], \"mask\": [...]}");
     needed(c, "--output", o.output, "folder for the model and its metrics");
     c->add_option_function<std::string>("--template", [](const std::string& name) {
         o.bare = name == "none";
@@ -260,7 +269,8 @@ void add_sft(Commands& commands) {
 
 void add_score(Commands& commands) {
     static ScoreOptions o;
-    CLI::App* c = commands.command("score", "print what a model says of given tokens", [&commands] { score_command(o, commands.device); });
+    CLI::App* c = commands.command("score", "print what a model says of given tokens",
+                                   [&commands] { score_command(o, commands.device); });
     needed(c, "--model", o.model, "folder of the model");
     needed(c, "--tokens", o.tokens, "ids, as \"1 2 3\"");
     c->add_option("--logits", o.logits, "safetensors file to write: `logits`, (tokens, vocabulary), float32");
@@ -276,7 +286,8 @@ void add_writing(CLI::App* c, GenerateOptions& o) {
 
 void add_sample(Commands& commands) {
     static GenerateOptions o;
-    CLI::App* c = commands.command("sample", "let a model go on from a text", [&commands] { sample_command(o, commands.device); });
+    CLI::App* c =
+        commands.command("sample", "let a model go on from a text", [&commands] { sample_command(o, commands.device); });
     add_writing(c, o);
     needed(c, "--prompt", o.prompt, "the text; -: read it from standard input");
     c->add_option_function<std::string>("--template", [](const std::string& name) {
@@ -329,21 +340,26 @@ void add_audit(Commands& commands) {
 
 void add_grade(Commands& commands) {
     static GradeOptions o;
-    CLI::App* c = commands.command("grade", "judge one answer on standard input, or JSON lines of answers", [] { grade_command(o); });
+    CLI::App* c =
+        commands.command("grade", "judge one answer on standard input, or JSON lines of answers", [] { grade_command(o); });
     c->add_option("--task", o.task, "countdown, math, code, format or language")->required()
         ->check(CLI::IsMember({"countdown", "math", "code", "format", "language"}));
     c->add_option("--numbers", o.numbers, "countdown: the numbers, as 3,7,12")->delimiter(',');
     option(c, "--target", o.target, "countdown: what they must give");
-    c->add_option("--reference", o.reference, "math: the right answer, as '\\frac{1}{2}', or a data set's solution with its #### or \\boxed{}");
-    c->add_option("--tests", o.tests, "code: JSON {\"tests\": [{\"input\": \"1 2\\n\", \"output\": \"3\\n\"}], \"language\": \"python\"}");
+    c->add_option("--reference", o.reference,
+                  "math: the right answer, as '\\frac{1}{2}', or a data set's solution with its #### or \\boxed{}");
+    c->add_option("--tests", o.tests,
+                  "code: JSON {\"tests\": [{\"input\": \"1 2\\n\", \"output\": \"3\\n\"}], \"language\": \"python\"}");
     option(c, "--language", o.language, "language: en, zh, ja, ko, ru, ar, el, he, th or hi");
-    flag(c, "--jsonl", o.jsonl, "lines {\"answer\": ...}, each with its own numbers, target, reference, language or tests if it likes");
+    flag(c, "--jsonl", o.jsonl,
+         "lines {\"answer\": ...}, each with its own numbers, target, reference, language or tests if it likes");
 }
 
 void add_render(Commands& commands) {
     static RenderOptions o;
-    CLI::App* c = commands.command("render", "what a model reads of a conversation: [{\"role\": \"user\", \"content\": ...}, ...] on each line of "
-                                   "standard input", [] { render_command(o); });
+    const char* const about = "what a model reads of a conversation: [{\"role\": \"user\", \"content\": ...}, ...] on each "
+                              "line of standard input";
+    CLI::App* c = commands.command("render", about, [] { render_command(o); });
     needed(c, "--model", o.model, "folder with tokenizer.json and, if the model has one, its chat template");
     flag(c, "--prompt", o.prompt, "up to where the next answer begins");
 }
@@ -413,7 +429,8 @@ int main(int argc, char** argv) {
         std::fprintf(stderr, "r1: error: %s\n", e.what());
         return 1;
     } catch (const nlohmann::json::exception& e) {
-        std::fprintf(stderr, "r1: error: a JSON value of the wrong type (%s), in an input file, compare it with --help\n", e.what());
+        std::fprintf(stderr, "r1: error: a JSON value of the wrong type (%s), in an input file, compare it with --help\n",
+                     e.what());
         return 1;
     } catch (const std::bad_alloc&) {
         std::fprintf(stderr, "r1: error: out of memory, in this command, use a smaller model, batch or --slots\n");

@@ -67,7 +67,7 @@ __global__ void warp_sum(Ptr<float> y, Ptr<const float> x, int fault) {
 }
 
 // Faults: 9 one past the end, 10 one before the beginning, 11 misaligned, 12 overwritten before all have read; of a store of
-// four 15 misaligned, 16 past the end.
+// four 15 misaligned, 16 past the end; 17 two of four past the end.
 __global__ void copy4(Ptr<float> y, Ptr<const float> x, int fault) {
     SHARED(float, one, 1);
     const int t = int(threadIdx.x);
@@ -75,6 +75,7 @@ __global__ void copy4(Ptr<float> y, Ptr<const float> x, int fault) {
     store4(y, 4 * t, four);
     if (fault == 15) HERE, store4(y, 2, four);
     if (fault == 16) HERE, store4(y, 4 * t + 4, four);
+    if (fault == 17) HERE, load4(x, 4 * t + 4);
     if (fault == 9) HERE, y[4 * t + 4] = four.x;
     if (fault == 10) HERE, y[4 * t - 1] = four.x;
     if (fault != 12) return;
@@ -103,7 +104,7 @@ std::string fault_of(const std::function<void()>& run) {
 
 // Runs the faulty kernel in the three orders; `what` are the ways in which it may be caught.
 void catches(int fault, const std::vector<std::string>& what, void (*kernel)(Ptr<float>, Ptr<const float>, int), Dim grid, Dim threads) {
-    Device x(128), y(128);
+    Device x(130), y(128);
     for (const Order order : orders) {
         emulator::order = order, line = 0;
         const std::string text = fault_of([&] { launch(kernel, grid, threads)(y.p, x.p, fault); });
@@ -150,6 +151,7 @@ TEST_CASE("emulator: planted faults are caught, with file and line") {
     catches(11, {"misaligned"}, copy4, one, warp);
     catches(15, {"misaligned"}, copy4, one, warp);
     catches(16, {"outside its allocation"}, copy4, one, warp);
+    catches(17, {"outside its allocation"}, copy4, one, warp);
     catches(13, {"nobody wrote", "without a barrier after it was written"}, warp_sum, one, warp);
     catches(12, {"written without a barrier after it was read", "without a barrier after it was written"}, copy4, one, warp);
 

@@ -112,13 +112,14 @@ TEST_CASE("kernels: products") {
         same("to the weights" + what, &Ops::matmul_backward_w, w, x, I + 3, y, O + 2, N, I, O);
     }
     // Every tile, its side by the result's (M x N), and chains of whole steps and a rest. Rows of the result at any address
-    // and at multiples of 16 bytes, whole and with a gap behind each.
+    // and at multiples of 16 bytes, whole and with a gap behind each but the last.
     for (const auto& [M, N, K, ld] :
          std::vector<std::array<int, 4>>{{33, 21, 135, 21}, {33, 20, 3, 20}, {33, 21, 3, 24}, {350, 370, 39, 370}, {350, 372, 3, 372},
                                          {350, 370, 3, 372}, {800, 801, 23, 801}, {801, 804, 3, 804}, {801, 803, 3, 804},
                                          {1450, 1451, 15, 1451}, {1451, 1452, 3, 1452}, {1451, 1450, 3, 1452}}) {
         const std::string what = text({M, N, K, ld});
-        auto left = floats(M * K), right = floats(N * K), result = floats(M * ld), base = floats(M * ld), weights = floats(M * N);
+        const int last = (M - 1) * ld + N;
+        auto left = floats(M * K), right = floats(N * K), result = floats(last), base = floats(last), weights = floats(M * N);
         same("forward" + what, &Ops::matmul_forward, result, ld, base, ld, left, K, right, M, K, N);
         same("forward from zero" + what, &Ops::matmul_forward, result, ld, nullptr, 0, left, K, right, M, K, N);
         same("to the input" + what, &Ops::matmul_backward_x, result, ld, base, ld, left, K, right, M, N, K);
@@ -181,8 +182,8 @@ TEST_CASE("kernels: rows") {
             same("embedding backward" + what, &Ops::embedding_backward, table, dy, token, N, C);
         }
     // Rows wider than a lane's registers, channels of several blocks, more rows than a chain takes at a time.
-    for (const auto& [N, C] : std::vector<std::array<int, 2>>{{3, 256}, {3, 257}, {3, 500}, {2, 900}, {2, 1024}, {3, 1100}, {2, 2047}, {3, 2100}, {3, 2300}, {255, 17},
-                                                              {256, 3}, {257, 33}, {770, 2}}) {
+    for (const auto& [N, C] : std::vector<std::array<int, 2>>{{3, 256}, {3, 257}, {3, 500}, {2, 900}, {2, 1024}, {3, 1100},
+                                                              {2, 2047}, {3, 2100}, {3, 2300}, {255, 17}, {256, 3}, {257, 33}, {770, 2}}) {
         const std::string what = text({N, C});
         auto x = floats(N * (C + 1)), y = floats(N * C), g = floats(C), rstd = floats(N), dg = floats(C), base = floats(N * C),
              dx = floats(N * C);
@@ -244,6 +245,18 @@ TEST_CASE("kernels: the loss and sampling") {
             same("logprob" + what, &Ops::logprob_forward, logp, entropy, stats, logits, target, N, V, 1.0f);
             same("logprob backward" + what, &Ops::logprob_backward, logits, logp, stats, target, N, V, 1.0f);
         }
+    // A nucleus that ends exactly at its share, half of 64 equal tokens: a 33rd, which lane 0 has too, would be drawn instead
+    // of token 1. The first of equals is the best. Tokens whose probability is too small for a float.
+    Twin<float> equal(std::vector<float>(128, 0.0f)), close = floats(5 * 700), logp = floats(5);
+    Twin<float> uniform({0.04f, 0.999f, 0, 0.5f, 0.3f});
+    Twin<int> token = integers(5, 1);
+    std::fill(equal.host.begin() + 64 + 5, equal.host.end(), -200.0f);
+    equal.renew();
+    for (const float inverse : {0.0f, 1.0f})
+        for (const float top_p : {0.5f, 0.9f})
+            same("sample, equals", &Ops::sample, token, logp, equal, 64, uniform, 2, 64, inverse, top_p);
+    // Of nearly all, summed in the nucleus's order, there may be less than the share: it ends with the last token.
+    same("sample, all", &Ops::sample, token, logp, close, 700, uniform, 5, 700, 1.0f, 0.99999994f);
 }
 
 TEST_CASE("kernels: answers in the making") {
@@ -387,7 +400,8 @@ TEST_CASE("kernels: attention over more tokens than a warp keeps scores of, and 
         Twin<int> block(blocks), position(positions);
         auto q = floats(N * heads.H * heads.D_k()), k = floats(cache * heads.keys()), v = floats(cache * heads.values()),
              o = floats(N * heads.H * heads.D_v), stats = floats(N * heads.H * 2);
-        same("attention" + text({s.H, s.H_kv, s.own, s.shared, s.D_v}), &Ops::attention_forward, o, stats, q, k, v, block, position, N, heads);
+        same("attention" + text({s.H, s.H_kv, s.own, s.shared, s.D_v}), &Ops::attention_forward, o, stats, q, k, v, block,
+             position, N, heads);
     }
 }
 

@@ -1,6 +1,8 @@
 // The interpreter of PTX: what each instruction does, by the PTX ISA; lanes that part and meet again; and that it refuses
 // what a GPU would answer with garbage. (r1_ptx_test has it run what nvcc made of the kernels.)
+#include <array>
 #include <cstring>
+#include <map>
 #include <sstream>
 #include <vector>
 
@@ -12,30 +14,33 @@ using namespace r1::ptx;
 
 namespace {
 
-// A kernel of three pointers: %rd1 and %rd2 of the caller's memory, %rd3 of nobody's.
+// A kernel of three pointers: %rd1 and %rd2 of the caller's memory, %rd3 of nobody's. Between them a byte and a word.
 std::string kernel_of(const std::string& body) {
     return ".version 9.0\n.target sm_90\n.address_size 64\n"
-           ".shared .align 16 .b8 shared[256];\n"
-           ".visible .entry kernel(\n\t.param .u64 kernel_param_0,\n\t.param .u64 kernel_param_1,\n\t.param .u64 kernel_param_2\n)\n"
+           ".shared .align 16 .b8 shared[256];\n.shared .align 4 .b8 odd[12];\n.shared .align 16 .b8 last[16];\n"
+           ".visible .entry kernel(\n\t.param .u64 kernel_param_0,\n\t.param .u8 kernel_param_1,\n\t.param .u64 kernel_param_2,\n"
+           "\t.param .u32 kernel_param_3,\n\t.param .u64 kernel_param_4\n)\n"
            ".maxntid 64, 1, 1\n{\n\t.reg .b32 %r<9>;\n"
-           "\tld.param.u64 %rd1, [kernel_param_0];\n\tld.param.u64 %rd2, [kernel_param_1];\n\tld.param.u64 %rd3, [kernel_param_2];\n" +
+           "\tld.param.u64 %rd1, [kernel_param_0];\n\tld.param.u64 %rd2, [kernel_param_2];\n\tld.param.u64 %rd3, [kernel_param_4];\n" +
            body + "\tret;\n}\n";
 }
 
-// Runs it by one block; %rd1 has 64 words, which come back.
-std::vector<uint32_t> run_body(const std::string& body, unsigned threads = 32) {
+// Runs it; %rd1 has 64 words, which come back.
+std::vector<uint32_t> run_body(const std::string& body, Dim block = {32}, Dim grid = {}) {
     std::istringstream text(kernel_of(body));
     const Kernels kernels = parse(text);
     std::vector<uint32_t> words(64), others(64);
     for (size_t i = 0; i < words.size(); ++i) words[i] = others[i] = uint32_t(100 + i);
     static uint32_t nobodys[4];
     void* pointers[] = {words.data(), others.data(), nobodys};
-    void* arguments[] = {&pointers[0], &pointers[1], &pointers[2]};
+    uint8_t byte = 200;
+    uint32_t word = 300;
+    void* arguments[] = {&pointers[0], &byte, &pointers[1], &word, &pointers[2]};
     const Kernel& kernel = *kernels.at("kernel");
     std::vector<std::byte> parameters(parameter_bytes(kernel));
     place_parameters(kernel, arguments, parameters.data());
     const Allocations allocations = {{uintptr_t(words.data()), 256}, {uintptr_t(others.data()), 256}};
-    run(kernel, {}, {threads, 1, 1}, parameters.data(), allocations);
+    run(kernel, grid, block, parameters.data(), allocations);
     return words;
 }
 
@@ -52,7 +57,7 @@ bool holds(const std::string& comparison) {
 }
 std::string fault_of(const std::string& body, unsigned threads = 32) {
     try {
-        run_body(body, threads);
+        run_body(body, {threads});
     } catch (const Fault& fault) {
         return fault.what();
     }
@@ -91,7 +96,7 @@ TEST_CASE("PTX: whole numbers wrap, shifts stop at the last bit, divisions by ze
     CHECK(result_of("sub.s32 %r1, 1, 3") == uint32_t(-2));
     CHECK(result_of("mul.lo.s32 %r1, 65537, 65537") == 0x00020001);
     CHECK(result_of("mad.lo.s32 %r1, -3, 5, 7") == uint32_t(-8));
-    CHECK(wide_result_of("mul.wide.s32 %rd4, -2, 3") == uint64_t(-6));
+    CHECK(wide_result_of("mul.wide.s32 %rd4, -2000000000, 3") == uint64_t(-6000000000));
     CHECK(wide_result_of("mul.wide.u32 %rd4, 4294967294, 3") == 12884901882u);
     CHECK(wide_result_of("cvt.s64.s32 %rd4, -5") == uint64_t(-5));
     CHECK(wide_result_of("cvt.u64.u32 %rd4, 4294967291") == 4294967291u);
@@ -126,18 +131,68 @@ TEST_CASE("PTX: whole numbers wrap, shifts stop at the last bit, divisions by ze
         CHECK_FALSE(holds(std::string("setp.") + name + ".f32 %p1, 0f7FC00000, 0f3F800000"));
         CHECK(holds(std::string("setp.") + name + "u.f32 %p1, 0f7FC00000, 0f3F800000"));
     }
-    CHECK(holds("setp.gtu.f32 %p1, 0f40000000, 0f3F800000"));
-    CHECK_FALSE(holds("setp.leu.f32 %p1, 0f40000000, 0f3F800000"));
-    CHECK_FALSE(holds("setp.neu.f32 %p1, 0f40000000, 0f40000000"));
+    // Of 1 and 2, 2 and 2, 2 and 1.
+    const std::map<std::string, std::array<bool, 3>> comparisons = {
+        {"eq", {false, true, false}}, {"ne", {true, false, true}},  {"lt", {true, false, false}},
+        {"le", {true, true, false}},  {"gt", {false, false, true}}, {"ge", {false, true, true}}};
+    for (const auto& [name, right] : comparisons)
+        for (const std::string type : {".s32", ".u32", ".s64", ".u64", ".f32", "u.f32"}) {
+            const bool floats = type.ends_with("f32");
+            const std::string one = floats ? "0f3F800000" : "1", two = floats ? "0f40000000" : "2";
+            CAPTURE(name + type);
+            CHECK(holds("setp." + name + type + " %p1, " + one + ", " + two) == right[0]);
+            CHECK(holds("setp." + name + type + " %p1, " + two + ", " + two) == right[1]);
+            CHECK(holds("setp." + name + type + " %p1, " + two + ", " + one) == right[2]);
+        }
+}
+
+TEST_CASE("PTX: a guarded instruction is its lanes' alone") {
+    const std::string low = EACH_LANE + "\tsetp.lt.u32 %p1, %r1, 16;\n";
+    const auto stored = run_body(low + "\t@%p1 st.global.u32 [%rd4], %r1;\n");
+    const auto loaded = run_body(low + "\tmov.u32 %r2, 7;\n\t@!%p1 ld.global.u32 %r2, [%rd2];\n\tst.global.u32 [%rd4], %r2;\n");
+    const auto wide = run_body(low + "\tmov.u64 %rd6, 7;\n\t@!%p1 ld.global.u64 %rd6, [%rd2];\n\tcvt.u32.u64 %r2, %rd6;\n"
+                                     "\tst.global.u32 [%rd4], %r2;\n");
+    const auto added = run_body(low + "\tmov.u32 %r2, 7;\n\t@%p1 add.s32 %r2, %r2, 1;\n\tst.global.u32 [%rd4], %r2;\n");
+    const auto compared = run_body(low + "\tsetp.eq.u32 %p2, 1, 1;\n\t@%p1 setp.eq.u32 %p2, 1, 2;\n\tselp.u32 %r2, 1, 0, %p2;\n"
+                                         "\tst.global.u32 [%rd4], %r2;\n");
+    const auto ended = run_body(low + "\t@%p1 ret;\n\tst.global.u32 [%rd4], %r1;\n");
+    for (size_t l = 0; l < 32; ++l) {
+        CHECK(stored[l] == (l < 16 ? l : 100 + l));
+        CHECK(loaded[l] == (l < 16 ? 7 : 100));
+        CHECK(wide[l] == (l < 16 ? 7 : 100));
+        CHECK(added[l] == (l < 16 ? 8 : 7));
+        CHECK(compared[l] == (l < 16 ? 0 : 1));
+        CHECK(ended[l] == (l < 16 ? 100 + l : l));
+    }
+}
+
+TEST_CASE("PTX: a thread knows its place, a parameter and an array of shared memory have theirs") {
+    // Every digit of a place has another weight: 64 threads, each of which writes its own word.
+    for (const bool of_block : {true, false}) {
+        const std::string own = of_block ? "%tid" : "%ctaid", extent = of_block ? "%ntid" : "%nctaid";
+        const auto words = run_body("\tmov.u32 %r1, " + own + ".x;\n\tmov.u32 %r2, " + own + ".y;\n\tmov.u32 %r3, " + own + ".z;\n"
+                                    "\tmov.u32 %r4, " + extent + ".x;\n\tmov.u32 %r5, " + extent + ".y;\n"
+                                    "\tmad.lo.s32 %r6, %r3, %r5, %r2;\n\tmad.lo.s32 %r6, %r6, %r4, %r1;\n"
+                                    "\tmul.wide.u32 %rd5, %r6, 4;\n\tadd.s64 %rd4, %rd1, %rd5;\n\tst.global.u32 [%rd4], %r6;\n",
+                                    of_block ? Dim{8, 4, 2} : Dim{}, of_block ? Dim{} : Dim{8, 4, 2});
+        for (size_t t = 0; t < 64; ++t) CHECK(words[t] == t);
+    }
+    CHECK(result_of("ld.param.u8 %r1, [kernel_param_1]") == 200);
+    CHECK(result_of("ld.param.u32 %r1, [kernel_param_3]") == 300);
+    // 12 bytes, and 16 from the next multiple of 16.
+    CHECK(run_body("\tst.shared.u32 [odd+8], 5;\n\tst.shared.v4.u32 [last], {6, 7, 8, 9};\n\tld.shared.u32 %r1, [odd+8];\n"
+                   "\tst.global.u32 [%rd1], %r1;\n")[0] == 5);
 }
 
 TEST_CASE("PTX: lanes exchange, part and meet again; warps wait for each other") {
     const auto exchanged = [](const std::string& instruction) {
         return run_body(EACH_LANE + "\t" + instruction + ";\n\tst.global.u32 [%rd4], %r2;\n");
     };
-    const auto down = exchanged("shfl.sync.down.b32 %r2|%p1, %r1, 3, 31, -1"), bfly = exchanged("shfl.sync.bfly.b32 %r2|%p1, %r1, 5, 31, -1"),
-               idx = exchanged("shfl.sync.idx.b32 %r2|%p1, %r1, 7, 31, -1"), up = exchanged("shfl.sync.up.b32 %r2|%p1, %r1, 3, 0, -1");
-    const auto vote = run_body(EACH_LANE + "\tsetp.lt.u32 %p1, %r1, 5;\n\tvote.sync.ballot.b32 %r2, %p1, -1;\n\tst.global.u32 [%rd4], %r2;\n");
+    const auto down = exchanged("shfl.sync.down.b32 %r2|%p1, %r1, 3, 31, -1");
+    const auto bfly = exchanged("shfl.sync.bfly.b32 %r2|%p1, %r1, 5, 31, -1");
+    const auto idx = exchanged("shfl.sync.idx.b32 %r2|%p1, %r1, 7, 31, -1");
+    const auto up = exchanged("shfl.sync.up.b32 %r2|%p1, %r1, 3, 0, -1");
+    const auto vote = exchanged("setp.lt.u32 %p1, %r1, 5;\n\tvote.sync.ballot.b32 %r2, %p1, -1");
     // Lane l goes round l + 1 times; the exchange waits for the last.
     const auto rounds = run_body(EACH_LANE + "\tmov.u32 %r2, 0;\n$L__1:\n\tadd.s32 %r2, %r2, 1;\n\tsetp.le.u32 %p1, %r2, %r1;\n\t@%p1 bra $L__1;\n"
                                              "\tshfl.sync.bfly.b32 %r3|%p2, %r2, 31, 31, -1;\n\tst.global.u32 [%rd4], %r3;\n");
@@ -157,7 +212,7 @@ TEST_CASE("PTX: lanes exchange, part and meet again; warps wait for each other")
     // The first warp reads what the second has written to shared memory before the barrier.
     const auto crossed = run_body(EACH_LANE + "\tmov.u32 %r2, shared;\n\tshl.b32 %r3, %r1, 2;\n\tadd.s32 %r4, %r2, %r3;\n"
                                               "\tst.shared.u32 [%r4], %r1;\n\tbar.sync 0;\n\txor.b32 %r3, %r3, 128;\n\tadd.s32 %r4, %r2, %r3;\n"
-                                              "\tld.shared.u32 %r5, [%r4];\n\tst.global.u32 [%rd4], %r5;\n", 64);
+                                              "\tld.shared.u32 %r5, [%r4];\n\tst.global.u32 [%rd4], %r5;\n", {64});
     for (size_t t = 0; t < 64; ++t) CHECK(crossed[t] == (t ^ 32));
     // Vectors, signs that go along, and what nobody wrote.
     CHECK(run_body("\tld.global.v4.u32 {%r1, %r2, %r3, %r4}, [%rd2+16];\n\tst.global.v2.u32 [%rd1+8], {%r4, %r1};\n")[2] == 107);
@@ -171,7 +226,7 @@ TEST_CASE("PTX: what a GPU would answer with garbage is refused") {
         CAPTURE(fault);
         CHECK(fault.find(words) != std::string::npos);
     };
-    says("\tld.global.u32 %r1, [%rd1+256];\n", "an access outside of all allocations, line 16");
+    says("\tld.global.u32 %r1, [%rd1+256];\n", "an access outside of all allocations, line 20");
     says("\tst.global.u32 [%rd1+-4], %r1;\n", "outside of all allocations");
     says("\tld.global.u32 %r1, [%rd3];\n", "outside of all allocations");
     says("\tld.global.v4.u32 {%r1, %r2, %r3, %r4}, [%rd1+248];\n", "misaligned");
@@ -189,6 +244,9 @@ TEST_CASE("PTX: what a GPU would answer with garbage is refused") {
     says("\tred.global.add.f32 [%rd1], %f1;\n", "unknown instruction");
     says("\tadd.s32 %r1, %rd1, 1;\n", "a register of another size");
     says("\tadd.s32 %r1, %r2;\n", "operands of");
+    says("\tld.global.v4.u32 {%r1, %r2}, [%rd1];\n", "elements of");
+    says("\tbar.sync 1;\n", "a barrier of a part of the block");
+    says("\tbar.sync 0, 32;\n", "a barrier of a part of the block");
     says("\tbra $L__9;\n", "unknown label");
     says("\t.local .align 4 .b8 depot[8];\n", "unknown declaration");
     says("", "a block of 1025 threads", 1025);

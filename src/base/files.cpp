@@ -47,7 +47,8 @@ json read_json(const std::string& path, size_t most_bytes) {
     std::error_code error;
     const auto size = fs::file_size(path, error);
     if (!error && size > most_bytes)
-        fail("a JSON file of " + std::to_string(size) + " bytes", path, "at most " + std::to_string(most_bytes) + " are expected here");
+        fail("a JSON file of " + std::to_string(size) + " bytes", path,
+             "at most " + std::to_string(most_bytes) + " are expected here");
     const std::string text = read_file(path);
     json value = json::parse(text, nullptr, false);
     if (value.is_discarded()) fail("not JSON", path, "repair the file or write it anew");
@@ -74,7 +75,8 @@ AtomicWriter::~AtomicWriter() {
 }
 
 void AtomicWriter::give_up(const char* what) const {
-    fail(what, path_, std::string(std::strerror(errno)) + "; free some space or choose another place (the old file, if any, is untouched)");
+    const std::string why = std::strerror(errno);
+    fail(what, path_, why + "; free some space or choose another place (the old file, if any, is untouched)");
 }
 
 void AtomicWriter::write(std::string_view bytes) {
@@ -117,7 +119,8 @@ void read_json_lines(const std::string& path, const std::function<void(const jso
     const std::string content = read_file(path);
     if (content.starts_with("PAR1") || path.ends_with(".parquet"))
         fail("a Parquet file where JSON lines are read", path,
-             "convert it: python3 -c \"import pandas; pandas.read_parquet('FILE.parquet').to_json('FILE.jsonl', orient='records', lines=True)\"");
+             "convert it: python3 -c \"import pandas; pandas.read_parquet('FILE.parquet').to_json('FILE.jsonl', "
+             "orient='records', lines=True)\"");
     size_t begin = 0;
     for (int64_t number = 1; begin < content.size(); ++number) {
         size_t end = content.find('\n', begin);

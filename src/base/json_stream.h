@@ -42,7 +42,9 @@ struct Input {
         if (S_ISDIR(about.st_mode)) fail("a folder where a file is expected", path, "name a file in it");
         if (!S_ISREG(about.st_mode)) fail("not a regular file", path, "name a file");
         descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-        if (descriptor < 0) fail("cannot open the file", path, std::string(std::strerror(errno)) + "; check its rights, or raise ulimit -n");
+        if (descriptor < 0)
+            fail("cannot open the file", path,
+                 std::string(std::strerror(errno)) + "; check its rights, or raise ulimit -n");
         size = fstat(descriptor, &about) == 0 ? uint64_t(about.st_size) : 0;
     }
     ~Input() {

@@ -150,7 +150,8 @@ void read_rope(Config& c, const Reader& file) {
     static const json nothing = json::object();
     const json *scaling = file.find("rope_scaling"), *parameters = file.find("rope_parameters");
     if (!scaling || scaling->empty()) scaling = parameters;
-    if (scaling && !scaling->is_object()) file.refuse(scaling == parameters ? "rope_parameters" : "rope_scaling", "not an object");
+    if (scaling && !scaling->is_object())
+        file.refuse(scaling == parameters ? "rope_parameters" : "rope_scaling", "not an object");
     const Reader r{scaling ? *scaling : nothing, file.where};
     c.rope_theta = r.number("rope_theta", file.number("rope_theta", 10000));
     if (r.number("partial_rotary_factor", file.number("partial_rotary_factor", 1)) != 1)
@@ -203,8 +204,10 @@ void read_choices(Config& c, const Reader& file) {
         c.norm_topk_prob = false;  // Hugging Face's class does not read the key
         const std::string method = file.text("topk_method", "greedy");
         if (method == "greedy") c.n_group = c.topk_group = 1;
-        else if (method != "group_limited_greedy") fail("topk_method " + method, file.where, "give greedy or group_limited_greedy");
-        if (file.text("scoring_func", "softmax") != "softmax") fail("a router other than softmax", file.where, "correct scoring_func");
+        else if (method != "group_limited_greedy")
+            fail("topk_method " + method, file.where, "give greedy or group_limited_greedy");
+        if (file.text("scoring_func", "softmax") != "softmax")
+            fail("a router other than softmax", file.where, "correct scoring_func");
     }
     if (is_deepseek(c)) {
         c.routed_scaling_factor = float(file.number("routed_scaling_factor", c.family == Family::deepseek_v3 ? 2.5 : 1));
@@ -212,7 +215,8 @@ void read_choices(Config& c, const Reader& file) {
         file.read("num_key_value_heads", key_heads, c.num_attention_heads);
         if (key_heads != c.num_attention_heads) file.refuse("num_key_value_heads", "not num_attention_heads");
     }
-    if (is_deepseek(c) && file.number("moe_layer_freq", 1) != 1) fail("moe_layer_freq other than 1", file.where, "give another model");
+    if (is_deepseek(c) && file.number("moe_layer_freq", 1) != 1)
+        fail("moe_layer_freq other than 1", file.where, "give another model");
     if (c.family == Family::qwen3_moe || c.family == Family::olmoe) c.norm_topk_prob = file.flag("norm_topk_prob", false);
     if (c.family == Family::olmoe) c.moe_intermediate_size = c.intermediate_size;
     if (const json* layers = file.find("mlp_only_layers"); layers && c.family == Family::qwen3_moe) {
@@ -253,8 +257,8 @@ void check_config(const Config& c, const std::string& where) {
     within(c.n_routed_experts, 0, 1024, "the number of experts");
     require(c.rope_size() % 2 == 0, "an odd number of channels to rotate", "give an even one: they rotate in pairs");
     if (!c.latent())
-        require(c.num_attention_heads % c.num_key_value_heads == 0, "num_attention_heads is not a multiple of num_key_value_heads",
-                "change one of them");
+        require(c.num_attention_heads % c.num_key_value_heads == 0,
+                "num_attention_heads is not a multiple of num_key_value_heads", "change one of them");
     if (c.n_routed_experts > 0) {
         require(c.n_routed_experts % c.n_group == 0, "n_routed_experts is not a multiple of n_group", "change one of them");
         require(c.topk_group <= c.n_group, "topk_group exceeds n_group", "lower it");

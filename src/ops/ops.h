@@ -2,7 +2,8 @@
 //
 // One table of plain functions on plain pointers, which point into the device's memory (base/arena.h). The CPU's table
 // (ops_cpu.cpp) is the definition: another device is right when it gives the same bits. A device other than the CPU is
-// used by one thread, and does what it is asked in that order while the thread goes on. Outputs come first, then inputs, then sizes. Forward stands beside backward.
+// used by one thread, and does what it is asked in that order while the thread goes on. Outputs come first, then inputs,
+// then sizes. Forward stands beside backward.
 //
 //   B  sequences            C  channels of a row          E  routed experts
 //   T  positions            H  attention heads            K  experts chosen for a token
@@ -147,7 +148,8 @@ struct Ops {
     void (*swiglu_forward)(float* a, const float* gu, int N, int F);
     void (*swiglu_backward)(float* dgu, const float* da, const float* gu, int N, int F);
 
-    // s = sigmoid(logits) or softmax(logits), a chain over E; the K best of s + bias, inside the groups_kept best groups; gates from s  [V3 eq 12-16]
+    // s = sigmoid(logits) or softmax(logits), a chain over E; the K best of s + bias, inside the groups_kept best groups;
+    // gates from s  [V3 eq 12-16]
     void (*router_forward)(float* score, int* expert, float* gate, const float* logits, const float* bias, int N,
                            Routing routing);
     // dlogits from dgate and from dscore, the balance loss's part.

@@ -16,18 +16,21 @@ CodeTask code_task_of(const json& object, const std::string& where) {
     const auto number = [&](const char* key, double otherwise, double least, double most) {
         if (!object.contains(key)) return otherwise;
         if (!object[key].is_number() || object[key] < least || object[key] > most)
-            fail(std::string("\"") + key + "\" is not a number from " + json(least).dump() + " to " + json(most).dump(), where, format);
+            fail(std::string("\"") + key + "\" is not a number from " + json(least).dump() + " to " + json(most).dump(),
+                 where, format);
         return object[key].get<double>();
     };
     if (!object.is_object() || !object.contains("tests") || !object["tests"].is_array() || object["tests"].empty())
         fail("no tests", where, format);
     const std::string language = text(object, "language", "python"), reward = text(object, "reward", "all");
-    if (language != "python" && language != "cpp") fail("a language that is neither python nor cpp", where, "change \"language\"");
+    if (language != "python" && language != "cpp")
+        fail("a language that is neither python nor cpp", where, "change \"language\"");
     if (reward != "all" && reward != "fraction") fail("a reward that is neither all nor fraction", where, "change \"reward\"");
     task.language = language == "cpp" ? Program::cpp : Program::python;
     task.fraction = reward == "fraction";
     task.program = text(object, "program", task.program);
-    if (task.program.find("{answer}") == std::string::npos) fail("a program without {answer}", where, "say where the answer goes");
+    if (task.program.find("{answer}") == std::string::npos)
+        fail("a program without {answer}", where, "say where the answer goes");
     task.limits.cpu_seconds = number("cpu_seconds", task.limits.cpu_seconds, 0.01, 600);
     task.limits.memory_mb = int(number("memory_mb", task.limits.memory_mb, 16, 65536));
     for (const json& test : object["tests"]) {

@@ -57,7 +57,8 @@ const char* const permitted[] = {
 // The filter as the kernel takes it: an array of instructions of 8 bytes.
 std::string seccomp_filter() {
     const auto good = [](int result) {
-        if (result < 0) fail("no seccomp filter could be made", "the sandbox", "report this: " + std::string(std::strerror(-result)));
+        if (result < 0)
+            fail("no seccomp filter could be made", "the sandbox", "report this: " + std::string(std::strerror(-result)));
     };
     const scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
     if (!filter) fail("no seccomp filter could be made", "the sandbox", "libseccomp refused");
@@ -104,7 +105,8 @@ std::vector<std::string> jail_command() {
         "/etc/alternatives", "/etc/alternatives", "--dir", "/tmp", "--proc", "/proc"};
     for (const char* device : {"/dev/null", "/dev/zero", "/dev/urandom"})
         command.insert(command.end(), {"--dev-bind", device, device});
-    command.insert(command.end(), {"--remount-ro", "/", "--chdir", "/tmp", "--", "/usr/bin/python3", "-s", "-S", "-c", sandbox_worker});
+    command.insert(command.end(),
+                   {"--remount-ro", "/", "--chdir", "/tmp", "--", "/usr/bin/python3", "-s", "-S", "-c", sandbox_worker});
     return command;
 }
 
@@ -168,9 +170,11 @@ struct Sandbox::Slot {
         const uid_t own = first_uid() + uid_t(index);
         pid = fork();
         if (pid == 0) {  // only calls that are safe after a fork
-            if (root && (setgroups(0, nullptr) != 0 || setresgid(own, own, own) != 0 || setresuid(own, own, own) != 0)) _exit(126);
+            if (root && (setgroups(0, nullptr) != 0 || setresgid(own, own, own) != 0 || setresuid(own, own, own) != 0))
+                _exit(126);
             const int null = open("/dev/null", O_RDWR);
-            if (null < 0 || dup2(ends[1], 3) < 0 || dup2(errors_ends[1], 2) < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0) _exit(126);
+            if (null < 0 || dup2(ends[1], 3) < 0 || dup2(errors_ends[1], 2) < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0)
+                _exit(126);
             if (close_range(4, ~0u, 0) != 0) _exit(126);
             execve(argv[0], argv.data(), environment);
             _exit(127);
@@ -242,7 +246,8 @@ SandboxLevel Sandbox::level() {
         return level;
     }
     SandboxRun probe;  // a program that must run, and prints its own condition
-    const std::string source = "import ctypes\nlibc = ctypes.CDLL(None)\nprint(libc.prctl(21, 0, 0, 0, 0), libc.prctl(39, 0, 0, 0, 0))\n";
+    const std::string source =
+        "import ctypes\nlibc = ctypes.CDLL(None)\nprint(libc.prctl(21, 0, 0, 0, 0), libc.prctl(39, 0, 0, 0, 0))\n";
     if (!slot.begin(Program::python, source, {}, 1) || !slot.run("", probe) || probe.status != SandboxStatus::ok) {
         level.missing = "a jail was made, and no program could be run in it (" + probe.err + ")";
         return level;
@@ -259,7 +264,8 @@ SandboxLevel Sandbox::level() {
 Sandbox::Sandbox(int slots) {
     static const SandboxLevel reached = level();
     if (!reached.usable) fail("untrusted programs cannot be run here", "the sandbox", reached.missing);
-    if (slots < 1 || slots > MOST_SLOTS) fail("too many slots", "the sandbox", "use 1 to " + std::to_string(MOST_SLOTS) + " threads");
+    if (slots < 1 || slots > MOST_SLOTS)
+        fail("too many slots", "the sandbox", "use 1 to " + std::to_string(MOST_SLOTS) + " threads");
     for (int i = 0; i < slots; ++i) {
         slots_.push_back(std::make_unique<Slot>(i));
         std::string why;

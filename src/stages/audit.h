@@ -133,7 +133,8 @@ Audited<T> audit(const AuditBatch<T>& batch, const GrpoMath& math) {
             const AuditAnswer<T>& answer = batch.groups[g].answers[i];
             AuditedAnswer<T>& a = out.groups[g].answers[i];
             if (!a.counts || a.terms.empty()) continue;
-            a.weight = token_weight(answer.length(), answer.N > 0 ? answer.N : out.answers, answer.N > 0 ? answer.L : out.tokens, math);
+            a.weight = token_weight(answer.length(), answer.N > 0 ? answer.N : out.answers,
+                                    answer.N > 0 ? answer.L : out.tokens, math);
             const double weight = a.weight / batch.updates;
             for (const TokenTerm<T>& term : a.terms) {
                 out.policy_loss -= T(weight) * term.policy;

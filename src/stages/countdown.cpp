@@ -183,8 +183,8 @@ std::vector<Share> faults(const CorpusConfig& config) {
 
 void check_config(const CorpusConfig& c) {
     const auto refuse = [](const char* what) { fail(what, "the corpus", "give 0 to 1, and shares with sum 1"); };
-    for (const float p : {c.p_guess, c.p_impossible, c.p_so, c.p_so_wrong, c.p_so_wish, c.p_wish, c.p_check, c.p_canonical, c.p_wait,
-                          c.p_last_tried, c.p_sloppy, c.p_fault})
+    for (const float p : {c.p_guess, c.p_impossible, c.p_so, c.p_so_wrong, c.p_so_wish, c.p_wish, c.p_check, c.p_canonical,
+                          c.p_wait, c.p_last_tried, c.p_sloppy, c.p_fault})
         if (!(p >= 0 && p <= 1)) refuse("a probability out of 0..1");
     for (const std::vector<Share>& shares : {c.hazard, c.error, faults(c)}) {
         float sum = 0;

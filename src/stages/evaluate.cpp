@@ -19,7 +19,8 @@ bool majority_is_right(const Problem& problem, const std::vector<Graded>& graded
         const auto same = [&](const Vote& vote) { return vote.answer == *g.answer || vote.is_same(*g.answer); };
         const auto found = std::find_if(votes.begin(), votes.end(), same);
         if (found != votes.end()) ++found->count;
-        else if (auto is_same = problem.kind->same_as(*g.answer)) votes.push_back({*g.answer, std::move(is_same), g.reward.accuracy, 1});
+        else if (auto is_same = problem.kind->same_as(*g.answer))
+            votes.push_back({*g.answer, std::move(is_same), g.reward.accuracy, 1});
     }
     const auto fewer = [](const Vote& a, const Vote& b) { return a.count < b.count; };
     const auto best = std::max_element(votes.begin(), votes.end(), fewer);  // of equals the first

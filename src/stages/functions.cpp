@@ -47,7 +47,9 @@ struct Puzzle {
         return shown(example[0]) + " and " + shown(example[1]) + ".";
     }
     std::string prompt() const { return text_of(render_prompt({}, conversation(PromptTemplate::plain, question()))); }
-    bool fits(const Function& f, int i) const { return f.value(example[i].a, example[i].b) == function.value(example[i].a, example[i].b); }
+    bool fits(const Function& f, int i) const {
+        return f.value(example[i].a, example[i].b) == function.value(example[i].a, example[i].b);
+    }
 };
 
 // Two different shown inputs with different numbers, and results that are not negative.
@@ -67,8 +69,8 @@ Puzzle draw_puzzle(Stream& random) {
 
 // By the shown inputs alone, whatever the seed: one pair in ten is held out.
 bool held_out(const Puzzle& p) {
-    return philox(0, Purpose::problems, uint32_t(p.example[0].a * 8 + p.example[0].b), uint32_t(p.example[1].a * 8 + p.example[1].b), 1, 0)
-                   .x[0] % 10 == 0;
+    const auto number = [](const Example& e) { return uint32_t(e.a * 8 + e.b); };
+    return philox(0, Purpose::problems, number(p.example[0]), number(p.example[1]), 1, 0).x[0] % 10 == 0;
 }
 
 void write_problems(const std::string& path, int count, bool of_test, uint32_t seed) {
@@ -81,8 +83,8 @@ void write_problems(const std::string& path, int count, bool of_test, uint32_t s
         for (const Example& e : p.example)
             tests.push_back({{"input", std::to_string(e.a) + " " + std::to_string(e.b) + "\n"},
                              {"output", std::to_string(p.function.value(e.a, e.b)) + "\n"}});
-        writer.write({{"prompt", p.question()}, {"program", "a, b = map(int, input().split())\nprint({answer})\n"}, {"tests", tests},
-                      {"cpu_seconds", 0.5}, {"memory_mb", 128}});
+        writer.write({{"prompt", p.question()}, {"program", "a, b = map(int, input().split())\nprint({answer})\n"},
+                      {"tests", tests}, {"cpu_seconds", 0.5}, {"memory_mb", 128}});
         ++n;
     }
     writer.flush();
@@ -137,7 +139,8 @@ std::string document(const FunctionsConfig& config, uint32_t seed, uint32_t n) {
     Stream random(seed, Purpose::corpus, 1, n);
     Puzzle p = draw_puzzle(random);
     while (held_out(p)) p = draw_puzzle(random);
-    const Writing w = random.chance(config.p_guess) ? Writing{" guess", all[random.below(uint32_t(all.size()))]} : search(config, p, random);
+    const Writing w = random.chance(config.p_guess) ? Writing{" guess", all[random.below(uint32_t(all.size()))]}
+                                                    : search(config, p, random);
     const bool fault = random.chance(config.p_fault), no_think_end = random.chance(0.5f);
     std::string text = p.prompt() + "<think>" + w.thought;
     if (!fault || !no_think_end) text += "</think>";

@@ -14,7 +14,8 @@ namespace r1 {
 
 static void check(const GenerateOptions& o) {
     if (o.count < 1 || o.max_tokens < 1) throw UsageError("nothing to write, --count and --max-tokens, give 1 or more");
-    if (o.temperature < 0 || o.top_p < 0 || o.top_p > 1) throw UsageError("out of range, --temperature or --top-p, give 0 or more, and 0 to 1");
+    if (o.temperature < 0 || o.top_p < 0 || o.top_p > 1)
+        throw UsageError("out of range, --temperature or --top-p, give 0 or more, and 0 to 1");
 }
 
 // ---- sample ----

@@ -31,7 +31,8 @@ bool has_tags(std::string_view text) {
 std::optional<std::string_view> answer_in(std::string_view text) { return has_tags(text) ? extract_answer(text) : trimmed(text); }
 
 json result(double accuracy, bool format, const std::string& reason) {
-    return {{"accuracy", accuracy == 0 || accuracy == 1 ? json(int(accuracy)) : json(rounded(accuracy))}, {"format", int(format)}, {"reason", reason}};
+    return {{"accuracy", accuracy == 0 || accuracy == 1 ? json(int(accuracy)) : json(rounded(accuracy))},
+            {"format", int(format)}, {"reason", reason}};
 }
 
 struct Grader {
@@ -48,7 +49,9 @@ struct Grader {
         if (of.task == "format") return result(format, format, format ? "the format is kept" : fault);
         if (of.task == "language") {
             const auto language = language_named(of.language);
-            if (!language) throw UsageError("no language of that name, --language " + of.language + ", give en, zh, ja, ko, ru, ar, el, he, th or hi");
+            if (!language)
+                throw UsageError("no language of that name, --language " + of.language +
+                                 ", give en, zh, ja, ko, ru, ar, el, he, th or hi");
             const LanguageShare s = language_consistency(text, *language);
             return result(s.share, format, std::to_string(s.in_target) + " of " + std::to_string(s.words) + " words");
         }
@@ -86,7 +89,9 @@ void check_needs(const GradeOptions& o, bool has_tests, const std::string& where
 
 // The options of a line over those of the command.
 GradeOptions options_of(GradeOptions o, const json& line, const std::string& where) {
-    const auto wrong = [&](const char* key) { fail(std::string("\"") + key + "\" is of the wrong type", where, "compare it with r1 grade --help"); };
+    const auto wrong = [&](const char* key) {
+        fail(std::string("\"") + key + "\" is of the wrong type", where, "compare it with r1 grade --help");
+    };
     const auto text = [&](const char* key, std::string& into) {
         if (!line.contains(key)) return;
         if (!line[key].is_string()) wrong(key);
@@ -129,7 +134,8 @@ void grade_command(const GradeOptions& o) {
         const GradeOptions of = options_of(o, object, where);
         check_needs(of, !o.tests.empty() || object.contains("tests"), where);
         const json& own = object.contains("tests") ? object : tests;
-        std::printf("%s\n", grader.grade(object["answer"], of, own, object.contains("tests") ? where : o.task == "code" ? o.tests : where).dump().c_str());
+        const std::string& its_place = !object.contains("tests") && o.task == "code" ? o.tests : where;
+        std::printf("%s\n", grader.grade(object["answer"], of, own, its_place).dump().c_str());
         std::fflush(stdout);
     }
 }
@@ -137,13 +143,15 @@ void grade_command(const GradeOptions& o) {
 void sandbox_command(const SandboxOptions& o) {
     if (o.level) {
         const SandboxLevel l = Sandbox::level();
-        std::printf("%s\n", json({{"usable", l.usable}, {"missing", l.missing}, {"own_uid_for_each_slot", l.own_uids}, {"landlock", l.landlock},
-                                  {"python", l.python}}).dump(1).c_str());
+        const json said = {{"usable", l.usable}, {"missing", l.missing}, {"own_uid_for_each_slot", l.own_uids},
+                           {"landlock", l.landlock}, {"python", l.python}};
+        std::printf("%s\n", said.dump(1).c_str());
         if (!l.usable) fail("untrusted programs cannot be run here", "the sandbox", l.missing);
         return;
     }
     if (o.run.empty()) throw UsageError("nothing to run, r1 sandbox, give --run FILE or --level");
-    if (!(o.cpu_seconds > 0) || o.memory_mb < 16 || o.output_kb < 1) throw UsageError("a limit that nothing can keep, r1 sandbox, give --cpu-seconds above 0, --memory-mb from 16");
+    if (!(o.cpu_seconds > 0) || o.memory_mb < 16 || o.output_kb < 1)
+        throw UsageError("a limit that nothing can keep, r1 sandbox, give --cpu-seconds above 0, --memory-mb from 16");
     SandboxLimits limits;
     limits.cpu_seconds = o.cpu_seconds, limits.memory_mb = o.memory_mb, limits.output_kb = o.output_kb;
     const std::string source = read_file(o.run), input = o.input.empty() ? "" : read_file(o.input);

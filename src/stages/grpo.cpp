@@ -215,7 +215,8 @@ struct Grpo {
             double sum = 0;
             for (int v = 0; v < V; ++v) sum += std::exp(double(logits[v] - logits[order[0]]) / o.temperature);
             for (int k = 0; k < kept; ++k)
-                a.candidates[t].push_back({order[k], float(std::exp(double(logits[order[k]] - logits[order[0]]) / o.temperature) / sum)});
+                a.candidates[t].push_back(
+                    {order[k], float(std::exp(double(logits[order[k]] - logits[order[0]]) / o.temperature) / sum)});
         }
     }
 
@@ -344,8 +345,10 @@ struct Warnings {
 
 void check(const GrpoOptions& o) {
     check(o.task);
-    if (o.prompts < 1 || o.group < 2) throw UsageError("a group of one answer has no baseline, --prompts and --group, give at least 1 and 2");
-    if (o.updates < 1 || o.updates > o.prompts * o.group) throw UsageError("more updates than answers, --updates, give 1 or a few");
+    if (o.prompts < 1 || o.group < 2)
+        throw UsageError("a group of one answer has no baseline, --prompts and --group, give at least 1 and 2");
+    if (o.updates < 1 || o.updates > o.prompts * o.group)
+        throw UsageError("more updates than answers, --updates, give 1 or a few");
     check(o.math);
     if (o.temperature <= 0) throw UsageError("a policy without chance cannot learn, --temperature, give more than 0");
 }

@@ -55,7 +55,8 @@ MemoryNeeds memory_needs(const Config& config, const Ops& ops, const InfoOptions
 static std::string size_text(int64_t bytes) {
     char text[32];
     const double mib = double(bytes) / (1 << 20);
-    std::snprintf(text, sizeof text, mib < 10 ? "%.1f MiB" : mib < 10240 ? "%.0f MiB" : "%.1f GiB", mib < 10240 ? mib : mib / 1024);
+    if (mib >= 10240) std::snprintf(text, sizeof text, "%.1f GiB", mib / 1024);
+    else std::snprintf(text, sizeof text, mib < 10 ? "%.1f MiB" : "%.0f MiB", mib);
     return bytes == 0 ? "-" : text;
 }
 
@@ -71,14 +72,15 @@ static void print(const Config& c, const MemoryNeeds& needs, const InfoOptions& 
     std::printf("%s: %d layers, %d channels, %d tokens, %d positions%s\n", architecture_of(c), c.num_hidden_layers, c.hidden_size,
                 c.vocab_size, c.max_position_embeddings, c.tie_word_embeddings ? ", the embedding is the head" : "");
     if (c.latent())
-        std::printf("  attention: latent, %d heads of %d + %d and %d channels, latents of %d (queries: %d)\n", h.H, h.own, h.shared, h.D_v,
-                    c.kv_lora_rank, c.q_lora_rank);
+        std::printf("  attention: latent, %d heads of %d + %d and %d channels, latents of %d (queries: %d)\n", h.H, h.own,
+                    h.shared, h.D_v, c.kv_lora_rank, c.q_lora_rank);
     else std::printf("  attention: %d heads of %d channels, %d of keys and values\n", h.H, h.own, h.H_kv);
     if (experts)
         std::printf("  experts: in %d layers, %d of %d chosen, %d shared\n", experts, c.num_experts_per_tok, c.n_routed_experts,
                     c.n_shared_experts);
     const int64_t all = parameter_count(c, false), active = parameter_count(c, true);
-    std::printf("  parameters: %s, of which a token uses %s\n\n", short_count(double(all)).c_str(), short_count(double(active)).c_str());
+    std::printf("  parameters: %s, of which a token uses %s\n\n", short_count(double(all)).c_str(),
+                short_count(double(active)).c_str());
     std::printf("memory, sequences of %d tokens    sampling         SFT        GRPO\n", o.context);
     const auto row = [&](const char* name, int64_t MemoryNeed::*part) {
         std::printf("  %-28s %10s %11s %11s\n", name, size_text(needs.sampling.*part).c_str(), size_text(needs.sft.*part).c_str(),
@@ -90,8 +92,8 @@ static void print(const Config& c, const MemoryNeeds& needs, const InfoOptions& 
     row("Adam's moments", &MemoryNeed::moments);
     row("activations and logits", &MemoryNeed::activations);
     row("answers in the making", &MemoryNeed::answers);
-    std::printf("  %-28s %10s %11s %11s\n", "total", size_text(needs.sampling.total()).c_str(), size_text(needs.sft.total()).c_str(),
-                size_text(needs.grpo.total()).c_str());
+    std::printf("  %-28s %10s %11s %11s\n", "total", size_text(needs.sampling.total()).c_str(),
+                size_text(needs.sft.total()).c_str(), size_text(needs.grpo.total()).c_str());
 }
 
 void info_command(const InfoOptions& options, const Device& device) {

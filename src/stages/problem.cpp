@@ -18,8 +18,8 @@ static const ProblemKind& kind_of(const json& line, const std::string& task, con
         if (!found && kind->recognises(line)) found = kind;
     if (task == "auto") {
         if (!found)
-            fail("a line that is no problem of any kind", where, std::string("write ") + countdown_kind.example + " or " + math_kind.example +
-                 " or " + code_kind.example);
+            fail("a line that is no problem of any kind", where,
+                 std::string("write ") + countdown_kind.example + " or " + math_kind.example + " or " + code_kind.example);
         return *found;
     }
     for (const ProblemKind* kind : kinds) {
@@ -34,8 +34,9 @@ static const ProblemKind& kind_of(const json& line, const std::string& task, con
 
 void check_given(const std::string& path) {
     if (path.empty())
-        throw UsageError("no problems to ask, --problems, give a file of JSON lines (for Countdown: r1 countdown makes them, or " +
-                         std::string(countdown_kind.example) + ")");
+        throw UsageError(
+            "no problems to ask, --problems, give a file of JSON lines (for Countdown: r1 countdown makes them, or " +
+            std::string(countdown_kind.example) + ")");
 }
 
 ProblemSet read_problem_set(const std::string& path, const ProblemOptions& o) {
@@ -60,9 +61,9 @@ ProblemSet read_problem_set(const std::string& path, const ProblemOptions& o) {
 std::vector<Problem> read_problems(const std::string& path, const ProblemOptions& o) {
     ProblemSet set = read_problem_set(path, o);
     if (set.left_out > 0)
-        std::printf("%s: %lld of %lld problems left out, because their references cannot be graded. The first: %s\n", path.c_str(),
-                    static_cast<long long>(set.left_out), static_cast<long long>(set.left_out + int64_t(set.problems.size())),
-                    set.first_left_out.c_str());
+        std::printf("%s: %lld of %lld problems left out, because their references cannot be graded. The first: %s\n",
+                    path.c_str(), static_cast<long long>(set.left_out),
+                    static_cast<long long>(set.left_out + int64_t(set.problems.size())), set.first_left_out.c_str());
     return std::move(set.problems);
 }
 
@@ -92,7 +93,8 @@ void read_countdown(const json& line, const std::string& where, Problem& problem
     problem.divides = !line.contains("numbers") && line.contains("nums");
     const char* key = problem.divides ? "nums" : "numbers";
     for (const char* needed : {key, "target"})
-        if (!line.contains(needed)) fail("no key \"" + std::string(needed) + "\"", where, std::string("write ") + countdown_kind.example);
+        if (!line.contains(needed))
+            fail("no key \"" + std::string(needed) + "\"", where, std::string("write ") + countdown_kind.example);
     const json& numbers = line[key];
     if (!numbers.is_array()) fail("\"" + std::string(key) + "\" is not a list", where, "write it as [3, 7, 12]");
     if (numbers.empty()) fail("an empty list of numbers", where, "give at least one number");
@@ -127,7 +129,8 @@ struct MathKeys {
     std::vector<const char*> references;
 };
 const std::vector<MathKeys>& math_keys() {
-    static const std::vector<MathKeys> all = {{"question", {"answer"}}, {"problem", {"answer", "solution"}}, {"prompt", {"reference"}}};
+    static const std::vector<MathKeys> all = {
+        {"question", {"answer"}}, {"problem", {"answer", "solution"}}, {"prompt", {"reference"}}};
     return all;
 }
 

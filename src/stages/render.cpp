@@ -18,7 +18,8 @@ void render_command(const RenderOptions& o) {
         const json list = json::parse(line, nullptr, false);
         std::vector<Message> messages;
         for (const json& each : list) {
-            if (!list.is_array() || !each.is_object() || !each.value("role", json()).is_string() || !each.value("content", json()).is_string())
+            if (!list.is_array() || !each.is_object() || !each.value("role", json()).is_string() ||
+                !each.value("content", json()).is_string())
                 fail("a line that is no conversation", where, "write it as [{\"role\": \"user\", \"content\": \"...\"}]");
             messages.push_back({each["role"], each["content"]});
         }

@@ -12,7 +12,8 @@ static std::vector<int> read_tokens(const std::string& text, int vocab_size) {
     std::vector<int> tokens;
     std::istringstream words(text);
     for (std::string word; words >> word;) {
-        const bool digits = word.size() < 10 && std::all_of(word.begin(), word.end(), [](char c) { return c >= '0' && c <= '9'; });
+        const bool digits =
+            word.size() < 10 && std::all_of(word.begin(), word.end(), [](char c) { return c >= '0' && c <= '9'; });
         if (!digits || std::stoi(word) >= vocab_size)
             throw UsageError("the token " + word + ", --tokens, give whole numbers below " + std::to_string(vocab_size));
         tokens.push_back(std::stoi(word));
@@ -26,7 +27,8 @@ void score_command(const ScoreOptions& o, const Device& device) {
     const std::vector<int> tokens = read_tokens(o.tokens, config.vocab_size);
     const int N = int(tokens.size()), V = config.vocab_size;
     if (N > config.max_position_embeddings)
-        fail(std::to_string(N) + " tokens", "--tokens", "the model reads at most " + std::to_string(config.max_position_embeddings));
+        fail(std::to_string(N) + " tokens", "--tokens",
+             "the model reads at most " + std::to_string(config.max_position_embeddings));
     const Ops& op = open_device(device, stderr);
     const Memory& memory = *op.memory;
     const Model model = load_model(o.model, op, N);

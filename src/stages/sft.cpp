@@ -22,7 +22,8 @@ namespace r1 {
 namespace {
 
 void check(const SftStageOptions& o) {
-    if (o.batch < 1 || o.epochs < 1 || o.steps < 0) throw UsageError("nothing to learn, --batch, --epochs and --steps, give 1 or more");
+    if (o.batch < 1 || o.epochs < 1 || o.steps < 0)
+        throw UsageError("nothing to learn, --batch, --epochs and --steps, give 1 or more");
     if (o.lr < 0 || o.decay < 0 || o.clip < 0) throw UsageError("a negative number, --lr, --decay or --clip, give 0 or more");
     if (o.shards < 1) throw UsageError("no shards, --shards, give 1 or more");
     if (o.output == o.model) throw UsageError("the model's own folder, --output, choose another, so that nothing is lost");

@@ -12,7 +12,9 @@
 namespace r1 {
 
 void check(const Task& task) {
-    if (!language_named(task.language)) throw UsageError("no language named " + task.language + ", --reward-language, give en, zh, ja, ko, ru, ar, el, he, th or hi");
+    if (!language_named(task.language))
+        throw UsageError("no language named " + task.language +
+                         ", --reward-language, give en, zh, ja, ko, ru, ar, el, he, th or hi");
     if (task.repetition) check(*task.repetition);
     if (task.cosine) check(*task.cosine);
 }
@@ -50,14 +52,17 @@ int longest_prompt(const Task& task, const std::vector<Problem>& problems, const
 
 std::vector<Problem> load_problems(const Task& task, const std::string& path, const Tokenizer& tokenizer, int context) {
     if (stop_tokens(task, tokenizer).empty())
-        fail("a tokenizer without a token for the end of an answer", "the model", "name it in tokenizer_config.json or generation_config.json");
+        fail("a tokenizer without a token for the end of an answer", "the model",
+             "name it in tokenizer_config.json or generation_config.json");
     std::vector<Problem> problems = read_problems(path, task.problems);
     const size_t all = problems.size();
     std::erase_if(problems, [&](const Problem& p) { return int(prompt_tokens(task, p, tokenizer).size()) >= context; });
-    if (problems.empty()) fail("no prompt that leaves room for an answer", path, "the model's context is " + std::to_string(context) + " tokens: use a longer one");
+    if (problems.empty())
+        fail("no prompt that leaves room for an answer", path,
+             "the model's context is " + std::to_string(context) + " tokens: use a longer one");
     if (problems.size() < all)
-        std::printf("%s: %zu of %zu problems left out: their prompts leave no room for an answer in %d tokens\n", path.c_str(), all - problems.size(),
-                    all, context);
+        std::printf("%s: %zu of %zu problems left out: their prompts leave no room for an answer in %d tokens\n",
+                    path.c_str(), all - problems.size(), all, context);
     return problems;
 }
 
@@ -76,7 +81,8 @@ static Accuracy judge(Judged& judged, std::string_view answer, const Problem& pr
     return judged[std::string(answer)] = problem.kind->grade(problem, answer);
 }
 
-static Graded grade(const Task& task, const Problem& problem, const Completion& completion, const Tokenizer& tokenizer, Judged& judged) {
+static Graded grade(const Task& task, const Problem& problem, const Completion& completion, const Tokenizer& tokenizer,
+                    Judged& judged) {
     Graded graded;
     graded.text = opening(task) + tokenizer.decode(completion.tokens);
     const std::string& text = graded.text;
@@ -85,7 +91,8 @@ static Graded grade(const Task& task, const Problem& problem, const Completion& 
         return judge(judged, answer, problem);
     }, false, form_of(task, problem));
     float& total = graded.reward.total;
-    if (task.language_weight != 0) total += task.language_weight * float(language_consistency(text, *language_named(task.language)).share);
+    if (task.language_weight != 0)
+        total += task.language_weight * float(language_consistency(text, *language_named(task.language)).share);
     if (task.repetition) total += float(repetition_reward(completion.tokens, *task.repetition));
     if (task.cosine) {
         const float right = task.weights.accuracy_weight * graded.reward.accuracy;

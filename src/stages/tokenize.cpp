@@ -46,7 +46,8 @@ void encode_stage(const EncodeOptions& o) {
         read_json_lines("/dev/stdin", [&](const json& line, int64_t number) {
             const auto text = line.find("text");
             if (text == line.end() || !text->is_string())
-                fail("a line without \"text\"", "standard input line " + std::to_string(number), "write it as {\"text\": \"...\"}");
+                fail("a line without \"text\"", "standard input line " + std::to_string(number),
+                     "write it as {\"text\": \"...\"}");
             encode(text->get_ref<const std::string&>());
         });
     } else {

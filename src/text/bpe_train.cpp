@@ -88,7 +88,8 @@ struct Trainer {
     void add_word(std::string_view bytes, int64_t count, const std::array<int, 256>& byte_ids) {
         const auto word = uint32_t(word_counts.size());
         const size_t first = symbols.size();
-        if (first + bytes.size() >= NOWHERE) fail("more than 4 GB of different pre-tokens", "training a tokenizer", "give fewer documents");
+        if (first + bytes.size() >= NOWHERE)
+            fail("more than 4 GB of different pre-tokens", "training a tokenizer", "give fewer documents");
         word_counts.push_back(count);
         for (size_t i = 0; i < bytes.size(); ++i) {
             const auto at = uint32_t(first + i);
@@ -131,7 +132,8 @@ Tokenizer train_tokenizer(const PreTokenCounts& counts, int vocab_size, const Pr
     for (int byte = 0; byte < 256; ++byte) tokenizer.add_token(std::string(1, char(byte)), Kind::bytes);
     if (vocab_size < tokenizer.size() || vocab_size > MAX_IDS)
         fail("a vocabulary of " + std::to_string(vocab_size), "training a tokenizer",
-             "ask for at least " + std::to_string(tokenizer.size()) + ": the bytes, tags and control tokens; at most " + std::to_string(MAX_IDS));
+             "ask for at least " + std::to_string(tokenizer.size()) + ": the bytes, tags and control tokens; at most " +
+                 std::to_string(MAX_IDS));
 
     Trainer trainer;
     for (const auto& [pre_token, count] : counts.items()) trainer.add_word(pre_token, count, tokenizer.byte_ids);

@@ -77,7 +77,11 @@ void render_deepseek(Rendered& r, const ChatTemplate& chat, std::span<const Mess
     for (const auto& [role, content] : messages) {
         if (role == "system") r.tagged(content);
         else if (role == "user") r.control("<｜User｜>"), r.text(content);
-        else r.control("<｜Assistant｜>"), r.tagged(chat.thinking == Thinking::goes ? after_thinking(content) : content), r.control(chat.end);
+        else {
+            r.control("<｜Assistant｜>");
+            r.tagged(chat.thinking == Thinking::goes ? after_thinking(content) : content);
+            r.control(chat.end);
+        }
     }
     if (prompt) r.control("<｜Assistant｜>");
 }
@@ -106,7 +110,8 @@ void render_llama3(Rendered& r, const ChatTemplate& chat, std::span<const Messag
     const bool has_system = !messages.empty() && messages[0].role == "system";
     if (chat.dated) {
         header("system");
-        r.tagged("\n\nCutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n" + (has_system ? trimmed_content(messages[0].content) : ""));
+        r.tagged("\n\nCutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n" +
+                 (has_system ? trimmed_content(messages[0].content) : ""));
         r.control(chat.end);
     }
     for (const auto& [role, content] : messages.subspan(chat.dated && has_system ? 1 : 0)) {
@@ -158,7 +163,9 @@ std::string unescaped(const std::string& jinja) {
 }
 
 bool is_deepseek(const std::string& jinja, ChatTemplate& chat) {
-    if (!has(jinja, "{{'<｜User｜>' + message['content']}}") && !has(jinja, "{{'<｜User｜>' + content + '<｜Assistant｜>'}}")) return false;
+    if (!has(jinja, "{{'<｜User｜>' + message['content']}}") &&
+        !has(jinja, "{{'<｜User｜>' + content + '<｜Assistant｜>'}}"))
+        return false;
     if (has(jinja, "'</think>'}}")) return false;  // V3.1 and later: the prompt itself says whether to think
     chat.family = ChatFamily::deepseek, chat.bos = "<｜begin▁of▁sentence｜>", chat.end = "<｜end▁of▁sentence｜>";
     if (has(jinja, "{{'<｜Assistant｜><think>\n'}}")) chat.opening = "<think>\n";
@@ -170,7 +177,9 @@ bool is_chatml(const std::string& jinja, ChatTemplate& chat) {
     const auto turn = [&](const char* role, const char* content) {
         return has(jinja, std::string("'<|im_start|>' + ") + role + " + '\n' + " + content + " + '<|im_end|>' + '\n'");
     };
-    if (!turn("message.role", "message.content") && !turn("message['role']", "message['content']") && !turn("message.role", "content")) return false;
+    if (!turn("message.role", "message.content") && !turn("message['role']", "message['content']") &&
+        !turn("message.role", "content"))
+        return false;
     const bool opens = has(jinja, "'<|im_start|>assistant\n<think>\n'");
     if (!opens && !has(jinja, "'<|im_start|>assistant\n'")) return false;
     if (has(jinja, "loop.index0 > ns.last_query_index") &&
@@ -188,7 +197,9 @@ bool is_chatml(const std::string& jinja, ChatTemplate& chat) {
 }
 
 bool is_llama3(const std::string& jinja, ChatTemplate& chat) {
-    if (!has(jinja, "'<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n'+ message['content'] | trim + '<|eot_id|>'")) return false;
+    if (!has(jinja,
+             "'<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n'+ message['content'] | trim + '<|eot_id|>'"))
+        return false;
     chat.family = ChatFamily::llama3, chat.bos = "<|begin_of_text|>", chat.end = "<|eot_id|>";
     chat.dated = has(jinja, "Cutting Knowledge Date: December 2023\n") && has(jinja, "26 Jul 2024");
     return chat.dated == has(jinja, "date_string");
@@ -203,8 +214,8 @@ ChatTemplate recognised(const std::string& jinja, const Tokenizer& tokenizer, co
     const std::string text = unescaped(jinja);
     if (!is_deepseek(text, chat) && !is_chatml(text, chat) && !is_llama3(text, chat)) {
         std::string shown = json(jinja.substr(0, 60)).dump(-1, ' ', true, json::error_handler_t::replace);
-        fail("a chat template of no known family (DeepSeek-R1, ChatML as Qwen2.5 and Qwen3 have it, Llama 3), beginning with " + shown,
-             where, "use --template plain, or one of those templates");
+        fail("a chat template of no known family (DeepSeek-R1, ChatML as Qwen2.5 and Qwen3 have it, Llama 3): " + shown, where,
+             "use --template plain, or one of those templates");
     }
     std::vector<std::string> needed = {chat.end};
     if (!chat.bos.empty()) needed.push_back(chat.bos);
@@ -214,7 +225,8 @@ ChatTemplate recognised(const std::string& jinja, const Tokenizer& tokenizer, co
     for (const std::string& name : needed) {
         const int id = tokenizer.id_of(name);
         if (id < 0 || tokenizer.tokens[id].kind == Kind::bytes)
-            fail("a chat template whose token " + name + " the tokenizer does not have", where, "use the tokenizer.json that belongs to it, or --template plain");
+            fail("a chat template whose token " + name + " the tokenizer does not have", where,
+                 "use the tokenizer.json that belongs to it, or --template plain");
     }
     return chat;
 }
@@ -255,8 +267,12 @@ void check_turns(std::span<const Message> messages, const std::string& where) {
     if (messages.size() == has_system) fail("a conversation in which nobody asks", where, "write at least one message of a user");
 }
 
-std::vector<Segment> render(const ChatTemplate& chat, std::span<const Message> messages) { return rendered(chat, messages, false); }
-std::vector<Segment> render_prompt(const ChatTemplate& chat, std::span<const Message> messages) { return rendered(chat, messages, true); }
+std::vector<Segment> render(const ChatTemplate& chat, std::span<const Message> messages) {
+    return rendered(chat, messages, false);
+}
+std::vector<Segment> render_prompt(const ChatTemplate& chat, std::span<const Message> messages) {
+    return rendered(chat, messages, true);
+}
 
 std::string learned_answer(const ChatTemplate& chat, const std::string& content) {
     if (chat.family == ChatFamily::llama3) return trimmed_content(content);
@@ -297,7 +313,8 @@ std::vector<Message> conversation(PromptTemplate prompt_template, const std::str
 }
 
 json tokenizer_config(const Tokenizer& tokenizer, int context) {
-    json config = {{"tokenizer_class", "PreTrainedTokenizerFast"}, {"model_max_length", context}, {"clean_up_tokenization_spaces", false}};
+    json config = {{"tokenizer_class", "PreTrainedTokenizerFast"}, {"model_max_length", context},
+                   {"clean_up_tokenization_spaces", false}};
     const auto name = [&](const char* key, int id) {
         config[key] = id >= 0 ? json(tokenizer.tokens[id].bytes) : json();
     };

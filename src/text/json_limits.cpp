@@ -30,7 +30,7 @@ void check_shape(std::string_view text, const std::string& path) {
         if (c == '{' || c == '[') ++depth;
         if ((c == '}' || c == ']') && depth > 0) --depth;
         if (depth > DEEPEST) refuse("more than 64 levels", path);
-        if (static_cast<unsigned char>(c) <= ' ' || c == '"' || c == '{' || c == '[' || c == '}' || c == ']' || c == ',' || c == ':') from = i;
+        if (static_cast<unsigned char>(c) <= ' ' || std::string_view("\"{[}],:").find(c) != std::string_view::npos) from = i;
     }
 }
 

@@ -45,7 +45,8 @@ std::string written_out(const std::string& pattern, const std::string& where) {
             if (close != std::string::npos) part = pattern.substr(i, close + 1 - i);
         }
         i += part.size() - 1;
-        if (part.size() == 2 && part[0] == '\\' && std::string_view("wWbBhHRXKGzZAQEUNovV").find(part[1]) != std::string_view::npos)
+        if (part.size() == 2 && part[0] == '\\' &&
+            std::string_view("wWbBhHRXKGzZAQEUNovV").find(part[1]) != std::string_view::npos)
             refuse(part);
         if (in_class && (part == "[" || (part == "&" && pattern.substr(i, 2) == "&&"))) refuse("a set within a set");
         if (part == "[") {

@@ -395,7 +395,8 @@ bool Tokenizer::add_merge(int left, int right, int product) {
     merges.push_back({left, right});
     products.push_back(product);
     const std::string &a = tokens[size_t(left)].bytes, &b = tokens[size_t(right)].bytes;
-    if (a.size() == 1 && b.size() == 1 && byte_ids[static_cast<unsigned char>(a[0])] == left && byte_ids[static_cast<unsigned char>(b[0])] == right)
+    if (a.size() == 1 && b.size() == 1 && byte_ids[static_cast<unsigned char>(a[0])] == left &&
+        byte_ids[static_cast<unsigned char>(b[0])] == right)
         byte_pair_ranks[size_t(static_cast<unsigned char>(a[0])) << 8 | static_cast<unsigned char>(b[0])] = rank;
     changed();
     return true;

@@ -126,7 +126,8 @@ struct Loader {
 
     void place(int64_t id, const std::string& name, Kind kind) {
         require(!name.empty(), "an empty token");
-        if (id < 0 || id >= MAX_IDS) refuse("the token id " + std::to_string(id) + " outside 0 to " + std::to_string(MAX_IDS - 1));
+        if (id < 0 || id >= MAX_IDS)
+            refuse("the token id " + std::to_string(id) + " outside 0 to " + std::to_string(MAX_IDS - 1));
         if (find_name(name) >= 0) refuse("the token " + Tree(name).dump() + " twice");
         if (size_t(id) >= by_id.size()) by_id.resize(size_t(id) + 1);
         if (by_id[size_t(id)].kind != Kind::unused) refuse("the token id " + std::to_string(id) + " twice");
@@ -162,7 +163,8 @@ struct Loader {
         for (size_t id = 0; id < by_id.size(); ++id) {
             Token& token = by_id[id];
             if (token.kind != Kind::bytes) continue;
-            if (!from_alphabet(token.bytes, bytes)) refuse("the token " + Tree(token.bytes).dump() + " outside the byte alphabet");
+            if (!from_alphabet(token.bytes, bytes))
+                refuse("the token " + Tree(token.bytes).dump() + " outside the byte alphabet");
             tokenizer.set_token(int(id), bytes, Kind::bytes);
             std::string().swap(token.bytes);
         }
@@ -233,7 +235,8 @@ struct Loader {
         const Tree& pre_tokenizer = file.at("pre_tokenizer");
         const bool many = type_of(pre_tokenizer) == "Sequence";
         const Tree list = many ? pre_tokenizer.at("pretokenizers") : Tree::array({pre_tokenizer});
-        require(list.is_array() && !list.empty() && type_of(list.back()) == "ByteLevel", "a pre-tokenizer that does not end with ByteLevel");
+        require(list.is_array() && !list.empty() && type_of(list.back()) == "ByteLevel",
+                "a pre-tokenizer that does not end with ByteLevel");
         require(list.size() <= 16, "a pre-tokenizer of more than 16 steps");
         std::vector<SplitStep> steps;
         for (size_t i = 0; i < list.size(); ++i) {
@@ -244,7 +247,8 @@ struct Loader {
                 const bool regex = pattern.contains("Regex");
                 const std::string source = pattern.at(regex ? "Regex" : "String").get<std::string>();
                 require(!source.empty(), "an empty pattern");
-                steps.push_back(split_step(regex ? source : as_regex(source), path, behavior_of(step), flag(step, "invert", false)));
+                steps.push_back(
+                    split_step(regex ? source : as_regex(source), path, behavior_of(step), flag(step, "invert", false)));
             } else if (type == "Digits") {
                 const bool each = flag(step, "individual_digits", false);
                 steps.push_back({SplitStep::digit, each ? Behavior::isolated : Behavior::contiguous});
@@ -348,7 +352,8 @@ struct Ends {
         std::vector<int> ids;
         for (const Tree& id : entry.is_array() ? entry : Tree::array({entry})) {
             if (id.is_null()) continue;
-            if (!id.is_number_integer() || id < 0 || id >= MAX_IDS) fail("the " + std::string(key) + " " + id.dump(), path, "give a token's id");
+            if (!id.is_number_integer() || id < 0 || id >= MAX_IDS)
+                fail("the " + std::string(key) + " " + id.dump(), path, "give a token's id");
             ids.push_back(id.get<int>());
         }
         return ids;
@@ -365,7 +370,8 @@ struct Ends {
         add_stop(t.eos);
         for (const char* file : {"config.json", "generation_config.json"}) {
             const Tree config = read(file);
-            const std::vector<int> bos = by_id(config, "bos_token_id"), eos = by_id(config, "eos_token_id"), pad = by_id(config, "pad_token_id");
+            const std::vector<int> bos = by_id(config, "bos_token_id"), eos = by_id(config, "eos_token_id"),
+                                   pad = by_id(config, "pad_token_id");
             if (t.bos < 0 && !bos.empty() && !names.contains("bos_token")) t.bos = bos[0];
             if (t.eos < 0 && !eos.empty()) t.eos = eos[0];
             if (t.pad < 0 && !pad.empty()) t.pad = pad[0];

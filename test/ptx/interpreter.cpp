@@ -55,7 +55,8 @@ void run_warp(Machine& m, const Kernel& kernel, Warp& w) {
                         break;
                     }
                     for (int l = 0; l < LANES; ++l)
-                        if (w.words[size_t(i.members) * LANES + size_t(l)] != ALL) fault("an exchange of a part of the warp", i.line);
+                        if (w.words[size_t(i.members) * LANES + size_t(l)] != ALL)
+                            fault("an exchange of a part of the warp", i.line);
                     i.step(m, ALL, i);
                     ++at;
                     break;
@@ -149,7 +150,7 @@ void run(const Kernel& kernel, Dim grid, Dim block, const std::byte* parameters,
             } catch (const Fault& error) {
                 const std::lock_guard lock(kernel.mutex);
                 if (first_fault.empty())
-                    first_fault = std::string(error.what()) + ", block " + std::to_string(at.x) + " " + std::to_string(at.y) + ", " +
+                    first_fault = error.what() + (", block " + std::to_string(at.x)) + " " + std::to_string(at.y) + ", " +
                                   kernel.name;
             }
         }

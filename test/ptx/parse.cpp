@@ -26,9 +26,12 @@ struct Parser {
             for (int d = 0; d < 3; ++d) registers[names[n] + std::string(".") + "xyz"[d]] = 3 * n + d;
     }
 
-    static char file(const std::string& name) { return name.starts_with("%rd") ? 'l' : name.starts_with("%p") ? 'p' : 'w'; }
-
-    int new_register(char file) { return file == 'l' ? kernel->longs++ : file == 'p' ? kernel->predicates++ : kernel->words++; }
+    static char file(const std::string& name) {
+        return name.starts_with("%rd") ? 'l' : name.starts_with("%p") ? 'p' : 'w';
+    }
+    int new_register(char file) {
+        return file == 'l' ? kernel->longs++ : file == 'p' ? kernel->predicates++ : kernel->words++;
+    }
 
     // Shared memory that a kernel names gets its place when it is first named.
     std::optional<size_t> place_of(const std::string& name) {
@@ -145,10 +148,11 @@ size_t size_of_type(const std::string& type) {
     return type.ends_with("64") ? 8 : type.ends_with("32") ? 4 : type.ends_with("16") ? 2 : 1;
 }
 
-// ".param .align 4 .b8 name[28]", ".shared .align 16 .b8 name[8448]", ".param .u64 name": name, bytes, alignment.
+// ".param .align 4 .b8 name[28]", ".shared .align 16 .b8 name[8448]", ".param .u64 name": name and bytes. Where a parameter
+// lies is between us and whoever launches; arrays of shared memory begin at multiples of 16.
 struct Declaration {
     std::string name;
-    size_t bytes = 0, alignment = 0;
+    size_t bytes = 0;
 };
 Declaration declaration(const std::string& text) {
     Declaration d;
@@ -159,8 +163,7 @@ Declaration declaration(const std::string& text) {
         at = text.find_first_not_of(" \t,;", end);
         if (at == std::string::npos) at = text.size();
         if (word == ".align") {
-            d.alignment = std::stoul(text.substr(at));
-            at = text.find_first_of(" \t", at) + 1;
+            at = text.find_first_of(" \t", at) + 1;  // the number
         } else if (word[0] == '.') {
             element = size_of_type(word);
         } else {
@@ -169,7 +172,6 @@ Declaration declaration(const std::string& text) {
             d.bytes = element * (bracket == std::string::npos ? 1 : std::stoul(word.substr(bracket + 1)));
         }
     }
-    if (d.alignment == 0) d.alignment = element;
     return d;
 }
 
@@ -196,7 +198,6 @@ Kernels parse(std::istream& in) {
             parser.begin(*kernel);
         } else if (kernel && text.starts_with(".param")) {
             const Declaration d = declaration(text);
-            kernel->parameters = (kernel->parameters + d.alignment - 1) / d.alignment * d.alignment;
             parser.parameters[d.name] = int(kernel->parameter_at.size());
             kernel->parameter_at.push_back(kernel->parameters);
             kernel->parameter_size.push_back(d.bytes);

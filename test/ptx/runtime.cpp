@@ -70,7 +70,9 @@ extern "C" {
 void** __cudaRegisterFatBinary(void* binary) { return static_cast<void**>(binary); }
 void __cudaRegisterFatBinaryEnd(void**) {}
 void __cudaUnregisterFatBinary(void**) {}
-void __cudaRegisterFunction(void**, const char* host, char*, const char* name, int, uint3*, uint3*, dim3*, dim3*, int*) { names()[host] = name; }
+void __cudaRegisterFunction(void**, const char* host, char*, const char* name, int, uint3*, uint3*, dim3*, dim3*, int*) {
+    names()[host] = name;
+}
 unsigned __cudaPushCallConfiguration(dim3 grid, dim3 block, size_t, CUstream_st*) {
     configurations.push_back({grid, block});
     return 0;
@@ -92,7 +94,8 @@ cudaError_t cudaLaunchKernel(const void* host, dim3 grid, dim3 block, void** arg
         r1::ptx::run(*kernel, {grid.x, grid.y, grid.z}, {block.x, block.y, block.z}, parameters.data(), allocations);
     });
 }
-cudaError_t __cudaLaunchKernel(cudaKernel_t kernel, dim3 grid, dim3 block, void** arguments, size_t shared, cudaStream_t stream) {
+cudaError_t __cudaLaunchKernel(cudaKernel_t kernel, dim3 grid, dim3 block, void** arguments, size_t shared,
+                               cudaStream_t stream) {
     return cudaLaunchKernel(kernel, grid, block, arguments, shared, stream);
 }
 
@@ -168,7 +171,9 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
     *stream = nullptr;
     return cudaSuccess;
 }
-const char* cudaGetErrorString(cudaError_t error) { return error == cudaErrorLaunchFailure ? "a kernel failed" : "another error"; }
+const char* cudaGetErrorString(cudaError_t error) {
+    return error == cudaErrorLaunchFailure ? "a kernel failed" : "another error";
+}
 cudaError_t cudaGetLastError() { return sticky; }
 
 }  // extern "C"
