@@ -140,6 +140,14 @@ TEST_CASE("a disk that is full loses nothing") {
     CHECK(shell(p.pretrain("full", 18, "--resume")).status == 0);
 }
 
+TEST_CASE("a run that diverges stops, and what was saved stands") {
+    const Prepared& p = prepared();
+    refuses(p.pretrain("wild", 9, "--lr 1e30"), 1, "the gradient is not finite, update 2", "lower --lr");
+    const std::string spread = " --cosine 40 1 1 0 1 0";  // of lengths, as no answer is right yet
+    refuses(p.grpo("wild-zero", "--steps 9 --lr 1e30 --warmup 1" + spread), 1, "the gradient is not finite", "lower --lr");
+    for (const std::string run : {"wild", "wild-zero"}) CHECK(read_file(p / (run + "/metrics.jsonl")).find("null") == std::string::npos);
+}
+
 TEST_CASE("pretraining: stopped and resumed, the bytes are the same") {
     const Prepared& p = prepared();
     const Result r = stop_after(p.pretrain("stopped", 100000, "--save-every 0"), p / "stopped/metrics.jsonl", 3, "INT");

@@ -139,10 +139,11 @@ TEST_CASE("PTX: whole numbers wrap, shifts stop at the last bit, divisions by ze
         for (const std::string type : {".s32", ".u32", ".s64", ".u64", ".f32", "u.f32"}) {
             const bool floats = type.ends_with("f32");
             const std::string one = floats ? "0f3F800000" : "1", two = floats ? "0f40000000" : "2";
-            CAPTURE(name + type);
-            CHECK(holds("setp." + name + type + " %p1, " + one + ", " + two) == right[0]);
-            CHECK(holds("setp." + name + type + " %p1, " + two + ", " + two) == right[1]);
-            CHECK(holds("setp." + name + type + " %p1, " + two + ", " + one) == right[2]);
+            const std::string compare = "setp." + name + type + " %p1, ";
+            CAPTURE(compare);
+            CHECK(holds(compare + one + ", " + two) == right[0]);
+            CHECK(holds(compare + two + ", " + two) == right[1]);
+            CHECK(holds(compare + two + ", " + one) == right[2]);
         }
 }
 

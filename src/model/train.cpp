@@ -1,7 +1,9 @@
 #include "model/train.h"
 
 #include <algorithm>
+#include <cmath>
 
+#include "base/check.h"
 #include "base/threads.h"
 
 namespace r1 {
@@ -298,6 +300,9 @@ Update apply(Trainer& t, float lr, size_t batch_size) {
     for (float each : partial) square += each;
     Update update;
     update.gradient_norm = float(exact::sqrt(square));
+    // No NaN gets into weights or metrics: its bits differ from processor to processor.
+    if (!std::isfinite(update.gradient_norm))
+        fail("the gradient is not finite", "update " + std::to_string(t.step + 1), "lower --lr; what was last saved stands");
     for (float each : balance) update.balance_loss += each / float(batch_size);
     update.load_max = load_max(c, load, o.shards);
 

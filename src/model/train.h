@@ -111,7 +111,8 @@ struct TokenLoss {
 TokenLoss accumulate_tokens(Trainer& trainer, const std::vector<Example>& batch, float lambda,
                             const std::vector<const uint8_t*>& learned = {});
 
-// Joins the shards, clips, updates weights and router biases, and clears the gradients.
+// Joins the shards, clips, updates weights and router biases, and clears the gradients. An error if the gradient is not
+// finite, before a weight changes.
 Update apply(Trainer& trainer, float lr, size_t batch_size);
 
 // logp (and entropy) of every row of every sequence under the model, no gradients: into(index, logp, entropy).
