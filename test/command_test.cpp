@@ -7,10 +7,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <map>
 #include <set>
 #include <sstream>
 
 #include "base/files.h"
+#include "kill.h"
 #include "promises.h"
 #include "shell.h"
 #include "stages/grpo_options.h"
@@ -173,6 +175,53 @@ TEST_CASE("GRPO: stopped and resumed, the bytes are the same") {
     REQUIRE(shell(p.grpo("parts-rl", "--steps 8 --reference-every 5 --resume --threads 1")).status == 0);
     for (const char* file : {"/model.safetensors", "/metrics.jsonl", "/rollouts.jsonl"})
         CHECK(sha256_of_file(p / (std::string("whole-rl") + file)) == sha256_of_file(p / (std::string("parts-rl") + file)));
+}
+
+// At every one of them with R1_KILLS=all, which takes a quarter of an hour.
+TEST_CASE("D6: killed at system calls that change a file, and resumed, the bytes are the same") {
+    const Prepared& p = prepared();
+#ifdef R1_SANITIZED
+    const int some = 101;
+#else
+    const int some = 31;
+#endif
+    const int step = std::getenv("R1_KILLS") ? 1 : some;
+    const std::map<std::string, std::string> commands = {
+        {"killed", p.pretrain("killed", 4, "--threads 1 --save-every 2")},
+        {"killed-zero", p.grpo("killed-zero", "--threads 1 --steps 4")}};
+    for (const auto& [name, command] : commands) {
+        const std::string folder = p / name;
+        const auto files = [&] {  // each with its hash, but for that of how long it took
+            std::map<std::string, std::string> all;
+            for (const auto& file : std::filesystem::directory_iterator(folder)) {
+                const std::string file_name = file.path().filename();
+                all[file_name] = file_name == "timings.jsonl" ? "" : sha256_of_file(file.path());
+            }
+            return all;
+        };
+        REQUIRE(shell(command).status == 0);
+        const auto right = files();
+        int wrong = 0, resumed = 0;
+        const int kills = killed_at_every_call(
+            [&] { std::filesystem::remove_all(folder); },
+            [&] { execl("/bin/sh", "sh", "-c", ("exec " + command + " > /dev/null").c_str(), nullptr); },
+            [&] {
+                const bool has_state = exists(folder + "/training.state");
+                const Result r = shell(command + (has_state ? " --resume --threads 2" : ""));
+                INFO(r.text);
+                CHECK(r.status == 0);
+                resumed += has_state, wrong += files() != right;
+            },
+            changes_files, step);
+        if (kills == 0) {
+            MESSAGE("ptrace is not allowed here: no process can be killed at its system calls");
+            return;
+        }
+        if (step == 1) MESSAGE(name << ": killed " << kills << " times, of which " << resumed << " could be resumed");
+        CHECK(wrong == 0);
+        CHECK(resumed > kills / 3);
+        CHECK(kills > 500 / step);
+    }
 }
 
 TEST_CASE("GRPO: on policy the first update is exact") {
