@@ -189,8 +189,8 @@ TEST_CASE("D6: killed at system calls that change a file, and resumed, the bytes
     const std::map<std::string, std::string> commands = {
         {"killed", p.pretrain("killed", 4, "--threads 1 --save-every 2")},
         {"killed-zero", p.grpo("killed-zero", "--threads 1 --steps 4")}};
-    for (const auto& [name, command] : commands) {
-        const std::string folder = p / name;
+    for (const auto& each : commands) {
+        const std::string &name = each.first, &command = each.second, folder = p / name;
         const auto files = [&] {  // each with its hash, but for that of how long it took
             std::map<std::string, std::string> all;
             for (const auto& file : std::filesystem::directory_iterator(folder)) {
