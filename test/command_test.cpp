@@ -142,7 +142,7 @@ TEST_CASE("a disk that is full loses nothing") {
     CHECK(shell(p.pretrain("full", 18, "--resume")).status == 0);
 }
 
-TEST_CASE("a run that diverges stops, and what was saved stands") {
+TEST_CASE("a run that diverges stops in one line, before a number that is none is logged") {
     const Prepared& p = prepared();
     refuses(p.pretrain("wild", 9, "--lr 1e30"), 1, "the gradient is not finite, update 2", "lower --lr");
     const std::string spread = " --cosine 40 1 1 0 1 0";  // of lengths, as no answer is right yet
