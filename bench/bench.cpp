@@ -9,7 +9,7 @@
 #include "base/threads.h"
 #include "reward/reward.h"
 #include "reward/sandbox.h"
-#include "stages/countdown.h"
+#include "corpus/countdown_corpus.h"
 
 namespace r1 {
 

@@ -16,7 +16,7 @@
 #include "promises.h"
 #include "shell.h"
 #include "loss/grpo_options.h"
-#include "stages/run.h"
+#include "train/loop.h"
 
 #include <doctest/doctest.h>
 

@@ -1,5 +1,5 @@
 // Countdown: the problems and their split, the prompts, and the base corpus held against its prototype's statistics.
-#include "stages/countdown.h"
+#include "corpus/countdown_corpus.h"
 
 #include <unistd.h>
 
@@ -22,7 +22,7 @@ using namespace r1;
 
 namespace {
 
-std::vector<Document> documents(const CorpusConfig& config, const Problems& problems, int n, uint32_t seed = 1) {
+std::vector<Document> documents(const CorpusConfig& config, const CountdownProblems& problems, int n, uint32_t seed = 1) {
     std::vector<Document> result(n);
     parallel_for(n, [&](int64_t i) { result[i] = countdown_document(config, problems.train, seed, uint32_t(i)); });
     return result;
@@ -46,6 +46,10 @@ std::string error_of(const std::string& content) {
     return "";
 }
 
+Reward reward_of(const Document& document, const CountdownProblem& problem) {
+    return rule_reward(document.response, true, {}, [&](std::string_view answer) { return countdown_accuracy(problem, answer); });
+}
+
 bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 }  // namespace
@@ -64,14 +68,14 @@ std::set<int> reachable(std::vector<int> n) {
 }
 
 TEST_CASE("the problems") {
-    const Problems problems = countdown_problems(1), other = countdown_problems(2);
+    const CountdownProblems problems = countdown_problems(1), other = countdown_problems(2);
     CHECK(problems.train.size() == 9704);
     CHECK(problems.test.size() == 1158);
     std::set<std::vector<int>> sets[2];
     std::set<std::pair<std::vector<int>, int>> distinct;
     int sorted = 0;
     for (const bool test : {false, true})
-        for (const Problem& problem : test ? problems.test : problems.train) {
+        for (const CountdownProblem& problem : test ? problems.test : problems.train) {
             std::vector<int> numbers = problem.numbers;
             if (std::is_sorted(numbers.begin(), numbers.end())) ++sorted;
             std::sort(numbers.begin(), numbers.end());
@@ -97,7 +101,7 @@ TEST_CASE("the problems") {
 
     // Another seed: another order, the same split.
     std::set<std::vector<int>> other_test;
-    for (Problem problem : other.test) {
+    for (CountdownProblem problem : other.test) {
         std::sort(problem.numbers.begin(), problem.numbers.end());
         other_test.insert(problem.numbers);
     }
@@ -110,8 +114,8 @@ TEST_CASE("the problems") {
 }
 
 TEST_CASE("the prompts") {
-    CHECK(countdown_prompt({3, 7, 12}, 33, PromptTemplate::plain) == "User: 3 7 12 make 33. Assistant:");
-    const std::string text = countdown_prompt({3, 7, 12}, 33, PromptTemplate::r1_zero);
+    CHECK(countdown_prompt({{3, 7, 12}, 33}, PromptTemplate::plain) == "User: 3 7 12 make 33. Assistant:");
+    const std::string text = countdown_prompt({{3, 7, 12}, 33}, PromptTemplate::r1_zero);
     CHECK(text ==  // [R1v1 Table 1]
           "A conversation between User and Assistant. The user asks a question, and the Assistant solves it. The "
           "assistant first thinks about the reasoning process in the mind and then provides the user with the answer. "
@@ -150,12 +154,12 @@ TEST_CASE("reading problems") {
 }
 
 TEST_CASE("the corpus: documents are what the grammar says") {
-    const Problems problems = countdown_problems(1);
+    const CountdownProblems problems = countdown_problems(1);
     const std::set<std::string> vocabulary = {
         "try", "no", "yes", "wait", "check", "ok", "guess", "give",    "up",       "so",       "big",
         "=",   "+",  "-",   "*",    "(",     ")",  "<think>", "</think>", "<answer>", "</answer>"};
     std::set<std::vector<int>> train;
-    for (Problem problem : problems.train) {
+    for (CountdownProblem problem : problems.train) {
         std::sort(problem.numbers.begin(), problem.numbers.end());
         train.insert(problem.numbers);
     }
@@ -165,7 +169,7 @@ TEST_CASE("the corpus: documents are what the grammar says") {
         CAPTURE(document.response);
         std::vector<int> numbers = document.problem.numbers;
         const int target = document.problem.target;
-        if (document.prompt != countdown_prompt(numbers, target, PromptTemplate::plain)) FAIL("prompt");
+        if (document.prompt != countdown_prompt({numbers, target}, PromptTemplate::plain)) FAIL("prompt");
         std::sort(numbers.begin(), numbers.end());
         if (!train.count(numbers)) FAIL("held-out numbers in the corpus");
 
@@ -196,7 +200,7 @@ TEST_CASE("the corpus: documents are what the grammar says") {
         if (format_ok(document.response, &fault)) {
             ++kept;
             // The answer is an expression in which each number stands once, whether or not it gives the target.
-            const Reward reward = countdown_reward(document.response, true, numbers, target);
+            const Reward reward = reward_of(document, {numbers, target});
             if (reward.reason.rfind("gives ", 0) != 0) FAIL(reward.reason);
         } else {
             faults.insert(fault);
@@ -209,7 +213,7 @@ TEST_CASE("the corpus: documents are what the grammar says") {
 }
 
 TEST_CASE("the corpus: worked documents") {
-    const std::vector<Problem> one = {{{3, 7, 12}, 33}};
+    const std::vector<CountdownProblem> one = {{{3, 7, 12}, 33}};
     CorpusConfig config;
     config.p_guess = config.p_fault = config.p_wait = config.p_check = config.p_sloppy = config.p_impossible = 0;
     config.p_canonical = 1;
@@ -241,18 +245,18 @@ TEST_CASE("the corpus: worked documents") {
 }
 
 TEST_CASE("the corpus: a problem without a solution is searched to the end, by the patient") {
-    const Problems problems = countdown_problems(1);
-    const auto key = [](Problem problem) {
+    const CountdownProblems problems = countdown_problems(1);
+    const auto key = [](CountdownProblem problem) {
         std::sort(problem.numbers.begin(), problem.numbers.end());
-        return countdown_prompt(problem.numbers, problem.target, {});
+        return countdown_prompt(problem, {});
     };
     std::set<std::string> possible;
     for (const auto* side : {&problems.train, &problems.test})
-        for (const Problem& problem : *side) possible.insert(key(problem));
+        for (const CountdownProblem& problem : *side) possible.insert(key(problem));
     CorpusConfig config;
     config.p_guess = config.p_fault = 0, config.p_impossible = 1, config.hazard = config.error = {{0, 1}};
     for (const Document& document : documents(config, problems, 2000)) {
-        const Problem& problem = document.problem;
+        const CountdownProblem& problem = document.problem;
         CHECK((problem.target >= 10 && problem.target <= 100));
         CHECK(!possible.count(key(problem)));
         CHECK(has(document.response, " give up</think><answer> "));
@@ -267,7 +271,7 @@ TEST_CASE("the corpus: a problem without a solution is searched to the end, by t
 }
 
 TEST_CASE("the corpus: statistics near the prototype's") {
-    const Problems problems = countdown_problems(1);
+    const CountdownProblems problems = countdown_problems(1);
     const auto statistics = [&](const CorpusConfig& config, int n = 20'000) {
         return corpus_statistics(documents(config, problems, n));
     };
@@ -278,13 +282,13 @@ TEST_CASE("the corpus: statistics near the prototype's") {
     checker.p_guess = checker.p_fault = checker.p_impossible = 0, checker.p_check = checker.p_sloppy = 1;
     checker.error = {{.25f, 1}};
     // With the target 2, a sum 2 + 5 taken for 10 makes the first try 10 - 9 and its check 9 - 7.
-    for (const Problems& some : {problems, Problems{{{{2, 5, 9}, 2}}, {}}}) {
+    for (const CountdownProblems& some : {problems, CountdownProblems{{{{2, 5, 9}, 2}}, {}}}) {
         int confirmed = 0, wrong = 0;
         for (const Document& document : documents(checker, some, 10'000)) {
             if (!has(document.response, " ok<")) continue;
             ++confirmed;
-            const Problem& problem = document.problem;
-            wrong += countdown_reward(document.response, true, problem.numbers, problem.target).accuracy == 0;
+            const CountdownProblem& problem = document.problem;
+            wrong += reward_of(document, problem).accuracy == 0;
         }
         CHECK(confirmed > 1'000);
         CHECK(wrong == 0);
@@ -355,7 +359,7 @@ TEST_CASE("the corpus: the same bytes for any number of threads; another seed, a
     const auto hash = [&](int threads, uint32_t seed, int64_t n = 70'000) {  // more than one round of 64 blocks
         const int before = thread_count();
         thread_count() = threads;
-        generate_countdown({}, seed, n, folder.path);
+        generate_countdown({folder.path, n, seed, {}});
         thread_count() = before;
         std::string all;
         for (const char* name : {"/problems.train.jsonl", "/problems.test.jsonl", "/corpus.jsonl"})
@@ -365,7 +369,7 @@ TEST_CASE("the corpus: the same bytes for any number of threads; another seed, a
     const std::string one = hash(1, 1);
     CHECK(hash(2, 1) == one);
     const std::string path = folder.path + "/corpus.jsonl";
-    const Problems problems = countdown_problems(1);
+    const CountdownProblems problems = countdown_problems(1);
     int64_t lines = 0;
     read_json_lines(path, [&](const json& object, int64_t line) {
         lines = line;
@@ -376,12 +380,12 @@ TEST_CASE("the corpus: the same bytes for any number of threads; another seed, a
     CHECK(lines == 70'000);
     const std::vector<Problem> test = read_problems(folder.path + "/problems.test.jsonl");
     CHECK(test.size() == problems.test.size());
-    CHECK((test[7].numbers == problems.test[7].numbers && test[7].target == problems.test[7].target));
+    CHECK(test[7].question(PromptTemplate::plain) == countdown_question(problems.test[7], PromptTemplate::plain));
     CHECK(hash(2, 2, 1000) != hash(2, 1, 1000));
 
     CorpusConfig wrong;
     wrong.hazard = {{.5f, .5f}};
-    CHECK_THROWS_AS(generate_countdown(wrong, 1, 1, folder.path), Error);
+    CHECK_THROWS_AS(generate_countdown({folder.path, 1, 1, wrong}), Error);
     wrong = {}, wrong.p_wait = 1.5f;
-    CHECK_THROWS_AS(generate_countdown(wrong, 1, 1, folder.path), Error);
+    CHECK_THROWS_AS(generate_countdown({folder.path, 1, 1, wrong}), Error);
 }

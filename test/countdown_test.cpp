@@ -15,6 +15,14 @@ using namespace r1;
 
 namespace {
 
+Reward countdown_reward(const std::string& text, bool finished, const std::vector<int>& numbers, int target,
+                        const RewardWeights& weights = {}, bool think_opened = false) {
+    return rule_reward(text, finished, weights, [&](std::string_view answer) {
+        const Verdict v = grade_countdown(answer, numbers, target);
+        return Accuracy{v.correct ? 1.0f : 0.0f, v.reason};
+    }, think_opened);
+}
+
 std::string repeat(const std::string& text, int n) {
     std::string result;
     while (n-- > 0) result += text;

@@ -2,7 +2,7 @@
 #include "model/config.h"
 #include "reward/sandbox.h"
 #include "shell.h"
-#include "stages/problem.h"
+#include "tasks/problem.h"
 
 using namespace r1;
 
@@ -84,8 +84,9 @@ TEST_CASE("code RL from end to end: a corpus, a base model, rewards through the 
     const std::vector<Problem> train = read_problems(f.path + "/problems.train.jsonl"), test = read_problems(f.path + "/problems.test.jsonl");
     CHECK((train.size() == 40 && test.size() == 10));
     for (const Problem& p : train) {
-        CHECK((p.code && p.code->tests.size() == 5 && p.prompt.find(" gives ") < p.prompt.find(" and ")));
-        for (const Problem& q : test) CHECK(p.prompt != q.prompt);
+        const std::string question = p.question(PromptTemplate::plain);
+        CHECK((p.shown["tests"] == 5 && question.find(" gives ") < question.find(" and ")));
+        for (const Problem& q : test) CHECK(question != q.question(PromptTemplate::plain));
     }
     if (!Sandbox::level().usable) return;
     Config c;

@@ -5,7 +5,7 @@
 #include <fstream>
 
 #include "base/threads.h"
-#include "model/train.h"
+#include "train/optimizer.h"
 #include "reference/training.h"
 #include "loss/grpo_batch.h"
 

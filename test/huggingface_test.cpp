@@ -5,8 +5,8 @@
 
 #include "base/check.h"
 #include "gradient.h"
-#include "model/checkpoint.h"
-#include "model/safetensors.h"
+#include "model/disk/folder.h"
+#include "model/disk/safetensors.h"
 #include "promises.h"
 #include "shell.h"
 
@@ -71,13 +71,13 @@ Scored score(Model& model, const std::vector<int>& tokens) {
         s.logp.assign(rows.logp, rows.logp + N - 1);
         std::fill(rows.dlogp, rows.dlogp + N, 0.0f);
     };
-    accumulate(trainer, {{padded.data(), N + 1}}, look, true);
+    accumulate(trainer, {{padded.data(), N + 1}}, look, [](int) { return true; });
     return s;
 }
 
 void check_logits(const json& object, const json& config, const std::string& folder) {
     write_model(object, config, folder);
-    Model model = load_model(folder, cpu_ops(), 64);
+    Model model = load_model(open_model(folder, WithoutTokenizer::allowed), cpu_ops(), 64);
     const std::vector<int> tokens = object["tokens"].get<std::vector<int>>();
     const Scored s = score(model, tokens);
     Gap logits, logp;
@@ -100,7 +100,7 @@ TEST_CASE("Hugging Face's families: logits as transformers computes them") {
         CAPTURE(object["name"].get<std::string>());
         if (object.value("sliding_window", false)) {  // not built: the sequence is longer than the model may read
             write_model(object, object["config"], folder.path);
-            CHECK(load_model(folder.path, cpu_ops()).context < int(object["tokens"].size()));
+            CHECK(load_model(open_model(folder.path, WithoutTokenizer::allowed), cpu_ops()).context < int(object["tokens"].size()));
             continue;
         }
         check_logits(object, object["config"], folder.path);
@@ -113,7 +113,7 @@ TEST_CASE("Hugging Face's families: ten steps of AdamW as PyTorch takes them") {
     for (const json& object : cases_of("huggingface_sft.json")) {
         CAPTURE(object["name"].get<std::string>());
         write_model(object, object["config"], folder.path);
-        Model model = load_model(folder.path, cpu_ops(), 64);
+        Model model = load_model(open_model(folder.path, WithoutTokenizer::allowed), cpu_ops(), 64);
         std::vector<std::vector<int>> tokens, mask;
         std::vector<Example> batch;
         int counted = 0;
@@ -169,7 +169,7 @@ TEST_CASE("multi-token prediction: losses and gradients as PyTorch has them") {
         CAPTURE(object["name"].get<std::string>());
         object["router_bias_shift"] = 0;
         write_model(object, object["config"], folder.path);
-        Model model = load_model(folder.path, cpu_ops());
+        Model model = load_model(open_model(folder.path, WithoutTokenizer::allowed), cpu_ops());
         const auto tokens = object["sequences"].get<std::vector<std::vector<int>>>();
         std::vector<Example> batch;
         for (const auto& t : tokens) batch.push_back({t.data(), int(t.size())});

@@ -3,7 +3,7 @@
 #include "model/weights.h"
 #include "promises.h"
 #include "shell.h"
-#include "stages/info.h"
+#include "commands/info.h"
 
 using namespace r1;
 

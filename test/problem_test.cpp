@@ -1,11 +1,11 @@
 // Problems as their authors publish them, how they are put to a model, and how answers are judged and vote.
-#include "stages/problem.h"
+#include "tasks/problem.h"
 
 #include <algorithm>
 
 #include "shell.h"
 #include "stages/evaluate.h"
-#include "stages/task.h"
+#include "tasks/task.h"
 
 using namespace r1;
 
@@ -37,7 +37,8 @@ const std::string own = R"({"prompt": "What is 6 * 7?", "reference": 42})";
 const std::string code = R"({"prompt": "Print 1.", "tests": [{"input": "", "output": "1"}]})";
 const std::string proof = R"({"problem": "Prove it.", "solution": "Clearly."})", garbled = R"({"prompt": "p", "reference": "\\frac{"})";
 
-float accuracy(const Problem& p, const std::string& answer) { return p.kind->grade(p, answer).value; }
+float accuracy(const Problem& p, const std::string& answer) { return p.grade(answer).value; }
+std::string question(const Problem& p, PromptTemplate prompt_template = PromptTemplate::plain) { return p.question(prompt_template); }
 
 }  // namespace
 
@@ -45,19 +46,21 @@ TEST_CASE("problems as they are published") {
     const ProblemSet all = set_of(countdown + "\n" + published + "\n" + gsm8k + "\n" + math + "\n" + math500 + "\n\n" + own + "\n" + code + "\n");
     REQUIRE((all.problems.size() == 7 && all.left_out == 0));
     const auto& p = all.problems;
-    CHECK((p[0].kind == &countdown_kind && p[0].numbers == std::vector<int>{3, 7, 12} && p[0].target == 33 && !p[0].divides));
-    CHECK((p[1].kind == &countdown_kind && p[1].numbers == std::vector<int>{44, 19, 35} && p[1].target == 98 && p[1].divides));
-    for (int i = 2; i < 6; ++i) CHECK(p[i].kind == &math_kind);
-    CHECK((p[2].prompt == "How many clips?" && p[2].reference_text == "1,072"));
+    CHECK((p[0].kind == &countdown_kind && question(p[0]) == "3 7 12 make 33."));
+    CHECK((p[1].kind == &countdown_kind && question(p[1]) == "44 19 35 make 98."));
+    CHECK_FALSE(has(question(p[0], PromptTemplate::r1_zero), "/"));
+    CHECK(has(question(p[1], PromptTemplate::r1_zero), "/"));
+    for (int i = 2; i < 6; ++i) CHECK(p[i].kind == &mathematics_kind);
+    CHECK(question(p[2]) == "How many clips?");
     CHECK((accuracy(p[2], "1072") == 1 && accuracy(p[2], "$1,072") == 1 && accuracy(p[2], "24") == 0));
     CHECK((accuracy(p[3], "0.5") == 1 && accuracy(p[3], "1") == 0));
     CHECK((accuracy(p[4], "(3, \\pi/2)") == 1 && accuracy(p[4], "(\\pi/2, 3)") == 0));
     CHECK((accuracy(p[5], "42.0") == 1 && accuracy(p[5], "41") == 0));
-    CHECK((p[6].kind == &code_kind && p[6].prompt == "Print 1." && p[6].code->tests.size() == 1));
-    CHECK(problem_of(R"({"question": "q", "answer": "-5"})").reference_text == "-5");  // a bare answer
+    CHECK((p[6].kind == &code_kind && question(p[6]) == "Print 1." && p[6].shown.dump() == "{\"tests\":1}"));
+    CHECK(problem_of(R"({"question": "q", "answer": "-5"})").shown["reference"] == "-5");  // a bare answer
     CHECK(accuracy(problem_of(R"({"problem": "q", "answer": 204})"), "204") == 1);
-    CHECK(p[2].kind->shown(p[2]).dump() == "{\"reference\":\"1,072\"}");
-    CHECK(p[0].kind->shown(p[0]).dump() == "{\"numbers\":[3,7,12],\"target\":33}");
+    CHECK(p[2].shown.dump() == "{\"reference\":\"1,072\"}");
+    CHECK(p[0].shown.dump() == "{\"numbers\":[3,7,12],\"target\":33}");
 }
 
 TEST_CASE("a reference that cannot be graded is left out and counted, or refused, and never rewards") {
@@ -102,14 +105,15 @@ TEST_CASE("lines that are no problem are refused") {
 
 TEST_CASE("a problem becomes a prompt") {
     const Tokenizer t = train_tokenizer(std::vector<std::string>{"User: make Assistant: Using the numbers"}, 300);
-    Task task;
+    TaskOptions o;
+    const auto tokens = [&](const std::string& line) { return prompt_tokens(make_task(o, "/nowhere", t), problem_of(line)); };
     const auto prompt = [&](const std::string& line) {
-        const auto ids = prompt_tokens(task, problem_of(line), t);
+        const auto ids = tokens(line);
         CHECK(ids.at(0) == t.bos);
         return t.decode(ids);
     };
     const auto tags = [&](const std::string& line) {
-        const auto ids = prompt_tokens(task, problem_of(line), t);
+        const auto ids = tokens(line);
         return std::count_if(ids.begin(), ids.end(), [&](int id) { return t.tokens[id].kind == Kind::tag; });
     };
     const std::string tagged = R"({"prompt": "Is <think> a tag", "reference": "Yes"})";
@@ -117,11 +121,12 @@ TEST_CASE("a problem becomes a prompt") {
     CHECK(prompt(own) == "User: What is 6 * 7? Assistant:");
     CHECK(prompt(code) == "User: Print 1. Assistant:");
     CHECK(tags(tagged) == 0);
-    task.empty_think = true;
+    o.empty_think = true;
     CHECK(prompt(own) == "User: What is 6 * 7? Assistant:<think></think>");
     CHECK(tags(own) == 2);
 
-    task = {}, task.prompt_template = PromptTemplate::r1_zero;
+    o = {};
+    o.prompt_template = PromptTemplate::r1_zero;
     const std::string paper =
         "A conversation between User and Assistant. The user asks a question, and the Assistant solves it. The assistant first thinks about the "
         "reasoning process in the mind and then provides the user with the answer. The reasoning process and answer are enclosed within <think> "
@@ -132,7 +137,8 @@ TEST_CASE("a problem becomes a prompt") {
     CHECK(prompt(tagged) == paper + "Is <think> a tag. Assistant:");
     CHECK(tags(tagged) == 8);  // the paper's own
 
-    task = {}, task.prompt_template = PromptTemplate::chat, task.chat_template = plain_template(t);
+    o = {};
+    o.prompt_template = PromptTemplate::chat;  // of a folder without a template of its own
     CHECK(prompt(own) == "User: What is 6 * 7?\nPlease reason step by step, and put your final answer within \\boxed{}. Assistant:");
     CHECK(has(prompt(countdown), "within <answer> </answer> tags."));
     CHECK(tags(countdown) == 0);
@@ -143,37 +149,37 @@ TEST_CASE("a problem becomes a prompt in R1's own chat template") {
     f.write("tokenizer.json", read_json(std::string(R1_SOURCE) + "/reference/golden/chat.json")["tokenizer"].dump());
     f.write("chat_template.jinja", R"({{'<｜User｜>' + message['content']}}{{'<｜Assistant｜><think>\n'}})");
     const Tokenizer t = Tokenizer::load(f / "tokenizer.json");
-    Task task;
-    use_chat_template(task, "/nowhere", t);  // not asked for: not read
-    task.prompt_template = PromptTemplate::chat;
-    use_chat_template(task, f.path, t);
-    const auto prompt = [&] { return t.decode(prompt_tokens(task, problem_of(own), t), Control::show); };
+    TaskOptions o;
+    CHECK(make_task(o, f.path, t).chat.family == ChatFamily::plain);  // not asked for: not read
+    o.prompt_template = PromptTemplate::chat;
+    const auto tokens = [&] { return prompt_tokens(make_task(o, f.path, t), problem_of(own)); };
+    const auto prompt = [&] { return t.decode(tokens(), Control::show); };
     const std::string asked = "<｜begin▁of▁sentence｜><｜User｜>What is 6 * 7?\nPlease reason step by step, and put your final answer within \\boxed{}.<｜Assistant｜>";
     CHECK(prompt() == asked + "<think>\n");
-    CHECK(stop_tokens(task, t) == std::vector<int>{t.eos});
-    task.empty_think = true;
+    CHECK(make_task(o, f.path, t).stop == std::vector<int>{t.eos});
+    o.empty_think = true;
     CHECK(prompt() == asked + "<think>\n\n</think>\n\n");
-    const auto ids = prompt_tokens(task, problem_of(own), t);
+    const auto ids = tokens();
     CHECK(std::count(ids.begin(), ids.end(), t.id_of("</think>")) == 1);
-    task.chat_template.end = "<|im_end|>";
-    CHECK(stop_tokens(task, t) == std::vector<int>{t.eos, t.id_of("<|im_end|>")});
+    f.write("chat_template.jinja", "{{'<|im_start|>' + message['role']}}{{'<|im_end|>'}}");
+    CHECK(make_task(o, f.path, t).stop == std::vector<int>{t.eos, t.id_of("<|im_end|>")});
 }
 
 TEST_CASE("a problem whose prompt fills the context is left out") {
     const Tokenizer t = train_tokenizer(std::vector<std::string>{"a"}, 300);
     const Folder f;
     f.write("p.jsonl", own + "\n" + R"({"prompt": ")" + std::string(300, '7') + R"(", "reference": 1})" + "\n" + countdown + "\n");
-    const auto read = [&](int context) { return load_problems({}, f / "p.jsonl", t, context); };
-    CHECK((read(400).size() == 3 && read(200).size() == 2 && read(200)[1].kind == &countdown_kind));
+    const auto read = [&](int context) { return read_questions(make_task({}, f.path, t), f / "p.jsonl", context); };
+    CHECK((read(400).size() == 3 && read(200).size() == 2 && read(200)[1].problem.kind == &countdown_kind));
     CHECK_THROWS_AS(read(5), Error);
 }
 
 TEST_CASE("answers to mathematics: between tags, or boxed after the thinking in a chat") {
     const Tokenizer t = train_tokenizer(std::vector<std::string>{"a"}, 300);
-    Task task;
+    Task task = make_task({}, "/nowhere", t);
     const Problem p = problem_of(math);
     const auto graded = [&](const std::string& text, bool finished = true) {
-        return grade(task, {&p}, {{Completion{t.encode(text, Tags::parse), {}, finished}}}, t)[0][0];
+        return grade(task, p, {Completion{t.encode(text, Tags::parse), {}, finished}})[0];
     };
     CHECK(graded("<think>so</think><answer> \\frac12 </answer>").reward.total == 2);
     CHECK(graded("<think>so</think><answer> $\\boxed{0.5}$ </answer>").reward.total == 2);
@@ -181,7 +187,9 @@ TEST_CASE("answers to mathematics: between tags, or boxed after the thinking in 
     CHECK(graded("<think>so</think><answer>1</answer>").reward.total == 1);
     CHECK_FALSE(graded("<think>so</think><answer>1/2</answer>", false).answer.has_value());
 
-    task.prompt_template = PromptTemplate::chat, task.chat_template.family = ChatFamily::deepseek, task.chat_template.opening = "<think>\n";
+    task.options.prompt_template = PromptTemplate::chat;
+    task.chat.family = ChatFamily::deepseek;
+    task.chat.opening = "<think>\n";
     const Graded right = graded("so \\boxed{1}</think>\n\nIt is \\boxed{\\frac12}.");
     CHECK((right.reward.total == 2 && right.answer == "\\frac12" && right.text == "<think>\nso \\boxed{1}</think>\n\nIt is \\boxed{\\frac12}."));
     CHECK(graded("so \\boxed{1/2}").reward.total == 0);                                   // never stopped thinking
@@ -189,7 +197,7 @@ TEST_CASE("answers to mathematics: between tags, or boxed after the thinking in 
     CHECK(graded("so</think>\\boxed{}").reward.total == 0);
     CHECK(graded("<think>so</think>\\boxed{1/2}").reward.total == 1);                     // thinks twice
     CHECK(graded("so</think>\\boxed{1/2}</think>").reward.total == 0);
-    task.chat_template.opening = "";
+    task.chat.opening = "";
     CHECK(graded("It is \\boxed{1/2}.").reward.total == 1);                               // right, without thinking
     CHECK(graded("<think>a</think> It is \\boxed{2/4}.").reward.total == 2);
     CHECK(graded("x <think>a</think> It is \\boxed{2/4}.").reward.total == 1);
@@ -200,11 +208,11 @@ TEST_CASE("the same answers, for the majority vote") {
         const auto is_same = kind.same_as(a);
         return is_same && is_same(b);
     };
-    CHECK(same(math_kind, "0.5", "\\frac{1}{2}"));
-    CHECK(same(math_kind, "x = 3", "3"));
-    CHECK(same(math_kind, "Yes", "yes"));
-    CHECK_FALSE(same(math_kind, "0.5", "0.51"));
-    CHECK_FALSE(same(math_kind, "\\frac{", "\\frac{"));  // cannot be read: no vote
+    CHECK(same(mathematics_kind, "0.5", "\\frac{1}{2}"));
+    CHECK(same(mathematics_kind, "x = 3", "3"));
+    CHECK(same(mathematics_kind, "Yes", "yes"));
+    CHECK_FALSE(same(mathematics_kind, "0.5", "0.51"));
+    CHECK_FALSE(same(mathematics_kind, "\\frac{", "\\frac{"));  // cannot be read: no vote
     CHECK(same(countdown_kind, "3 + 8 * 2", "2 * 8 + 3"));
     CHECK_FALSE(same(countdown_kind, "4 * 4", "8 + 8"));
     CHECK_FALSE(same(countdown_kind, "2 **", "2 **"));
@@ -213,13 +221,14 @@ TEST_CASE("the same answers, for the majority vote") {
 
     const auto right = [](const std::string& line, const std::vector<std::string>& answers) {
         const Problem p = problem_of(line);
-        std::vector<Graded> graded;
+        std::vector<Answer> sampled;
         for (const std::string& answer : answers) {
-            Graded g;
-            if (answer != "none") g.answer = answer, g.reward.accuracy = p.kind->grade(p, answer).value;
-            graded.push_back(g);
+            Graded& g = sampled.emplace_back().graded;
+            if (answer == "none") continue;
+            g.answer = answer;
+            g.reward.accuracy = p.grade(answer).value;
         }
-        return majority_is_right(p, graded);
+        return majority_is_right(p, sampled);
     };
     CHECK(right(math, {"1", "0.5", "1/2"}));
     CHECK_FALSE(right(math, {"0.5", "1", "1.0"}));

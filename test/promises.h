@@ -6,7 +6,7 @@
 #include "base/philox.h"
 #include "base/threads.h"
 #include "model/sampler.h"
-#include "model/train.h"
+#include "train/optimizer.h"
 
 namespace r1 {
 

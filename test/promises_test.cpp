@@ -133,14 +133,14 @@ int differing_logp(const Ops& ops, float temperature) {
     train.inverse_temperature = 1.0f / temperature, train.micro_rows = 200;
     Trainer trainer = make_trainer(model, train);
     std::vector<int> different(batch.size());
-    const auto compare = [&](int i, const float* logp, const float*) {
+    const auto compare = [&](int i, const SequenceRows& rows) {
         const size_t prompt = tokens[i].size() - sampled[i]->tokens.size();
         for (size_t t = 0; t < sampled[i]->tokens.size(); ++t)
-            different[i] += std::memcmp(&logp[prompt - 1 + t], &sampled[i]->logp[t], sizeof(float)) != 0;
+            different[i] += std::memcmp(&rows.logp[prompt - 1 + t], &sampled[i]->logp[t], sizeof(float)) != 0;
     };
     score(trainer, model, batch, compare);
     accumulate(trainer, batch, [&](int i, const SequenceRows& rows) {
-        compare(i, rows.logp, rows.entropy);
+        compare(i, rows);
         std::fill(rows.dlogp, rows.dlogp + batch[i].rows(), 0.0f);
     });
     int total = 0;

@@ -14,7 +14,7 @@
 
 #include "base/check.h"
 #include "kill.h"
-#include "model/safetensors.h"
+#include "model/disk/safetensors.h"
 #include "shell.h"
 
 namespace r1 {

@@ -1,5 +1,5 @@
 // Examples to imitate: the tokens and the mask of each form, and refusals.
-#include "stages/sft_data.h"
+#include "corpus/sft_data.h"
 
 #include "base/check.h"
 #include "shell.h"

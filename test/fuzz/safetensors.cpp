@@ -13,7 +13,7 @@
 #include "base/check.h"
 #include "base/files.h"
 #include "model/config.h"
-#include "model/safetensors.h"
+#include "model/disk/safetensors.h"
 
 using namespace r1;
 
