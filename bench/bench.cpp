@@ -8,7 +8,7 @@
 
 #include "base/threads.h"
 #include "reward/reward.h"
-#include "reward/sandbox.h"
+#include "reward/sandbox/sandbox.h"
 #include "stages/countdown.h"
 
 namespace r1 {

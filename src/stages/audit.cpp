@@ -9,7 +9,7 @@
 #include <map>
 
 #include "base/check.h"
-#include "stages/audit_page.h"
+#include "report/page.h"
 
 namespace r1 {
 
@@ -330,9 +330,9 @@ json audit_to_json(const AuditBatch<double>& batch, const Audited<double>& a) {
             {"clip_high", a.clip_high},     {"kl_mean", a.kl_mean}, {"ratio_mean", a.ratio_mean}};
 }
 
-// What audit_page.h draws.
-json page_of(const std::string& title, const AuditBatch<double>& batch, const Audited<double>& audited,
-             const GrpoMath& math) {
+// What src/report/audit.js draws.
+json page_data(const std::string& title, const AuditBatch<double>& batch, const Audited<double>& audited,
+               const GrpoMath& math) {
     json page = audit_to_json(batch, audited);
     page["title"] = title, page["math"] = math_to_json(math), page["groups"] = json::array();
     for (size_t g = 0; g < batch.groups.size(); ++g) {
@@ -359,6 +359,10 @@ json page_of(const std::string& title, const AuditBatch<double>& batch, const Au
         page["groups"].push_back(group);
     }
     return page;
+}
+
+std::string page_of(const json& data) {
+    return page_of_parts(audit_html, {{"audit.css", audit_css}, {"data", json_for_script(data)}, {"audit.js", audit_js}});
 }
 
 // ---- runs
@@ -560,7 +564,7 @@ void audit_command(const AuditOptions& o) {
     each_slope(audited, [&](int g, int i, int t) { finite &= std::isfinite(audited.gradient(g, i, t)); });
     if (!finite) fail("the loss or a slope is not finite", title, "these numbers are too large for these settings");
 
-    if (!o.html.empty()) write_file_atomically(o.html, audit_page(page_of(title, batch, audited, math)));
+    if (!o.html.empty()) write_file_atomically(o.html, page_of(page_data(title, batch, audited, math)));
     if (o.as_json) {
         std::printf("%s\n", audit_to_json(batch, audited).dump().c_str());
         return;
