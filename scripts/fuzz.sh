@@ -24,7 +24,7 @@ for target in "$@"; do
     *)
         sources="test/fuzz/graders.cpp src/reward/countdown.cpp src/reward/extract.cpp src/reward/reward.cpp src/reward/language.cpp
             src/reward/length.cpp src/reward/code.cpp src/reward/sandbox/sandbox.cpp $worker src/base/files.cpp
-            $(ls src/reward/mathematics*.cpp) -lgmp -lseccomp -lcrypto"
+            $(ls src/reward/mathematics/*.cpp) -lgmp -lseccomp -lcrypto"
         words=answers.dict ;;
     esac
     clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -ffp-contract=off -DFUZZED="$target" \

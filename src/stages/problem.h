@@ -20,7 +20,7 @@
 #include "base/files.h"
 #include "reward/code.h"
 #include "reward/extract.h"
-#include "reward/mathematics.h"
+#include "reward/mathematics/grade.h"
 #include "reward/reward.h"
 #include "text/chat.h"
 
