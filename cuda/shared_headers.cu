@@ -3,7 +3,7 @@
 #include "base/exact.h"
 #include "base/philox.h"
 #include "ops/scalar.h"
-#include "stages/grpo_math.h"
+#include "loss/grpo.h"
 
 namespace {
 

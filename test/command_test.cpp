@@ -15,7 +15,7 @@
 #include "kill.h"
 #include "promises.h"
 #include "shell.h"
-#include "stages/grpo_options.h"
+#include "loss/grpo_options.h"
 #include "stages/run.h"
 
 #include <doctest/doctest.h>

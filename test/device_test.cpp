@@ -6,7 +6,7 @@
 #include "device_under_test.h"
 #include "model/checkpoint.h"
 #include "promises.h"
-#include "stages/grpo_math.h"
+#include "loss/grpo.h"
 
 #include <doctest/doctest.h>
 

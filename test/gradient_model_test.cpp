@@ -7,7 +7,7 @@
 #include "base/threads.h"
 #include "model/train.h"
 #include "reference/training.h"
-#include "stages/audit.h"
+#include "loss/grpo_batch.h"
 
 using namespace r1;
 
@@ -199,12 +199,12 @@ TEST_CASE("gradient: the whole model") {
 
 // The last tokens of the sequences, at most `longest`, as answers to one question; what precedes them is not learned.
 template <class T>
-AuditBatch<T> as_answers(const Case& c, const std::vector<std::vector<T>>& logp, const Doubles& reward, size_t longest) {
-    AuditBatch<T> batch;
+GrpoBatch<T> as_answers(const Case& c, const std::vector<std::vector<T>>& logp, const Doubles& reward, size_t longest) {
+    GrpoBatch<T> batch;
     Numbers random{5};
-    AuditGroup<T>& group = batch.groups.emplace_back();
+    GrpoGroup<T>& group = batch.groups.emplace_back();
     for (size_t b = 0; b < c.tokens.size(); ++b) {
-        AuditAnswer<T>& a = group.answers.emplace_back();
+        GrpoAnswer<T>& a = group.answers.emplace_back();
         a.reward = reward[b];
         for (size_t t = logp[b].size() > longest ? logp[b].size() - longest : 1; t < logp[b].size(); ++t) {
             a.logp.push_back(logp[b][t]);
@@ -241,7 +241,7 @@ TEST_CASE("GRPO: the gradient of the weights, against the complex step through t
                 const auto row = reference::evaluate(weights, tokens, c.inverse_temperature).logp;
                 logp.emplace_back(row.begin(), row.end());
             }
-            return audit(as_answers(c, logp, reward, longest), math).loss;
+            return grpo_batch(as_answers(c, logp, reward, longest), math).loss;
         };
 
         TrainOptions options;
@@ -251,16 +251,19 @@ TEST_CASE("GRPO: the gradient of the weights, against the complex step through t
         for (const Ints& tokens : c.tokens) batch.push_back({tokens.data(), int(tokens.size())});
         std::vector<Floats> zeros;
         for (const Example& e : batch) zeros.emplace_back(e.rows());
-        const AuditBatch<float> given = as_answers<float>(c, zeros, reward, longest);
-        const Audited<float> frame = audit(given, math);   // advantages and weights, which know nothing of logp
+        GrpoBatch<float> given = as_answers<float>(c, zeros, reward, longest);
+        GrpoResult<float> result = grpo_advantages(given, math);
+        std::vector<AnswerIndex> all;
+        for (int b = 0; b < int(batch.size()); ++b) all.push_back({0, b});
+        grpo_count(result, given, all, math);
         accumulate(trainer, batch, [&](int b, const SequenceRows& rows) {
-            const AuditAnswer<float>& a = given.groups[0].answers[b];
-            const AuditedAnswer<float>& audited = frame.groups[0].answers[b];
+            GrpoAnswer<float>& a = given.groups[0].answers[b];
+            GrpoAnswerResult<float>& out = result.groups[0].answers[b];
             const int first = batch[b].rows() - a.length();
-            std::vector<TokenTerm<float>> terms(a.logp.size());
-            answer_terms(terms.data(), {rows.logp + first, a.logp_old.data(), a.logp_ref.data(), nullptr, audited.A.data(), a.length()}, math);
+            a.logp.assign(rows.logp + first, rows.logp + first + a.length());
+            grpo_terms(out, a, math);
             std::fill(rows.dlogp, rows.dlogp + first, 0.0f);
-            for (int t = 0; t < a.length(); ++t) rows.dlogp[first + t] = -float(audited.weight) * terms[t].slope;
+            std::copy(out.dlogp.begin(), out.dlogp.end(), rows.dlogp + first);
         });
         r1::reference::Model<double> got = reference::read(c.config, trainer.gradient[0]);
         const reference::Model<double> other = reference::read(c.config, trainer.gradient[1]);

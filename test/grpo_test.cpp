@@ -8,7 +8,8 @@
 #include "base/files.h"
 #include "base/philox.h"
 #include "reference/training.h"
-#include "stages/audit.h"
+#include "loss/grpo_batch.h"
+#include "loss/grpo_options.h"
 
 using namespace r1;
 
@@ -33,12 +34,12 @@ GrpoMath math_of(const json& options) {
     return math;
 }
 
-AuditBatch<double> batch_of(const json& object) {
-    AuditBatch<double> batch;
+GrpoBatch<double> batch_of(const json& object) {
+    GrpoBatch<double> batch;
     for (const json& group : object["groups"]) {
-        AuditGroup<double>& g = batch.groups.emplace_back();
+        GrpoGroup<double>& g = batch.groups.emplace_back();
         for (const json& answer : group["answers"]) {
-            AuditAnswer<double>& a = g.answers.emplace_back();
+            GrpoAnswer<double>& a = g.answers.emplace_back();
             a.reward = answer.value("reward", 0.0), a.truncated = answer.value("truncated", false);
             a.logp = answer["logp"].get<Doubles>(), a.logp_old = answer["logp_old"].get<Doubles>();
             a.logp_ref = answer["logp_ref"].get<Doubles>();
@@ -168,9 +169,9 @@ TEST_CASE("GRPO: every variant against an independent implementation") {
     for (const json& each : golden["cases"]) {
         CAPTURE(each["name"].get<std::string>());
         const GrpoMath math = math_of(each["options"]);
-        const AuditBatch<double> batch = batch_of(golden["batches"][each["batch"].get<size_t>()]);
-        const Audited<double> got = audit(batch, math);
-        const Audited<float> single = audit(converted<float>(batch), math);
+        const GrpoBatch<double> batch = batch_of(golden["batches"][each["batch"].get<size_t>()]);
+        const GrpoResult<double> got = grpo_batch(batch, math);
+        const GrpoResult<float> single = grpo_batch(converted<float>(batch), math);
         double worst = 0;
         const auto compare = [&](Gap& gap, double x, double want) {
             gap.worst = std::max(gap.worst, apart(x, want)), worst = std::max(worst, apart(x, want));
@@ -184,8 +185,8 @@ TEST_CASE("GRPO: every variant against an independent implementation") {
                     compare(A, a.A[t], each["advantages"][g][i][t]), compare(weight, a.counts ? a.weight : 0, each["weights"][g][i][t]);
                     compare(term, a.terms[t].ratio, want["ratio"]), compare(term, a.terms[t].policy, want["policy"]);
                     if (math.kl_in == KlIn::loss) compare(term, a.terms[t].kl, want["kl"]);  // else it is no term
-                    compare(gradient, got.gradient(int(g), int(i), int(t)), each["gradient"][g][i][t]);
-                    worst_float = std::max(worst_float, apart(single.gradient(int(g), int(i), int(t)), each["gradient"][g][i][t]));
+                    compare(gradient, a.dlogp[t], each["gradient"][g][i][t]);
+                    worst_float = std::max(worst_float, apart(single.groups[g].answers[i].dlogp[t], each["gradient"][g][i][t]));
                 }
             }
         CHECK(worst < DOUBLE_ERROR);
@@ -198,7 +199,7 @@ TEST_CASE("GRPO: every variant against an independent implementation") {
 
 TEST_CASE("GRPO: TRL's and verl's own numbers") {
     const json golden = read_json(R1_SOURCE "/reference/golden/grpo_peers.json");
-    const AuditBatch<double> batch = batch_of(golden["batch"]);
+    const GrpoBatch<double> batch = batch_of(golden["batch"]);
     double worst = 0;
     for (const json& each : golden["cases"]) {
         CAPTURE(each["peer"].get<std::string>());
@@ -209,16 +210,16 @@ TEST_CASE("GRPO: TRL's and verl's own numbers") {
             for (const auto& [name, value] : each["unlike_preset"].items())
                 for (const MathOption& option : math_options())
                     if (option.name == "--" + name) option.set(other, value.get<std::string>());
-            CHECK(audit(batch, other).loss == doctest::Approx(audit(batch, math).loss).epsilon(1e-14));
+            CHECK(grpo_batch(batch, other).loss == doctest::Approx(grpo_batch(batch, math).loss).epsilon(1e-14));
         }
-        const Audited<double> got = audit(batch, math);
+        const GrpoResult<double> got = grpo_batch(batch, math);
         double here = each.contains("loss") ? apart(got.loss, each["loss"]) : 0;
         for (size_t g = 0; g < got.groups.size(); ++g)
             for (size_t i = 0; i < got.groups[g].answers.size(); ++i) {
                 const auto& a = got.groups[g].answers[i];
                 if (each.contains("advantages")) here = std::max(here, apart(a.advantage, each["advantages"][g][i]));
                 for (size_t t = 0; t < a.terms.size() && each.contains("gradient"); ++t)
-                    here = std::max(here, apart(got.gradient(int(g), int(i), int(t)), each["gradient"][g][i][t]));
+                    here = std::max(here, apart(a.dlogp[t], each["gradient"][g][i][t]));
             }
         CHECK(here < 1e-6);
         worst = std::max(worst, here);
@@ -230,7 +231,7 @@ TEST_CASE("GRPO: TRL's and verl's own numbers") {
 TEST_CASE("GRPO: identities") {
     Stream random(3, Purpose::problems, 9, 9);
     const auto answer = [&](int n, double reward, bool on_policy) {
-        AuditAnswer<double> a;
+        GrpoAnswer<double> a;
         a.reward = reward;
         for (int t = 0; t < n; ++t) {
             a.logp.push_back(-3 * double(random.uniform()));
@@ -240,45 +241,45 @@ TEST_CASE("GRPO: identities") {
         return a;
     };
     // On policy with beta 0 the loss is 0 and the gradient is not; exactly 0 where the numbers allow it.
-    AuditBatch<double> on;
-    on.groups.push_back({"", {answer(4, 1, true), answer(4, 0, true), answer(4, 0, true), answer(4, 1, true)}});
+    GrpoBatch<double> on;
+    on.groups.push_back({{answer(4, 1, true), answer(4, 0, true), answer(4, 0, true), answer(4, 1, true)}});
     GrpoMath math;
     math.beta = 0;
-    Audited<double> a = audit(on, math);
+    GrpoResult<double> a = grpo_batch(on, math);
     CHECK(a.loss == 0);
-    CHECK(a.gradient(0, 0, 0) < 0);
-    CHECK(a.gradient(0, 1, 0) > 0);
-    CHECK(a.ratio_mean == 1);
+    CHECK(a.groups[0].answers[0].dlogp[0] < 0);
+    CHECK(a.groups[0].answers[1].dlogp[0] > 0);
+    CHECK(a.sums.ratio == a.sums.tokens);
 
     // A group without spread contributes nothing to the policy term, and with beta 0 nothing at all.
-    AuditBatch<double> off;
-    off.groups.push_back({"", {answer(3, 0.1, false), answer(5, 0.1, false), answer(2, 0.1, false)}});
-    a = audit(off, math);
+    GrpoBatch<double> off;
+    off.groups.push_back({{answer(3, 0.1, false), answer(5, 0.1, false), answer(2, 0.1, false)}});
+    a = grpo_batch(off, math);
     CHECK(a.loss == 0);
     for (int i = 0; i < 3; ++i)
-        for (int t = 0; t < off.groups[0].answers[i].length(); ++t) CHECK(a.gradient(0, i, t) == 0);
+        for (int t = 0; t < off.groups[0].answers[i].length(); ++t) CHECK(a.groups[0].answers[i].dlogp[t] == 0);
 
     // With the same A and equal lengths, GRPO = DAPO's mean = Dr. GRPO's x budget / |o|.
-    off.groups = {{"", {answer(4, 1, false), answer(4, 0, false), answer(4, 0.5, false)}}};
+    off.groups = {{{answer(4, 1, false), answer(4, 0, false), answer(4, 0.5, false)}}};
     GrpoMath token_mean = math, constant = math;
     token_mean.aggregation = Aggregation::token_mean, constant.aggregation = Aggregation::constant, constant.budget = 12;
-    CHECK(audit(off, token_mean).loss == doctest::Approx(audit(off, math).loss).epsilon(1e-14));
-    CHECK(3 * audit(off, constant).loss == doctest::Approx(audit(off, math).loss).epsilon(1e-14));
+    CHECK(grpo_batch(off, token_mean).loss == doctest::Approx(grpo_batch(off, math).loss).epsilon(1e-14));
+    CHECK(3 * grpo_batch(off, constant).loss == doctest::Approx(grpo_batch(off, math).loss).epsilon(1e-14));
 
     // The order and the split of a batch change nothing: a group's numbers are its own.
     GrpoMath plain;
-    AuditBatch<double> both = off, swapped;
-    both.groups.push_back({"", {answer(2, 0, false), answer(6, 1, false)}});
+    GrpoBatch<double> both = off, swapped;
+    both.groups.push_back({{answer(2, 0, false), answer(6, 1, false)}});
     swapped.groups = {both.groups[1], both.groups[0]};
-    const Audited<double> x = audit(both, plain), y = audit(swapped, plain);
+    const GrpoResult<double> x = grpo_batch(both, plain), y = grpo_batch(swapped, plain);
     for (int i = 0; i < 3; ++i)
-        for (int t = 0; t < 4; ++t) CHECK(x.gradient(0, i, t) == y.gradient(1, i, t));
+        for (int t = 0; t < 4; ++t) CHECK(x.groups[0].answers[i].dlogp[t] == y.groups[1].answers[i].dlogp[t]);
 
     // An empty answer is handled; one answer alone has no baseline and A = 0.
-    both.groups.push_back({"", {answer(0, 1, false), answer(3, 0, false)}});
-    both.groups.push_back({"", {answer(2, 1, false)}});
+    both.groups.push_back({{answer(0, 1, false), answer(3, 0, false)}});
+    both.groups.push_back({{answer(2, 1, false)}});
     for (const Preset& p : presets()) {
-        const Audited<double> all = audit(both, p.math);
+        const GrpoResult<double> all = grpo_batch(both, p.math);
         CAPTURE(p.name);
         CHECK(std::isfinite(all.loss));
         for (int t = 0; t < 2; ++t) CHECK(all.groups[3].answers[0].A[t] == 0);
@@ -359,19 +360,19 @@ struct Toy {
         Doubles gradient(logit.size() * V);
         std::vector<int> pick(G, 0);
         for (;;) {
-            AuditBatch<double> batch;
-            AuditGroup<double>& group = batch.groups.emplace_back();
+            GrpoBatch<double> batch;
+            GrpoGroup<double>& group = batch.groups.emplace_back();
             double chance_of_group = 1;
             for (const int k : pick) {
-                AuditAnswer<double>& a = group.answers.emplace_back();
+                GrpoAnswer<double>& a = group.answers.emplace_back();
                 a.reward = outputs[k].reward, a.logp = a.logp_old = logps(outputs[k]);
                 a.logp_ref = reference ? reference->logps(outputs[k]) : a.logp;
                 chance_of_group *= chance(outputs[k]);
             }
-            const Audited<double> audited = audit(batch, math);
+            const GrpoResult<double> audited = grpo_batch(batch, math);
             for (int i = 0; i < G; ++i)
                 for (size_t t = 0; t < outputs[pick[i]].token.size(); ++t)
-                    add_slope(gradient, outputs[pick[i]], t, -chance_of_group * audited.gradient(0, i, int(t)));
+                    add_slope(gradient, outputs[pick[i]], t, -chance_of_group * audited.groups[0].answers[i].dlogp[t]);
             int i = 0;
             while (i < G && ++pick[i] == int(outputs.size())) pick[i++] = 0;
             if (i == G) return gradient;

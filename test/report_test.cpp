@@ -1,5 +1,5 @@
 // The report: a small run's folder becomes a page that holds its data and lets none of it act, a summary and a table.
-#include "stages/report.h"
+#include "report/report.h"
 
 #include <doctest/doctest.h>
 #include <unistd.h>

@@ -13,7 +13,7 @@
 #include "base/philox.h"
 #include "reward/language.h"
 #include "reward/length.h"
-#include "stages/grpo_math.h"
+#include "loss/grpo.h"
 
 using namespace r1;
 

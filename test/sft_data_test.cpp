@@ -17,14 +17,14 @@ const Tokenizer& tokenizer() {
     return one;
 }
 
-SftData data_of(const std::string& lines, SftOptions options = {}) {
+SftData data_of(const std::string& lines, SftDataOptions options = {}) {
     const Folder folder;
     options.vocab_size = tokenizer().size();
     folder.write("sft.jsonl", lines);
     return read_sft_data(folder / "sft.jsonl", tokenizer(), options);
 }
 
-std::string error_of(const std::string& lines, const SftOptions& options = {}) {
+std::string error_of(const std::string& lines, const SftDataOptions& options = {}) {
     try {
         data_of(lines, options);
     } catch (const Error& error) {
@@ -74,7 +74,7 @@ TEST_CASE("prompt and response") {
     const auto count = [&](const char* tag) { return std::count(data.examples[0].tokens.begin(), data.examples[0].tokens.end(), tokenizer().id_of(tag)); };
     CHECK((count("<think>") == 1 && count("</think>") == 1));  // the prompt's is letters
     CHECK((data.tokens == int64_t(data.examples[0].tokens.size()) && data.longest == data.tokens));
-    SftOptions o;
+    SftDataOptions o;
     o.prompt_template = PromptTemplate::plain;
     CHECK(only(data_of(line, o)) == BOS + "User: 2 + 2? <think> Assistant:[<think>hm</think> 4" + EOS + "]");
     o.prompt_template = PromptTemplate::chat, o.chat_template = r1_template();
@@ -87,7 +87,7 @@ TEST_CASE("prompt and response") {
 }
 
 TEST_CASE("conversations") {
-    SftOptions o;
+    SftDataOptions o;
     o.chat_template = qwen3_template();
     const std::string ask = R"({"role": "user", "content": "2?"},)", again = R"({"role": "user", "content": "3?"},)";
     const std::string start = "<|im_start|>", end = "<|im_end|>";
@@ -124,7 +124,7 @@ TEST_CASE("tokens and mask") {
 }
 
 TEST_CASE("examples that are too long are left out and counted; malformed ones are refused") {
-    SftOptions o;
+    SftDataOptions o;
     o.context = 20;
     const std::string line = R"({"prompt": "a", "response": "b"})", longer = "{\"prompt\": \"a\", \"response\": \"" + std::string(60, '7') + "\"}";
     const SftData data = data_of(line + "\n" + longer + "\n\n" + line + "\n", o);

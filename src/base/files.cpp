@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <memory>
 #include <utility>
 
 #include "base/check.h"
@@ -27,19 +28,25 @@ void make_folder(const std::string& path) {
     if (error) fail("cannot make the folder", path, error.message() + "; choose another place");
 }
 
-std::string read_file(const std::string& path) {
+// Calls with one piece of the file after the other.
+static void read_pieces(const std::string& path, const std::function<void(std::string_view)>& with) {
     std::error_code error;
     if (fs::is_directory(path, error)) fail("a folder where a file is expected", path, "name a file in it");
     std::FILE* file = std::fopen(path.c_str(), "rb");
     if (!file) fail("cannot open the file", path, std::string(std::strerror(errno)) + "; check the path");
-    std::string content;
-    if (const auto size = fs::file_size(path, error); !error) content.reserve(size);
     char buffer[1 << 16];
     size_t n;
-    while ((n = std::fread(buffer, 1, sizeof buffer, file)) > 0) content.append(buffer, n);
+    while ((n = std::fread(buffer, 1, sizeof buffer, file)) > 0) with({buffer, n});
     const bool bad = std::ferror(file);
     std::fclose(file);
     if (bad) fail("cannot read the file", path, "check the disk");
+}
+
+std::string read_file(const std::string& path) {
+    std::string content;
+    std::error_code error;
+    if (const auto size = fs::file_size(path, error); !error) content.reserve(size);
+    read_pieces(path, [&](std::string_view piece) { content.append(piece); });
     return content;
 }
 
@@ -157,17 +164,34 @@ void LineWriter::flush() {
         fail("cannot write the file", path_, std::string(std::strerror(errno)) + "; free some space");
 }
 
+static std::string hexadecimal(const unsigned char* digest, unsigned length) {
+    std::string text;
+    char two[3];
+    for (unsigned i = 0; i < length; ++i) {
+        std::snprintf(two, sizeof two, "%02x", digest[i]);
+        text += two;
+    }
+    return text;
+}
+
 std::string sha256(std::string_view bytes) {
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned length = 0;
     ENSURE(EVP_Digest(bytes.data(), bytes.size(), digest, &length, EVP_sha256(), nullptr) == 1, "libcrypto failed");
-    std::string text;
-    char two[3];
-    for (unsigned i = 0; i < length; ++i) std::snprintf(two, sizeof two, "%02x", digest[i]), text += two;
-    return text;
+    return hexadecimal(digest, length);
 }
 
-std::string sha256_of_file(const std::string& path) { return sha256(read_file(path)); }
+std::string sha256_of_file(const std::string& path) {
+    const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
+    ENSURE(context && EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) == 1, "libcrypto failed");
+    read_pieces(path, [&](std::string_view piece) {
+        ENSURE(EVP_DigestUpdate(context.get(), piece.data(), piece.size()) == 1, "libcrypto failed");
+    });
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned length = 0;
+    ENSURE(EVP_DigestFinal_ex(context.get(), digest, &length) == 1, "libcrypto failed");
+    return hexadecimal(digest, length);
+}
 
 double rounded(double value, int digits) {
     char text[64];

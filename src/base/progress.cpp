@@ -28,8 +28,8 @@ std::string short_time(double seconds) {
     return text;
 }
 
-Progress::Progress(std::string label, int64_t total)
-    : label_(std::move(label)), total_(total > 0 ? total : 1), begin_(seconds_now()), terminal_(isatty(STDOUT_FILENO)) {}
+Progress::Progress(std::string label, int64_t total, int64_t first)
+    : label_(std::move(label)), total_(total > 0 ? total : 1), first_(first), begin_(seconds_now()), terminal_(isatty(STDOUT_FILENO)) {}
 
 Progress::~Progress() {
     if (on_line_) std::printf("\n");
@@ -41,7 +41,9 @@ void Progress::draw(int64_t done, const std::string& text, bool last) {
     std::string bar(20, '.');
     for (int i = 0; i < 20 && i < int(share * 20 + 0.5); ++i) bar[i] = '#';
     char head[160];
-    const std::string left = last ? short_time(passed) + " in all" : done > 0 ? short_time(passed / share - passed) + " left" : "";
+    const std::string left = last ? short_time(passed) + " in all"
+                             : done > first_ ? short_time(passed / double(done - first_) * double(total_ - done)) + " left"
+                                             : "";
     std::snprintf(head, sizeof head, "%-9s [%s] %3d %%  %lld/%lld  %s  ", label_.c_str(), bar.c_str(), int(share * 100),
                   static_cast<long long>(done), static_cast<long long>(total_), left.c_str());
     std::string line = head + text;

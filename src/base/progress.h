@@ -12,7 +12,8 @@ double seconds_now();                     // of a clock that only goes forward; 
 //   pretrain  [########............]  41 %  1640/4000  0:38 left  loss 0.612  61k tokens/s
 class Progress {
 public:
-    Progress(std::string label, int64_t total);
+    // first: steps that were done before, which say nothing of the time left.
+    Progress(std::string label, int64_t total, int64_t first = 0);
     ~Progress();
     void update(int64_t done, const std::string& text);
     void note(const std::string& text);   // a line of its own, above the bar
@@ -21,7 +22,7 @@ public:
 private:
     void draw(int64_t done, const std::string& text, bool last);
     std::string label_;
-    int64_t total_;
+    int64_t total_, first_;
     double begin_, drawn_ = -1e9;
     bool terminal_, on_line_ = false;
 };

@@ -12,16 +12,16 @@ Sampler make_sampler(const Model& model, int slots) {
     const bool on_host = model.ops->on_host;
     Sampler s;
     s.slots = slots > 0 ? slots : on_host ? 96 : 512;
-    s.blocks = (model.context + KEY_BLOCK - 1) / KEY_BLOCK;
+    s.blocks = blocks_of(model.context);
     s.steps = on_host ? 1 : 16;
     const size_t n = size_t(s.slots), most = size_t(model.context);
     for (int i = 0; i < (on_host ? thread_count() : 1); ++i) {
         Sampler::Worker w;
         const size_t rows = std::max(n, most);  // a decoding step, or a prompt
-        w.activations = make_activations(c, *model.ops, int(rows), false);
+        w.pass = make_forward_pass(model, {int(rows), int64_t(n + 1) * s.blocks, false, true});
         w.arena = make_arena(*model.ops->memory, [&](Arena& arena) {
-            w.cache = make_cache(c, int64_t(n + 1) * s.blocks, true, arena);  // the last one is the prompt's
-            for (int** p : {&w.rows.token, &w.rows.position, &w.rows.block, &w.token, &w.slot}) *p = arena.carve<int>(rows);
+            w.token = arena.carve<int>(rows);
+            w.slot = arena.carve<int>(rows);
             w.fields = arena.carve<int>(6 * n);
             const auto field = [&](size_t i) { return w.fields ? w.fields + i * n : nullptr; };
             w.answers = {field(0), field(1), field(2), field(3), field(4), field(5), arena.carve<int>(n * most),
@@ -62,14 +62,8 @@ struct Run {
 
     void prefill() {
         const std::vector<int>& prompt = requests[cached].prompt;
-        std::vector<int> position(prompt.size()), block(prompt.size(), slots * blocks);
-        for (size_t n = 0; n < prompt.size(); ++n) position[n] = int(n);
-        memory.upload(w.rows.token, prompt.data(), prompt.size() * sizeof(int));
-        memory.upload(w.rows.position, position.data(), prompt.size() * sizeof(int));
-        memory.upload(w.rows.block, block.data(), prompt.size() * sizeof(int));
-        w.rows.N = int(prompt.size());
-        forward(model, w.activations, w.rows, w.cache);
-        head_forward(model, w.prefix_logits, w.activations.h + int64_t(w.rows.N - 1) * c.hidden_size, 1);
+        read_tokens(model, w.pass, prompt.data(), int(prompt.size()), 0, slots * blocks);
+        last_logits(model, w.pass, w.prefix_logits);
     }
 
     // Draws the next tokens of the answers in N slots from their logits; ld 0: one row of logits for all.
@@ -79,7 +73,8 @@ struct Run {
         op.append(w.answers, w.slot, w.token, w.logp, w.stop, int(options.stop.size()), N);
     }
     void answer_rows(int N) const {
-        op.answer_rows(w.rows.token, w.rows.position, w.rows.block, w.uniform, w.slot, w.answers, blocks,
+        const Rows& rows = w.pass.packed.rows;
+        op.answer_rows(rows.token, rows.position, rows.block, w.uniform, w.slot, w.answers, blocks,
                        {options.seed, uint32_t(options.purpose), options.step}, N);
     }
 
@@ -105,9 +100,9 @@ struct Run {
         std::vector<int> first(n);
         for (int i = 0; i < n; ++i) first[i] = chosen[i] * blocks;
         memory.upload(w.slot, first.data(), n * sizeof(int));
-        op.cache_copy(w.cache.k, w.cache.v, w.slot, n, slots * blocks,
-                      (int(requests[prompt].prompt.size()) + KEY_BLOCK - 1) / KEY_BLOCK, c.num_hidden_layers,
-                      w.cache.layer_blocks, c.heads());
+        const Cache& cache = w.pass.cache;
+        op.cache_copy(cache.k, cache.v, w.slot, n, slots * blocks, blocks_of(int(requests[prompt].prompt.size())),
+                      c.num_hidden_layers, cache.layer_blocks, c.heads());
         memory.upload(w.slot, chosen.data(), n * sizeof(int));
         answer_rows(n);
         draw(n, w.prefix_logits, 0);
@@ -150,12 +145,13 @@ struct Run {
     }
 
     void decode(const std::vector<int>& active) {
-        const int N = w.rows.N = int(active.size());
+        const int N = int(active.size());
+        w.pass.packed.rows.N = N;
         memory.upload(w.slot, active.data(), active.size() * sizeof(int));
         op.repeat(steps, [&] {
             answer_rows(N);
-            forward(model, w.activations, w.rows, w.cache);
-            head_forward(model, w.logits, w.activations.h, N);
+            forward(model, w.pass.activations, w.pass.packed.rows, w.pass.cache);
+            head_forward(model, w.logits, w.pass.activations.h, N);
             draw(N, w.logits, c.vocab_size);
         });
     }

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "base/philox.h"
-#include "model/transformer.h"
+#include "model/forward_pass.h"
 
 namespace r1 {
 
@@ -39,11 +39,9 @@ struct SampleOptions {
 // Memory for sampling, made once and used again.
 struct Sampler {
     struct Worker {
-        Activations activations;
+        ForwardPass pass;                // the prompt's blocks are the last of its cache
         Arena arena;
-        Cache cache;
-        Rows rows;                       // the device's, as are the next
-        Answers answers;
+        Answers answers;                 // the device's, as are the next
         int* fields;                     // of the answers: prompt, sample, begin, limit, count, state, (6, slots)
         float *logits, *prefix_logits, *uniform, *logp;
         int *token, *slot, *stop;        // of the rows; the stop tokens
@@ -54,6 +52,9 @@ struct Sampler {
 };
 
 constexpr int MOST_STOPS = 64;
+
+inline constexpr const char* SLOTS_HELP =
+    "answers sampled side by side; 0: 96 a thread, or 512 on a GPU. Speed and memory, not results";
 
 // slots: rows of a decoding step, per worker; 0: 96 on a CPU, 512 on another device.
 Sampler make_sampler(const Model& model, int slots);

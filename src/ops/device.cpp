@@ -1,9 +1,10 @@
 // Which table of operations this machine runs: the widest vectors that processor and build have in common.
+#include "ops/device.h"
+
 #include <cstring>
-#include <string>
 
 #include "base/check.h"
-#include "ops/ops.h"
+#include "base/threads.h"
 
 namespace r1 {
 
@@ -35,6 +36,29 @@ const Ops& cpu_ops(const char* isa) {
     if (wanted("generic")) return ops_generic;
     throw UsageError("the instruction set " + std::string(isa) +
                      ", --isa, this machine or build does not have it: use avx512, avx2 or generic");
+}
+
+OptionTable table_of(Device& device) {
+    OptionTable table;
+    table.word("--device", device.name, {"auto", "cpu", "cuda"},
+               "auto: cuda if a usable GPU is there. Never changes a result").effect = Effect::nothing;
+    table.number("--threads", device.threads, between(0, 4096), "threads; 0: all cores. Never changes a result")
+        .effect = Effect::nothing;
+    table.text("--isa", device.isa, "avx512, avx2 or generic; default: the widest there is. Never changes a result")
+        .effect = Effect::nothing;
+    return table;
+}
+
+const Ops& open_device(const Device& device, std::FILE* say_to) {
+    if (device.threads > 0) thread_count() = device.threads;
+    std::string why = device.name == "cpu" ? "as --device asks" : "as --isa asks";
+    const Ops* gpu = device.name == "cpu" || (device.name == "auto" && !device.isa.empty()) ? nullptr : cuda_ops(why);
+    if (device.name == "cuda" && !gpu) fail("no GPU to run on, --device cuda", why, "use --device cpu or auto");
+    const Ops& ops = gpu ? *gpu : cpu_ops(device.isa.c_str());
+    if (gpu) std::fprintf(say_to, "device: cuda, %s\n", why.c_str());
+    else std::fprintf(say_to, "device: cpu, %s, %d threads: %s\n", ops.name, thread_count(), why.c_str());
+    std::fflush(say_to);  // before whatever goes wrong next
+    return ops;
 }
 
 }  // namespace r1

@@ -1,6 +1,6 @@
 // Rewards for how long and how repetitive a response is: small pure functions, added to what the answer earned.
 // Every length is in tokens. The options are to be checked once, by check(); it throws UsageError for nonsense. DAPO's
-// soft overlong punishment is one of GRPO's own terms: overlong_penalty in src/stages/grpo_math.h.
+// soft overlong punishment is one of GRPO's own terms: overlong_penalty in src/loss/grpo.h.
 #pragma once
 #include <span>
 

@@ -1,7 +1,5 @@
 #include "reward/reward.h"
 
-#include "reward/countdown.h"
-
 namespace r1 {
 
 Reward rule_reward(std::string_view response, bool finished, const RewardWeights& weights,
@@ -23,14 +21,6 @@ Reward rule_reward(std::string_view response, bool finished, const RewardWeights
     const float counted = weights.accuracy_needs_format ? reward.accuracy * reward.format : reward.accuracy;
     reward.total = weights.format_weight * reward.format + weights.accuracy_weight * counted;
     return reward;
-}
-
-Reward countdown_reward(std::string_view response, bool finished, const std::vector<int>& numbers, int target,
-                        const RewardWeights& weights, bool think_opened) {
-    return rule_reward(response, finished, weights, [&](std::string_view answer) -> Accuracy {
-        const Verdict v = grade_countdown(answer, numbers, target);
-        return {v.correct ? 1.0f : 0.0f, v.reason};
-    }, think_opened);
 }
 
 }  // namespace r1

@@ -46,7 +46,4 @@ Reward rule_reward(std::string_view response, bool finished, const RewardWeights
                    const std::function<Accuracy(std::string_view answer)>& grade, bool think_opened = false,
                    AnswerForm form = AnswerForm::tags);
 
-Reward countdown_reward(std::string_view response, bool finished, const std::vector<int>& numbers, int target,
-                        const RewardWeights& weights = {}, bool think_opened = false);
-
 }  // namespace r1

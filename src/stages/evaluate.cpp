@@ -4,9 +4,12 @@
 
 #include <algorithm>
 
+#include "base/progress.h"
+#include "model/disk/folder.h"
+
 namespace r1 {
 
-bool majority_is_right(const Problem& problem, const std::vector<Graded>& graded) {
+bool majority_is_right(const Problem& problem, const std::vector<Answer>& answers) {
     struct Vote {
         std::string answer;
         std::function<bool(std::string_view)> is_same;
@@ -14,7 +17,8 @@ bool majority_is_right(const Problem& problem, const std::vector<Graded>& graded
         int count;
     };
     std::vector<Vote> votes;
-    for (const Graded& g : graded) {
+    for (const Answer& answer : answers) {
+        const Graded& g = answer.graded;
         if (!g.answer) continue;
         const auto same = [&](const Vote& vote) { return vote.answer == *g.answer || vote.is_same(*g.answer); };
         const auto found = std::find_if(votes.begin(), votes.end(), same);
@@ -27,29 +31,28 @@ bool majority_is_right(const Problem& problem, const std::vector<Graded>& graded
     return best != votes.end() && best->accuracy > 0;
 }
 
-Evaluation evaluate(Sampler& sampler, const Model& model, const Tokenizer& tokenizer,
-                    const std::vector<Problem>& problems, const EvaluateOptions& o,
+Evaluation evaluate(const Player& player, const std::vector<Question>& questions, const EvaluateOptions& o,
                     const std::function<void(int64_t)>& progress) {
-    std::vector<Request> requests;
-    const int n = std::min<int>(o.count, int(problems.size()));
-    for (int i = 0; i < n; ++i) requests.push_back({prompt_tokens(o.task, problems[i], tokenizer), o.k, uint32_t(i)});
+    const int n = std::min<int>(o.count, int(questions.size()));
+    std::vector<Ask> asks;
+    for (int i = 0; i < n; ++i) asks.push_back({&questions[i], o.k, uint32_t(i)});
     SampleOptions sampling;
-    sampling.temperature = o.temperature, sampling.top_p = o.top_p, sampling.max_tokens = o.max_tokens;
-    sampling.seed = o.seed, sampling.purpose = Purpose::evaluation, sampling.stop = stop_tokens(o.task, tokenizer);
-    const auto completions = sample(sampler, model, requests, sampling, progress);
-    std::vector<const Problem*> asked;
-    for (int i = 0; i < n; ++i) asked.push_back(&problems[i]);
-    const auto all_graded = grade(o.task, asked, completions, tokenizer);
+    sampling.temperature = o.temperature;
+    sampling.top_p = o.top_p;
+    sampling.max_tokens = o.max_tokens;
+    sampling.seed = o.seed;
+    sampling.purpose = Purpose::evaluation;
+    const std::vector<std::vector<Answer>> all = rollout(player, asks, sampling, progress);
 
     Evaluation e;
-    e.problems = n, e.k = o.k;
+    e.problems = n;
+    e.k = o.k;
     double squares = 0, finished = 0;
     for (int i = 0; i < n; ++i) {
-        const std::vector<Graded>& graded = all_graded[i];
         double right = 0;
-        for (size_t j = 0; j < graded.size(); ++j) {
-            const Completion& c = completions[i][j];
-            const Graded& g = graded[j];
+        for (const Answer& answer : all[i]) {
+            const Completion& c = answer.completion;
+            const Graded& g = answer.graded;
             right += g.reward.accuracy;
             e.mean_length += double(c.tokens.size());
             e.format += g.reward.format;
@@ -62,13 +65,14 @@ Evaluation evaluate(Sampler& sampler, const Model& model, const Tokenizer& token
         e.pass_at_1 += right / o.k;
         squares += right / o.k * (right / o.k);
         e.pass_at_k += right > 0;
-        e.majority += majority_is_right(problems[i], graded);
+        e.majority += majority_is_right(questions[i].problem, all[i]);
     }
     const double answers = double(n) * o.k;
-    e.pass_at_1 /= n, e.pass_at_k /= n, e.majority /= n;
+    for (double* share : {&e.pass_at_1, &e.pass_at_k, &e.majority}) *share /= n;
     const double variance = std::max(0.0, squares / n - e.pass_at_1 * e.pass_at_1) / std::max(1, n - 1);
     const double half = 1.96 * exact::sqrt(variance);
-    e.low = std::max(0.0, e.pass_at_1 - half), e.high = std::min(1.0, e.pass_at_1 + half);
+    e.low = std::max(0.0, e.pass_at_1 - half);
+    e.high = std::min(1.0, e.pass_at_1 + half);
     for (double* share : {&e.mean_length, &e.format, &e.reflective_share, &e.reflective_words, &e.truncated}) *share /= answers;
     e.finished_length /= std::max(1.0, finished);
     return e;
@@ -89,23 +93,36 @@ json evaluation_to_json(const Evaluation& e) {
             {"truncated", rounded(e.truncated)}};
 }
 
-void evaluate_command(const EvaluateOptions& options, const Device& device) {
-    EvaluateOptions o = options;
+OptionTable table_of(EvaluateOptions& o) {
+    OptionTable table;
+    table.input("--model", o.model, "folder of the model").needed = true;
+    table.input("--problems", o.problems, PROBLEMS_HELP);
+    table.output("--output", o.output, "JSON file for the result");
+    table.number("--count", o.count, at_least(1), "problems, from the top of the file");
+    table.number("--k", o.k, at_least(1), "answers to each");
+    table.number("--temperature", o.temperature, between(0, 100), "of sampling; 0: the best token");
+    table.number("--top-p", o.top_p, between(0, 1), "mass of the nucleus");
+    table.number("--max-tokens", o.max_tokens, between(1, 1e7), "longest answer");
+    table.number("--slots", o.slots, between(0, 1e6), SLOTS_HELP).effect = Effect::nothing;
+    table.number("--seed", o.seed, at_least(0), "seed");
+    table.add(table_of(o.task));
+    return table;
+}
+
+void evaluate_command(const EvaluateOptions& o, const Device& device) {
     check(o.task);
-    if (o.count < 1 || o.k < 1) throw UsageError("nothing to evaluate, --count and --k, give 1 or more");
     check_given(o.problems);
-    std::vector<Problem> problems;
-    const Loaded loaded = load(o.model, open_device(device), [&](const Tokenizer& tokenizer, const Config& config) {
-        use_chat_template(o.task, o.model, tokenizer);
-        problems = load_problems(o.task, o.problems, tokenizer, config.max_position_embeddings);
-        return longest_prompt(o.task, problems, tokenizer) + o.max_tokens;
-    });
-    Sampler sampler = make_sampler(loaded.model, o.slots);
+    const Ops& ops = open_device(device);
+    const ModelFolder folder = open_model(o.model);
+    const Task task = make_task(o.task, o.model, folder.tokenizer);
+    const std::vector<Question> questions = read_questions(task, o.problems, folder.config.max_position_embeddings);
+    const Model model = load_model(folder, ops, longest_prompt(questions) + o.max_tokens);
+    Sampler sampler = make_sampler(model, o.slots);
     const double begin = seconds_now();
-    const int64_t expected = int64_t(std::min<int>(o.count, int(problems.size()))) * o.k;
+    const int64_t expected = int64_t(std::min<int>(o.count, int(questions.size()))) * o.k;
     int64_t tokens = 0;
     std::printf("evaluate %s: %lld answers\n", o.model.c_str(), static_cast<long long>(expected));
-    const Evaluation e = evaluate(sampler, loaded.model, loaded.tokenizer, problems, o, [&](int64_t n) { tokens += n; });
+    const Evaluation e = evaluate({model, sampler, task}, questions, o, [&](int64_t n) { tokens += n; });
     const double seconds = seconds_now() - begin;
     std::printf(
         "  pass@1 %.1f %% (95 %% interval %.1f to %.1f)   majority of %d %.1f %%   pass@%d %.1f %%\n"

@@ -1,7 +1,7 @@
 // Evaluation: k answers to each of many held-out problems.
 #pragma once
-#include "stages/run.h"
-#include "stages/task.h"
+#include "ops/device.h"
+#include "tasks/rollout.h"
 
 namespace r1 {
 
@@ -11,8 +11,9 @@ struct EvaluateOptions {
     float temperature = 1.0f, top_p = 1.0f;
     int max_tokens = 384, slots = 0;
     uint32_t seed = 1;
-    Task task;
+    TaskOptions task;
 };
+OptionTable table_of(EvaluateOptions& options);
 
 // Shares are between 0 and 1. pass_at_1 = 1/k sum_i p_i [R1v1 section 3], over problems; its interval is 1.96 standard
 // errors over problems. The majority is over answers that are equal as algebra (programs: as text); ties go to the answer
@@ -27,10 +28,9 @@ struct Evaluation {
 
 // The vote of most answers is right if its first answer is. Which answers are the same, the problem's kind says; an
 // answer joins the first vote that it is the same as, and one that cannot be read does not vote.
-bool majority_is_right(const Problem& problem, const std::vector<Graded>& graded);
+bool majority_is_right(const Problem& problem, const std::vector<Answer>& answers);
 
-Evaluation evaluate(Sampler& sampler, const Model& model, const Tokenizer& tokenizer,
-                    const std::vector<Problem>& problems, const EvaluateOptions& options,
+Evaluation evaluate(const Player& player, const std::vector<Question>& questions, const EvaluateOptions& options,
                     const std::function<void(int64_t)>& progress = {});
 json evaluation_to_json(const Evaluation& evaluation);
 

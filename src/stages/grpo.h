@@ -1,33 +1,82 @@
 // GRPO: reinforcement learning with group baselines and rule rewards. Started from a base model, this is R1-Zero.
 #pragma once
+#include <vector>
+
+#include "loss/grpo_batch.h"
+#include "loss/grpo_options.h"
+#include "ops/device.h"
 #include "stages/evaluate.h"
-#include "stages/grpo_options.h"
+#include "tasks/rollout.h"
+#include "train/loop.h"
 
 namespace r1 {
 
-struct GrpoOptions {
-    std::string model, problems, output;      // the model to start from; problems to learn from; the run's folder
+struct GrpoOptions : TrainingOptions {
+    std::string model, problems;              // the model to start from; problems to learn from
     std::string held_out;                     // problems for the evaluations on the way; "": none
     int steps = 40;                           // rollouts
     int prompts = 24, group = 16;             // questions a rollout; answers to each (G)
     int updates = 2;                          // optimizer steps a rollout (minibatches, one pass)
-    float lr = 5e-4f, final_lr_share = 0.1f;
-    Decay schedule = Decay::linear;
-    int warmup = 5;                           // updates
-    float decay = 0.0f, clip = 1.0f, beta1 = 0.9f, beta2 = 0.95f;
+    std::string preset;                       // of `math`
     GrpoMath math;
     int reference_every = 0;                  // pi_ref <- pi after so many updates; 0: never. The paper: 400
     float temperature = 1.0f;
     int max_tokens = 384, slots = 0;
-    int shards = 2, micro_rows = 0;
-    uint32_t seed = 1;
     int evaluate_every = 0, evaluate_count = 64, evaluate_k = 8;
     int record_every = 10, record_groups = 2; // rollouts kept for the report
-    int save_every = 10;
-    bool resume = false;
-    Task task;
+    TaskOptions task;
+
+    GrpoOptions() {
+        lr = 5e-4f;
+        schedule = Decay::linear;
+        warmup = 5;
+        decay = 0;
+        save_every = 10;
+    }
+};
+OptionTable table_of(GrpoOptions& options);
+void check(const GrpoOptions& options);       // UsageError for options that do not go together
+
+// ---- one step
+
+// What a step works with.
+struct GrpoRun {
+    const GrpoOptions& o;
+    const Task& task;
+    const std::vector<Question>& questions;
+    Model& model;
+    Model* reference;                         // nullptr: KL is no part of what is maximised
+    Trainer& trainer;
+    Sampler& sampler;
 };
 
-void grpo(const GrpoOptions& options, const Device& device);
+// What a step did. Answers stand group after group; answer k is answer k % G of group k / G.
+struct GrpoStep {
+    int64_t number = 0;
+    std::vector<std::vector<Answer>> answers; // by group
+    std::vector<int> question;                // of each group
+    GrpoBatch<float> batch;                   // what went into the loss ...
+    GrpoResult<float> result;                 // ... and what came out, both by group and answer
+    std::vector<std::vector<std::vector<float>>> entropy;  // of each token, by group and answer
+    int groups_without_spread = 0;            // whose rewards are equal before KL is taken off
+    std::vector<std::vector<AnswerIndex>> minibatches;     // of each update
+    std::vector<Update> updates;
+    float learning_rate = 0;                  // of the last update
+    double sampling_seconds = 0;              // of the rollout, which is no result
+};
+
+// Whoever wants the logits of some answers while the gradient is computed: to be asked for each answer, and given
+// (tokens of the answer, vocabulary) on any thread.
+struct LogitsObserver {
+    std::function<bool(const GrpoStep&, AnswerIndex)> wants;
+    std::function<void(const GrpoStep&, AnswerIndex, const float* logits)> see;
+};
+
+// Rollout, rewards, advantages, updates: the whole step number `number`, from 1.
+GrpoStep grpo_step(const GrpoRun& run, int64_t number, const LogitsObserver& observer = {});
+
+// ---- the stage: r1 grpo
+
+void grpo(GrpoOptions options, const Device& device);
 
 }  // namespace r1

@@ -10,112 +10,74 @@
 //   2  Peak rate 3.5e-3 and weight decay 0.05 (V3: 2.2e-4 and 0.1, at 5 million times the computation).
 #include "stages/pretrain.h"
 
-#include <algorithm>
-
-#include "base/philox.h"
-#include "base/threads.h"
+#include "base/check.h"
+#include "corpus/documents.h"
+#include "model/disk/folder.h"
 
 namespace r1 {
 
-// All documents' tokens, one after the other; document i is tokens[begin[i]] .. tokens[begin[i + 1]].
-struct Documents {
-    std::vector<int> tokens;
-    std::vector<int64_t> begin = {0};
-    int64_t size() const { return int64_t(begin.size()) - 1; }
-    int longest() const {
-        int64_t longest = 1;
-        for (int64_t i = 0; i < size(); ++i) longest = std::max(longest, begin[i + 1] - begin[i]);
-        return int(longest);
-    }
-    Example example(int64_t i) const { return {tokens.data() + begin[i], int(begin[i + 1] - begin[i])}; }
-};
-
-static Documents read_documents(const std::string& path, const Tokenizer& tokenizer, int longest) {
-    std::vector<std::string> texts;
-    read_json_lines(path, [&](const json& line, int64_t number) {
-        const auto text = line.find("text");
-        if (text == line.end() || !text->is_string())
-            fail("a line without \"text\"", path + " line " + std::to_string(number), "write it as {\"text\": \"...\"}");
-        texts.push_back(text->get<std::string>());
-    });
-    if (texts.empty()) fail("a corpus without documents", path, "give JSON lines {\"text\": \"...\"}");
-    std::vector<std::vector<int>> ids(texts.size());
-    constexpr int64_t BLOCK = 256;
-    parallel_for((int64_t(texts.size()) + BLOCK - 1) / BLOCK, [&](int64_t b) {
-        for (int64_t i = b * BLOCK; i < std::min<int64_t>(texts.size(), (b + 1) * BLOCK); ++i)
-            ids[i] = tokenizer.encode(texts[i], Tags::parse);
-    });
-    Documents documents;
-    for (const std::vector<int>& document : ids) {
-        documents.tokens.push_back(tokenizer.bos);
-        documents.tokens.insert(documents.tokens.end(), document.begin(),
-                                document.begin() + std::min<int64_t>(document.size(), longest - 1));
-        documents.tokens.push_back(tokenizer.eos);
-        documents.begin.push_back(int64_t(documents.tokens.size()));
-    }
-    return documents;
+OptionTable table_of(PretrainOptions& o) {
+    OptionTable table;
+    table.input("--corpus", o.corpus, "JSON lines {\"text\": ...}").needed = true;
+    table.input("--tokenizer", o.tokenizer, "tokenizer.json").needed = true;
+    table.input("--config", o.config, "config.json with the model's shape; default: the demo's");
+    table.number("--tokens", o.tokens, at_least(1), "tokens to learn from");
+    table.number("--batch-tokens", o.batch_tokens, at_least(1), "tokens per update");
+    table.add(table_of(static_cast<TrainingOptions&>(o)));
+    table.number("--balance-alpha", o.balance_alpha, at_least(0), "weight of the sequence balance loss");
+    table.number("--bias-speed", o.bias_speed, at_least(0), "step of the routers' balancing bias");
+    table.number("--prediction-weight", o.prediction_weight, at_least(0),
+                 "lambda of multi-token prediction, if the shape has such modules");
+    return table;
 }
 
-// Batch after batch, epoch after epoch.
-struct BatchReader {
-    const Documents& documents;
-    uint32_t seed, epoch = 0;
-    std::vector<uint32_t> order = shuffled(0);
-    size_t next = 0;
-
-    std::vector<uint32_t> shuffled(uint32_t e) const {
-        return permutation(uint32_t(documents.size()), Stream(seed, Purpose::shuffle, e));
-    }
-    std::vector<Example> read(int batch_tokens) {
-        std::vector<Example> batch;
-        for (int tokens = 0; tokens < batch_tokens;) {
-            if (next == order.size()) order = shuffled(++epoch), next = 0;
-            batch.push_back(documents.example(order[next++]));
-            tokens += batch.back().rows();
-        }
-        return batch;
-    }
-};
-
-static Config demo_config(const PretrainOptions& o, const Tokenizer& tokenizer) {
+static Config shape_of(const PretrainOptions& o, const Tokenizer& tokenizer) {
     Config c = o.config.empty() ? Config() : read_config(o.config);
     c.vocab_size = (tokenizer.size() + 31) / 32 * 32;
-    c.bos_token_id = tokenizer.bos, c.eos_token_id = tokenizer.eos;
+    c.bos_token_id = tokenizer.bos;
+    c.eos_token_id = tokenizer.eos;
     check_config(c, o.config.empty() ? "the model's shape" : o.config);
     return c;
 }
 
-void pretrain(const PretrainOptions& o, const Device& device) {
+static Model make_first_model(const Config& config, const Ops& ops, int context, uint32_t seed) {
+    Model model = make_model(config, ops, context);
+    Weights initial = make_weights(config);
+    initialise(config, initial, seed);
+    upload(model.weights, initial);
+    return model;
+}
+
+void pretrain(PretrainOptions o, const Device& device) {
     const Ops& ops = open_device(device);
     const Tokenizer tokenizer = Tokenizer::load(o.tokenizer);
     if (tokenizer.bos < 0 || tokenizer.eos < 0)
         fail("a tokenizer without tokens for begin and end", o.tokenizer, "name them in a tokenizer_config.json beside it");
-    const Config config = demo_config(o, tokenizer);
+    const Config config = shape_of(o, tokenizer);
     const Documents documents = read_documents(o.corpus, tokenizer, config.max_position_embeddings);
-    make_folder(o.output);
+    Run run(o, "pretrain", table_of(o));
+    Model model = make_first_model(config, ops, documents.longest(), o.seed);
+    Trainer trainer = make_token_trainer(model, o, run);
 
-    Model model = make_model(config, ops, documents.longest());
-    if (!o.resume) {
-        Weights initial = make_weights(config);
-        initialise(config, initial, o.seed);
-        upload(model.weights, initial);
-    }
-    Trainer trainer = make_learner(model, o);
+    DocumentReader reader(documents, o.seed);
+    for (int64_t i = 0; i < run.done(); ++i) reader.read(o.batch_tokens);  // the batches already learned from
+    const auto next = [&](int64_t) {
+        TokenBatch batch;
+        for (const int64_t i : reader.read(o.batch_tokens)) batch.examples.push_back({documents.text(i), documents.length(i)});
+        return batch;
+    };
+    const auto more = [](json& line, const TokenLoss&, const Update& update) {
+        line["balance_loss"] = rounded(update.balance_loss);
+        line["load_max"] = rounded(update.load_max);
+    };
     const int64_t steps = (o.tokens + o.batch_tokens - 1) / o.batch_tokens;
-    BatchReader reader{documents, o.seed};
-    for (int64_t i = 0; i < trainer.step; ++i) reader.read(o.batch_tokens);  // the batches already learned from
-
     std::printf("pretrain: %s parameters (%s used by a token), %lld documents, %s tokens\n",
                 short_count(double(parameter_count(config, false))).c_str(),
                 short_count(double(parameter_count(config, true))).c_str(), static_cast<long long>(documents.size()),
                 short_count(double(documents.tokens.size())).c_str());
-    const bool done = learn("pretrain", trainer, o, steps, [&](int64_t) { return LearnBatch{reader.read(o.batch_tokens)}; },
-                            [](json& line, const TokenLoss&, const Update& update) {
-                                line["balance_loss"] = rounded(update.balance_loss), line["load_max"] = rounded(update.load_max);
-                            });
-    if (!done) return;
+    if (!train(run, trainer, token_stage("pretrain", trainer, o, steps, next, more))) return;
     write_file_atomically(o.output + "/tokenizer.json", read_file(o.tokenizer));
-    save(o.output, model, tokenizer, o.output);
+    save_model(o.output, model, tokenizer, o.output);
 }
 
 }  // namespace r1

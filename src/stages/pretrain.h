@@ -1,21 +1,29 @@
 // Pretraining from scratch: the next token of plain text.
 #pragma once
-#include "stages/learn.h"
+#include "ops/device.h"
+#include "train/token_stage.h"
 
 namespace r1 {
 
-struct PretrainOptions : LearnOptions {
+struct PretrainOptions : TokenOptions {
     std::string corpus, tokenizer;        // JSON lines {"text": ...}; tokenizer.json
     std::string config;                   // a config.json with the model's shape; "": the demo's
     int64_t tokens = 7000000;             // to learn from; a corpus that is shorter is read again
     int batch_tokens = 2048;              // per update
 
     PretrainOptions() {  // the weights of the losses and gamma as in [V3 section 4.2]
-        lr = 3.5e-3f, decay = 0.05f, warmup = 100, save_every = 1000;
-        balance_alpha = 1e-4f, bias_speed = 1e-3f, prediction_weight = 0.3f;
+        lr = 3.5e-3f;
+        decay = 0.05f;
+        warmup = 100;
+        save_every = 1000;
+        balance_alpha = 1e-4f;
+        bias_speed = 1e-3f;
+        prediction_weight = 0.3f;
     }
 };
+OptionTable table_of(PretrainOptions& options);
 
-void pretrain(const PretrainOptions& options, const Device& device);
+// r1 pretrain
+void pretrain(PretrainOptions options, const Device& device);
 
 }  // namespace r1

@@ -15,49 +15,69 @@
 
 #include "base/check.h"
 #include "base/philox.h"
-#include "stages/sft_data.h"
+#include "corpus/sft_data.h"
+#include "model/disk/folder.h"
 
 namespace r1 {
 
-namespace {
-
-void check(const SftStageOptions& o) {
-    if (o.batch < 1 || o.epochs < 1 || o.steps < 0)
-        throw UsageError("nothing to learn, --batch, --epochs and --steps, give 1 or more");
-    if (o.lr < 0 || o.decay < 0 || o.clip < 0) throw UsageError("a negative number, --lr, --decay or --clip, give 0 or more");
-    if (o.shards < 1) throw UsageError("no shards, --shards, give 1 or more");
-    if (o.output == o.model) throw UsageError("the model's own folder, --output, choose another, so that nothing is lost");
+OptionTable table_of(SftOptions& o) {
+    OptionTable table;
+    table.input("--model", o.model, "folder of the model to start from").needed = true;
+    table.input("--data", o.data, "JSON lines {\"prompt\", \"response\"}, {\"messages\": [...]} or {\"tokens\": [...], "
+                                  "\"mask\": [...]}").needed = true;
+    table.word("--template", o.prompt_template, {"none", "plain", "r1-zero", "chat"},
+               "put around a \"prompt\"; chat: the model's own");
+    table.number("--steps", o.steps, at_least(0), "updates; 0: as --epochs says");
+    table.number("--epochs", o.epochs, at_least(1), "times that the data is seen");
+    table.number("--batch", o.batch, at_least(1), "examples an update");
+    table.number("--context", o.context, at_least(0), "longest example in tokens, longer ones are left out; 0: what the "
+                                                      "model reads");
+    table.add(table_of(static_cast<TrainingOptions&>(o)));
+    table.number("--balance-alpha", o.balance_alpha, at_least(0), "weight of the experts' balance loss");
+    table.number("--prediction-weight", o.prediction_weight, at_least(0),
+                 "lambda of multi-token prediction; 0: its modules stay as they are");
+    table.choice("--dtype", o.dtype, {{"float32", Dtype::F32}, {"bfloat16", Dtype::BF16}, {"float16", Dtype::F16}},
+                 "numbers of the model that is written");
+    return table;
 }
 
-// The examples of update number `step`, from 0.
-std::vector<int> chosen(const SftData& data, const SftStageOptions& o, int64_t step) {
+namespace {
+
+// The examples of update number `step`, from 1.
+std::vector<int> chosen(const SftData& data, const SftOptions& o, int64_t step) {
     std::vector<int> list;
     const int64_t n = int64_t(data.examples.size());
     std::vector<uint32_t> order;
-    for (int64_t i = step * o.batch, epoch = -1; i < (step + 1) * o.batch; ++i) {
-        if (i / n != epoch) epoch = i / n, order = permutation(uint32_t(n), Stream(o.seed, Purpose::shuffle, uint32_t(epoch)));
+    for (int64_t i = (step - 1) * o.batch, epoch = -1; i < step * o.batch; ++i) {
+        if (i / n != epoch) {
+            epoch = i / n;
+            order = permutation(uint32_t(n), Stream(o.seed, Purpose::shuffle, uint32_t(epoch)));
+        }
         list.push_back(int(order[i % n]));
     }
     return list;
 }
 
-LearnBatch batch_of(const SftData& data, const std::vector<int>& list) {
-    LearnBatch batch;
+TokenBatch batch_of(const SftData& data, const std::vector<int>& list) {
+    TokenBatch batch;
     for (const int i : list) {
         const SftExample& e = data.examples[i];
-        batch.examples.push_back({e.tokens.data(), int(e.tokens.size())}), batch.learned.push_back(e.mask.data());
+        batch.examples.push_back({e.tokens.data(), int(e.tokens.size())});
+        batch.learned.push_back(e.mask.data());
     }
     return batch;
 }
 
 // A folder without a tokenizer can learn from lines that are tokens.
-SftData read(const SftStageOptions& o, const Tokenizer& tokenizer, const Config& config) {
-    const int most = config.max_position_embeddings;
-    SftOptions options;
-    options.vocab_size = config.vocab_size, options.context = o.context > 0 ? std::min(o.context, most) : most;
-    if (tokenizer.size() > 0) options.chat_template = load_chat_template(o.model, tokenizer);
-    if (!o.bare) options.prompt_template = o.prompt_template;
-    return read_sft_data(o.data, tokenizer, options);
+SftData read(const SftOptions& o, const ModelFolder& folder) {
+    const int most = folder.config.max_position_embeddings;
+    SftDataOptions options;
+    options.vocab_size = folder.config.vocab_size;
+    options.context = o.context > 0 ? std::min(o.context, most) : most;
+    if (folder.tokenizer.size() > 0) options.chat_template = load_chat_template(o.model, folder.tokenizer);
+    for (const auto& [name, prompt_template] : TEMPLATE_NAMES)
+        if (o.prompt_template == name) options.prompt_template = prompt_template;
+    return read_sft_data(o.data, folder.tokenizer, options);
 }
 
 int longest_of(const SftData& data) {
@@ -68,23 +88,22 @@ int longest_of(const SftData& data) {
 
 }  // namespace
 
-void sft(const SftStageOptions& o, const Device& device) {
-    check(o);
+void sft(SftOptions o, const Device& device) {
+    if (o.output == o.model) throw UsageError("the model's own folder, --output, choose another, so that nothing is lost");
     const Ops& ops = open_device(device);
-    SftData data;
-    const auto longest = [&](const Tokenizer& tokenizer, const Config& config) {
-        return longest_of(data = read(o, tokenizer, config));
-    };
-    Loaded loaded = load(o.model, ops, longest, WithoutTokenizer::allowed);
-    make_folder(o.output);
-    Trainer trainer = make_learner(loaded.model, o);
+    const ModelFolder folder = open_model(o.model, WithoutTokenizer::allowed);
+    const SftData data = read(o, folder);
+    Run run(o, "sft", table_of(o));
+    Model model = load_model(folder, ops, longest_of(data));
+    Trainer trainer = make_token_trainer(model, o, run);
     const int64_t examples = int64_t(data.examples.size());
     const int64_t steps = o.steps > 0 ? o.steps : (examples * o.epochs + o.batch - 1) / o.batch;
     std::printf("sft: %s\n%lld updates of %d examples, %s parameters\n", in_words(data).c_str(), static_cast<long long>(steps),
-                o.batch, short_count(double(parameter_count(loaded.model.config, false))).c_str());
-    const bool done = learn("sft", trainer, o, steps, [&](int64_t step) { return batch_of(data, chosen(data, o, step)); },
-                            [](json& line, const TokenLoss& loss, const Update&) { line["loss"] = rounded(loss.loss, 9); });
-    if (done) save(o.output, loaded.model, loaded.tokenizer, o.model, o.dtype);
+                o.batch, short_count(double(parameter_count(model.config, false))).c_str());
+    const auto next = [&](int64_t step) { return batch_of(data, chosen(data, o, step)); };
+    const auto more = [](json& line, const TokenLoss& loss, const Update&) { line["loss"] = rounded(loss.loss, 9); };
+    if (!train(run, trainer, token_stage("sft", trainer, o, steps, next, more))) return;
+    save_model(o.output, model, folder.tokenizer, o.model, o.dtype);
 }
 
 }  // namespace r1

@@ -301,17 +301,6 @@ std::vector<int> encode(const Tokenizer& tokenizer, std::span<const Segment> seg
     return ids;
 }
 
-std::vector<Message> conversation(PromptTemplate prompt_template, const std::string& question) {
-    if (prompt_template != PromptTemplate::r1_zero) return {{"user", question}};
-    const bool marked = !question.empty() && has(".?!", question.substr(question.size() - 1));
-    return {{"system",
-             "A conversation between User and Assistant. The user asks a question, and the Assistant solves it. The "
-             "assistant first thinks about the reasoning process in the mind and then provides the user with the "
-             "answer. The reasoning process and answer are enclosed within <think> </think> and <answer> </answer> "
-             "tags, respectively, i.e., <think> reasoning process here </think> <answer> answer here </answer>."},
-            {"user", question + (marked ? "" : ".")}};
-}
-
 json tokenizer_config(const Tokenizer& tokenizer, int context) {
     json config = {{"tokenizer_class", "PreTrainedTokenizerFast"}, {"model_max_length", context},
                    {"clean_up_tokenization_spaces", false}};

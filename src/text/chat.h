@@ -66,13 +66,6 @@ std::string learned_answer(const ChatTemplate& chat, const std::string& content)
 std::string text_of(std::span<const Segment> segments);  // control tokens by their names
 std::vector<int> encode(const Tokenizer& tokenizer, std::span<const Segment> segments);
 
-// How a question is put: plain, the paper's template for R1-Zero [R1v1 Table 1], or the model's own chat template.
-enum class PromptTemplate { plain, r1_zero, chat };
-
-// The conversation that asks it. Under r1_zero this is to be rendered as plain, which gives the paper's text; its full
-// stop after the question is left out where the question has a mark of its own.
-std::vector<Message> conversation(PromptTemplate prompt_template, const std::string& question);
-
 // tokenizer_config.json of a model trained here: the tokens' names, and the plain template in Jinja. With it,
 // AutoTokenizer.from_pretrained and apply_chat_template work on the folder. Where a model came with a template of its
 // own, its tokenizer_config.json and chat_template.jinja are to be copied instead. `context`: the longest sequence.

@@ -1,0 +1,161 @@
+#include "base/options.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <filesystem>
+
+#include "base/check.h"
+
+namespace r1 {
+
+namespace {
+
+template <class Number>
+std::string shortest(Number value) {
+    char text[40];
+    return {text, std::to_chars(text, text + sizeof text, value).ptr};
+}
+
+std::string key_of(const Option& option) { return option.name.substr(option.name.find_first_not_of('-')); }
+
+// Of a folder: what a model is read from, and nothing that a run may leave beside it.
+bool belongs_to_model(const std::string& name) {
+    return name.ends_with(".safetensors") || name.ends_with(".safetensors.index.json") || name == "config.json" ||
+           name == "tokenizer.json" || name == "tokenizer_config.json" || name == "generation_config.json" ||
+           name == "special_tokens_map.json" || name == "chat_template.jinja";
+}
+
+}  // namespace
+
+std::string number_text(double value) { return shortest(value); }
+std::string number_text(float value) { return shortest(value); }
+
+std::string in_words(const Range& range) {
+    const std::string low = number_text(range.low);
+    if (range.high >= MOST_NUMBER) return range.without_low ? "more than " + low : low + " or more";
+    return (range.without_low ? "more than " + low + ", up to " : low + " to ") + number_text(range.high);
+}
+
+double number_of(const std::string& name, const std::string& text, const Range& range, bool whole) {
+    const auto refuse = [&](const std::string& why) {
+        throw UsageError(why + ", " + name + ", give a " + (whole ? "whole number" : "number") + ", " + in_words(range));
+    };
+    double value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    const std::string unit(end, text.data() + text.size());
+    if (unit == "k") value *= 1e3;
+    else if (unit == "M") value *= 1e6;
+    else if (unit == "G") value *= 1e9;
+    else if (!unit.empty()) refuse("\"" + text + "\" is not a number");
+    if (error != std::errc() || text.empty()) refuse("\"" + text + "\" is not a number");
+    if (whole && value != std::floor(value)) refuse(text + " is not a whole number");
+    const bool low_enough = value <= range.high, high_enough = range.without_low ? value > range.low : value >= range.low;
+    if (!low_enough || !high_enough) refuse(text + " is out of range");  // and so is NaN
+    return value;
+}
+
+Option& OptionTable::flag(const char* name, bool& value, const char* help) {
+    const auto write = [&value](const std::string& text) { value = text != "false"; };
+    Option& option = add({name, help, write, [&value] { return std::string(value ? "true" : "false"); }});
+    option.values = 0;
+    return option;
+}
+
+Option& OptionTable::text(const char* name, std::string& value, const char* help) {
+    return add({name, help, [&value](const std::string& text) { value = text; }, [&value] { return value; }});
+}
+
+Option& OptionTable::input(const char* name, std::string& path, const char* help) {
+    Option& option = text(name, path, help);
+    option.effect = Effect::input;
+    return option;
+}
+
+Option& OptionTable::output(const char* name, std::string& path, const char* help) {
+    Option& option = text(name, path, help);
+    option.effect = Effect::nothing;
+    return option;
+}
+
+Option& OptionTable::word(const char* name, std::string& value, std::vector<std::string> words, const char* help) {
+    std::string all_words;
+    for (const std::string& each : words) all_words += (all_words.empty() ? "" : ", ") + each;
+    const auto write = [&value, name, words, all_words](const std::string& text) {
+        if (std::find(words.begin(), words.end(), text) == words.end()) refuse_choice(name, text, all_words);
+        value = text;
+    };
+    Option& option = add({name, help, write, [&value] { return value; }});
+    option.allowed = all_words;
+    return option;
+}
+
+const Option* OptionTable::find(const std::string& name) const {
+    const auto found = std::find_if(all.begin(), all.end(), [&](const Option& option) { return option.name == name; });
+    return found == all.end() ? nullptr : &*found;
+}
+
+void OptionTable::refuse_choice(const std::string& name, const std::string& text, const std::string& names) {
+    throw UsageError("no choice \"" + text + "\", " + name + ", give one of " + names);
+}
+
+std::string sha256_of_input(const std::string& path) {
+    namespace fs = std::filesystem;
+    std::error_code error;
+    if (path.empty()) return "";
+    if (!fs::is_directory(path, error)) return sha256_of_file(path);
+    std::vector<std::string> names;
+    for (const auto& entry : fs::directory_iterator(path, error))
+        if (belongs_to_model(entry.path().filename().string())) names.push_back(entry.path().filename().string());
+    std::sort(names.begin(), names.end());
+    std::string list;
+    for (const std::string& name : names) list += name + " " + sha256_of_file(path + "/" + name) + "\n";
+    return sha256(list);
+}
+
+json record_of(const std::string& stage, const OptionTable& table) {
+    json record = {{"stage", stage}, {"options", json::object()}, {"inputs", json::object()}};
+    for (const Option& option : table.all) {
+        const std::string text = option.read();
+        if (option.effect == Effect::input && !text.empty())
+            record["inputs"][key_of(option)] = {{"path", text}, {"sha256", sha256_of_input(text)}};
+        if (option.effect != Effect::result) continue;
+        const bool as_it_stands = option.is_number || option.values == 0;
+        record["options"][key_of(option)] = as_it_stands ? json::parse(text) : json(text);
+    }
+    return record;
+}
+
+void check_same(const json& before, const json& now) {
+    const auto refuse = [](const std::string& what, const std::string& was, const std::string& is) {
+        throw UsageError("the run began with " + what + " " + was + " and this is " + is +
+                         ", --resume, give what it was, or begin a new run in another folder");
+    };
+    const auto part = [](const json& record, const char* key) {
+        return record.is_object() && record.contains(key) ? record[key] : json();
+    };
+    const auto text = [](const json& object, const std::string& key) {
+        if (!object.is_object() || !object.contains(key)) return std::string("nothing");
+        const json& value = object[key];
+        return value.is_string() && !value.empty() ? value.get<std::string>() : value.dump();
+    };
+    if (part(before, "stage") != part(now, "stage")) refuse("r1", text(before, "stage"), "r1 " + text(now, "stage"));
+    const json &was = part(before, "options"), &is = part(now, "options");
+    for (const auto& [key, value] : is.items())
+        if (text(was, key) != text(is, key)) refuse("--" + key, text(was, key), text(is, key));
+    const json &had = part(before, "inputs"), &has = part(now, "inputs");
+    const auto hash = [&](const json& inputs, const std::string& key) {
+        return inputs.is_object() && inputs.contains(key) ? text(inputs[key], "sha256") : std::string("nothing");
+    };
+    const auto named = [&](const json& inputs, const std::string& key) {
+        if (!inputs.is_object() || !inputs.contains(key)) return std::string("nothing");
+        return text(inputs[key], "path") + " (SHA-256 " + hash(inputs, key).substr(0, 12) + "...)";
+    };
+    for (const json* side : {&had, &has}) {
+        if (!side->is_object()) continue;
+        for (const auto& [key, value] : side->items())
+            if (hash(had, key) != hash(has, key)) refuse("--" + key, named(had, key), named(has, key));
+    }
+}
+
+}  // namespace r1

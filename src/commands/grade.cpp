@@ -1,0 +1,210 @@
+// An answer is a whole response or the bare answer. A response is told by its tags: if one of the four stands in it,
+// its answer is what extract.h says, and may be none; without any tag all of it is the answer, and the format is 0.
+// Mathematics takes what is boxed in the answer, if anything is.
+#include "commands/grade.h"
+
+#include <cstdio>
+#include <functional>
+#include <iostream>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <sstream>
+
+#include "base/check.h"
+#include "base/files.h"
+#include "reward/code.h"
+#include "reward/countdown.h"
+#include "reward/extract.h"
+#include "reward/language.h"
+#include "reward/mathematics/grade.h"
+
+namespace r1 {
+
+// Numbers between commas, as 3,7,12.
+static Option numbers_option(std::vector<int>& numbers) {
+    const char* const name = "--numbers";
+    const auto write = [&numbers, name](const std::string& text) {
+        numbers.clear();
+        std::istringstream parts(text);
+        for (std::string part; std::getline(parts, part, ',');)
+            numbers.push_back(int(number_of(name, part, between(-1e9, 1e9), true)));
+    };
+    const auto read = [&numbers] {
+        std::string text;
+        for (const int number : numbers) text += (text.empty() ? "" : ",") + std::to_string(number);
+        return text;
+    };
+    return {name, "countdown: the numbers, as 3,7,12", write, read};
+}
+
+OptionTable table_of(GradeOptions& o) {
+    OptionTable table;
+    table.word("--task", o.task, {"countdown", "math", "code", "format", "language"}, "what the answers are answers to")
+        .needed = true;
+    table.add(numbers_option(o.numbers));
+    table.number("--target", o.target, between(-1e9, 1e9), "countdown: what they must give");
+    table.text("--reference", o.reference,
+               "math: the right answer, as '\\frac{1}{2}', or a data set's solution with its #### or \\boxed{}");
+    table.input("--tests", o.tests, "code: a file with JSON {\"tests\": [{\"input\": \"1 2\\n\", \"output\": \"3\\n\"}], "
+                                    "\"language\": \"python\"}");
+    table.text("--language", o.language, "language: en, zh, ja, ko, ru, ar, el, he, th or hi");
+    table.flag("--jsonl", o.jsonl,
+               "lines {\"answer\": ...}, each with its own numbers, target, reference, language or tests if it likes");
+    return table;
+}
+
+OptionTable table_of(SandboxOptions& o) {
+    OptionTable table;
+    table.flag("--level", o.level, "print what holds a program on this machine, and run none");
+    table.input("--run", o.run, "the program's file");
+    table.word("--language", o.language, {"python", "cpp"}, "of the program");
+    table.input("--stdin", o.input, "file for its standard input; default: empty");
+    table.number("--cpu-seconds", o.cpu_seconds, {0, 1e5, true}, "CPU time of all its processes together");
+    table.number("--memory-mb", o.memory_mb, between(16, 1e6), "memory of all its processes together");
+    table.number("--output-kb", o.output_kb, between(1, 1e6), "standard output and error together");
+    return table;
+}
+
+namespace {
+
+bool has_tags(std::string_view text) {
+    for (const char* tag : {"<think>", "</think>", "<answer>", "</answer>"})
+        if (text.find(tag) != std::string_view::npos) return true;
+    return false;
+}
+
+std::optional<std::string_view> answer_in(std::string_view text) { return has_tags(text) ? extract_answer(text) : trimmed(text); }
+
+json result(double accuracy, bool format, const std::string& reason) {
+    return {{"accuracy", accuracy == 0 || accuracy == 1 ? json(int(accuracy)) : json(rounded(accuracy))},
+            {"format", int(format)}, {"reason", reason}};
+}
+
+struct Grader {
+    GradeOptions o;
+    std::unique_ptr<Sandbox> sandbox = {};
+    std::optional<MathReference> reference = {};
+    std::string reference_text = {};
+    json tests = {};
+    std::optional<CodeTask> code = {};
+
+    json grade(const std::string& text, const GradeOptions& of, const json& own_tests, const std::string& where) {
+        std::string fault;
+        const bool format = format_ok(text, &fault);
+        if (of.task == "format") return result(format, format, format ? "the format is kept" : fault);
+        if (of.task == "language") {
+            const auto language = language_named(of.language);
+            if (!language)
+                throw UsageError("no language of that name, --language " + of.language +
+                                 ", give en, zh, ja, ko, ru, ar, el, he, th or hi");
+            const LanguageShare s = language_consistency(text, *language);
+            return result(s.share, format, std::to_string(s.in_target) + " of " + std::to_string(s.words) + " words");
+        }
+        const auto answer = answer_in(text);
+        if (!answer) return result(0, format, "no answer");
+        if (of.task == "countdown") {
+            const Verdict v = grade_countdown(*answer, of.numbers, of.target);
+            return result(v.correct, format, v.reason);
+        }
+        if (of.task == "math") {
+            if (!reference || reference_text != of.reference) {
+                const auto of_solution = reference_answer(of.reference);  // a data set's whole solution
+                reference = MathReference::parse(of_solution ? *of_solution : of.reference, where), reference_text = of.reference;
+            }
+            const auto boxed = extract_boxed(*answer);
+            const Verdict v = reference->grade(boxed ? *boxed : *answer);
+            return result(v.correct, format, v.reason);
+        }
+        if (!code || tests != own_tests) code = code_task_of(own_tests, where), tests = own_tests;
+        if (!sandbox) sandbox = std::make_unique<Sandbox>(1);
+        const CodeVerdict v = grade_code(*sandbox, *answer, *code);
+        return result(v.share, format, v.reason);
+    }
+};
+
+// What the task needs to know, from the options or, with --jsonl, from each line.
+void check_needs(const GradeOptions& o, bool has_tests, const std::string& where) {
+    const auto need = [&](bool there, const char* what) {
+        if (!there) throw UsageError(std::string("nothing to grade by, ") + where + ", give " + what);
+    };
+    if (o.task == "countdown") need(!o.numbers.empty(), "--numbers 3,7,12 and --target 33");
+    if (o.task == "math") need(!o.reference.empty(), "--reference '\\frac{1}{2}'");
+    if (o.task == "code") need(has_tests, "--tests FILE");
+}
+
+// The options of a line over those of the command.
+GradeOptions options_of(GradeOptions o, const json& line, const std::string& where) {
+    const auto wrong = [&](const char* key) {
+        fail(std::string("\"") + key + "\" is of the wrong type", where, "compare it with r1 grade --help");
+    };
+    const auto text = [&](const char* key, std::string& into) {
+        if (!line.contains(key)) return;
+        if (!line[key].is_string()) wrong(key);
+        into = line[key].get<std::string>();
+    };
+    const auto is_int = [](const json& n) { return n.is_number_integer() && n >= -1000000000 && n <= 1000000000; };
+    text("reference", o.reference), text("language", o.language);
+    if (line.contains("numbers")) {
+        o.numbers.clear();
+        if (!line["numbers"].is_array()) wrong("numbers");
+        for (const json& n : line["numbers"]) {
+            if (!is_int(n)) wrong("numbers");
+            o.numbers.push_back(n.get<int>());
+        }
+    }
+    if (line.contains("target")) {
+        if (!is_int(line["target"])) wrong("target");
+        o.target = line["target"].get<int>();
+    }
+    return o;
+}
+
+}  // namespace
+
+void grade_command(const GradeOptions& o) {
+    Grader grader{o};
+    const json tests = o.tests.empty() ? json() : read_json(o.tests);
+    if (!o.jsonl) {
+        check_needs(o, !o.tests.empty(), "--task " + o.task);
+        const std::string text{std::istreambuf_iterator<char>(std::cin), {}};
+        std::printf("%s\n", grader.grade(text, o, tests, o.task == "code" ? o.tests : "--reference").dump().c_str());
+        return;
+    }
+    std::string line;
+    for (int64_t number = 1; std::getline(std::cin, line); ++number) {
+        const std::string where = "standard input line " + std::to_string(number);
+        const json object = json::parse(line, nullptr, false);
+        if (!object.is_object() || !object.contains("answer") || !object["answer"].is_string())
+            fail("a line without \"answer\"", where, "write it as {\"answer\": \"...\"}");
+        const GradeOptions of = options_of(o, object, where);
+        check_needs(of, !o.tests.empty() || object.contains("tests"), where);
+        const json& own = object.contains("tests") ? object : tests;
+        const std::string& its_place = !object.contains("tests") && o.task == "code" ? o.tests : where;
+        std::printf("%s\n", grader.grade(object["answer"], of, own, its_place).dump().c_str());
+        std::fflush(stdout);
+    }
+}
+
+void sandbox_command(const SandboxOptions& o) {
+    if (o.level) {
+        const SandboxLevel l = Sandbox::level();
+        const json said = {{"usable", l.usable}, {"missing", l.missing}, {"own_uid_for_each_slot", l.own_uids},
+                           {"landlock", l.landlock}, {"python", l.python}};
+        std::printf("%s\n", said.dump(1).c_str());
+        if (!l.usable) fail("untrusted programs cannot be run here", "the sandbox", l.missing);
+        return;
+    }
+    if (o.run.empty()) throw UsageError("nothing to run, r1 sandbox, give --run FILE or --level");
+    SandboxLimits limits;
+    limits.cpu_seconds = o.cpu_seconds, limits.memory_mb = o.memory_mb, limits.output_kb = o.output_kb;
+    const std::string source = read_file(o.run), input = o.input.empty() ? "" : read_file(o.input);
+    Sandbox sandbox(1);
+    const SandboxRun run = sandbox.run(o.language == "cpp" ? Program::cpp : Program::python, source, input, limits);
+    const json shown = {{"status", name_of(run.status)}, {"exit_code", run.exit_code}, {"stdout", run.out}, {"stderr", run.err},
+                        {"cpu_seconds", rounded(run.cpu_seconds)}};
+    std::printf("%s\n", shown.dump(-1, ' ', false, json::error_handler_t::replace).c_str());
+    if (run.status == SandboxStatus::infrastructure) fail("the program could not be run", "the sandbox", run.err);
+}
+
+}  // namespace r1

@@ -1,0 +1,27 @@
+// AdamW on the gradient that has been accumulated, and the schedule of its rate.
+#pragma once
+#include "train/gradient.h"
+
+namespace r1 {
+
+struct Update {
+    float gradient_norm = 0;             // before clipping
+    float balance_loss = 0;              // mean over sequences
+    float load_max = 0;                  // the busiest expert's share of its layer's mean load
+};
+
+// The ranges of the weights that AdamW updates: all but the routers' biases, and prediction modules that are not trained.
+std::vector<Piece> pieces_of(Model& model, bool prediction);
+
+// Numbers of the gradient's norm that the device leaves to the host.
+int64_t partial_count(const Weights& weights);
+
+// Joins the shards, clips, updates weights and router biases, and clears the gradients. An error if the gradient is not
+// finite, before a weight changes.
+Update apply(Trainer& trainer, float lr, size_t batch_size);
+
+// Linear warm-up to peak over `warmup` updates, then from peak to final_share * peak over the rest of `total`.
+enum class Decay { constant, linear, cosine };
+float learning_rate(int64_t step, int64_t total, int64_t warmup, float peak, float final_share, Decay decay);
+
+}  // namespace r1

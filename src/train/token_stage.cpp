@@ -1,0 +1,48 @@
+#include "train/token_stage.h"
+
+#include "base/check.h"
+
+namespace r1 {
+
+Trainer make_token_trainer(Model& model, const TokenOptions& o, const Run& run) {
+    TrainOptions options = trainer_options(o);
+    options.bias_speed = o.bias_speed;
+    options.balance.alpha = o.balance_alpha;
+    options.prediction = o.prediction_weight > 0;
+    Trainer trainer = make_trainer(model, options);
+    run.restore(trainer);
+    return trainer;
+}
+
+Stage token_stage(const std::string& name, Trainer& trainer, const TokenOptions& o, int64_t steps,
+                  const std::function<TokenBatch(int64_t step)>& next,
+                  const std::function<void(json& line, const TokenLoss& loss, const Update& update)>& more) {
+    Stage stage;
+    stage.name = name;
+    stage.steps = steps;
+    stage.save_every = o.save_every;
+    stage.step = [&trainer, &o, steps, next, more, begin = seconds_now(), tokens = int64_t(0)](int64_t step) mutable {
+        const TokenBatch batch = next(step);
+        const TokenLoss loss = accumulate_tokens(trainer, batch.examples, o.prediction_weight, batch.learned);
+        if (!(loss.loss < 1e4))
+            fail("the loss is " + std::to_string(loss.loss), "step " + std::to_string(step),
+                 "lower --lr; the last saved state is in " + o.output);
+        const float lr = learning_rate(trainer.step, steps, o.warmup, o.lr, o.final_lr_share, o.schedule);
+        const Update update = apply(trainer, lr, batch.examples.size());
+        StepReport report;
+        report.metrics = {{"step", trainer.step}, {"tokens", loss.tokens}, {"loss", rounded(loss.loss)},
+                          {"learning_rate", rounded(lr)}, {"gradient_norm", rounded(update.gradient_norm)}};
+        for (const double each : loss.modules) report.metrics["prediction_loss"].push_back(rounded(each));
+        more(report.metrics, loss, update);
+        report.timings = {{"tokens", loss.tokens}};
+        tokens += loss.tokens;
+        char text[96];
+        std::snprintf(text, sizeof text, "loss %.3f  %s learned tokens/s", loss.loss,
+                      short_count(double(tokens) / (seconds_now() - begin)).c_str());
+        report.text = text;
+        return report;
+    };
+    return stage;
+}
+
+}  // namespace r1
