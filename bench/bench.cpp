@@ -7,9 +7,9 @@
 #include <cstdlib>
 
 #include "base/threads.h"
-#include "reward/reward.h"
-#include "reward/sandbox.h"
 #include "corpus/countdown_corpus.h"
+#include "reward/reward.h"
+#include "reward/sandbox/sandbox.h"
 
 namespace r1 {
 

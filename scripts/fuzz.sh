@@ -11,6 +11,8 @@ minutes=${1:-10}
 [ $# -gt 0 ] || set -- countdown math language format code tensors header shards config tokenizer
 command -v clang++ > /dev/null || { echo "r1: error: no clang++, on this machine, apt-get install clang libclang-rt-14-dev" >&2; exit 1; }
 mkdir -p build-fuzz
+worker=build-fuzz/sandbox_worker.cpp
+cmake -DFILE=src/reward/sandbox/worker.py -DSYMBOL=sandbox_worker -DOUTPUT=$worker -P scripts/embed.cmake
 for target in "$@"; do
     case $target in
     tensors | header | shards | config)
@@ -21,8 +23,8 @@ for target in "$@"; do
         words=tokenizer.dict ;;
     *)
         sources="test/fuzz/graders.cpp src/reward/countdown.cpp src/reward/extract.cpp src/reward/reward.cpp src/reward/language.cpp
-            src/reward/length.cpp src/reward/code.cpp src/reward/sandbox.cpp src/base/files.cpp $(ls src/reward/mathematics*.cpp)
-            -lgmp -lseccomp -lcrypto"
+            src/reward/length.cpp src/reward/code.cpp src/reward/sandbox/sandbox.cpp $worker src/base/files.cpp
+            $(ls src/reward/mathematics/*.cpp) -lgmp -lseccomp -lcrypto"
         words=answers.dict ;;
     esac
     clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -ffp-contract=off -DFUZZED="$target" \

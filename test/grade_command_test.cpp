@@ -1,6 +1,6 @@
 // r1 grade, r1 sandbox and the code task, as a person meets them: what they print, and how they refuse.
 #include "model/config.h"
-#include "reward/sandbox.h"
+#include "reward/sandbox/sandbox.h"
 #include "shell.h"
 #include "tasks/problem.h"
 

@@ -1,5 +1,5 @@
 // The mathematics grader: a table of answers and references, boxes, broken references, bounds, random bytes.
-#include "reward/mathematics.h"
+#include "reward/mathematics/grade.h"
 
 #include <doctest/doctest.h>
 

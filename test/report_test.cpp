@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/files.h"
+#include "report/page.h"
 
 using namespace r1;
 
@@ -77,6 +78,13 @@ void put_run(const Folder& folder) {
 }
 
 }  // namespace
+
+TEST_CASE("report: a page's parts stand where it names them") {
+    CHECK(page_of_parts("<p>\n{{a}}\n</p>{{b}}{{a}}", {{"a", "1\n"}, {"b", "{{a}}"}}) == "<p>\n1\n</p>{{a}}1");
+    CHECK(page_of_parts("\n{{a}}", {{"a", ""}}) == "\n");
+    CHECK(page_of_parts("none", {}) == "none");
+    CHECK_THROWS(page_of_parts("{{a}}", {}));
+}
 
 TEST_CASE("report: the page holds the data, and nothing in it acts") {
     Folder folder;

@@ -17,7 +17,7 @@
 #include "reward/countdown.h"
 #include "reward/extract.h"
 #include "reward/language.h"
-#include "reward/mathematics.h"
+#include "reward/mathematics/grade.h"
 
 namespace r1 {
 

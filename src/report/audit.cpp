@@ -10,7 +10,7 @@
 #include <memory>
 
 #include "base/check.h"
-#include "report/audit_page.h"
+#include "report/page.h"
 
 namespace r1 {
 
@@ -350,8 +350,9 @@ json audit_to_json(const GrpoBatch<double>& batch, const GrpoResult<double>& a) 
             {"ratio_mean", a.sums.ratio / tokens}};
 }
 
-// What the audit's page draws.
-json page_of(const std::string& title, const AuditInput& input, const GrpoResult<double>& audited, const GrpoMath& math) {
+// What audit.js draws.
+json page_data(const std::string& title, const AuditInput& input, const GrpoResult<double>& audited,
+               const GrpoMath& math) {
     json page = audit_to_json(input.batch, audited);
     page["title"] = title;
     page["math"] = math_to_json(math);
@@ -382,6 +383,10 @@ json page_of(const std::string& title, const AuditInput& input, const GrpoResult
         page["groups"].push_back(group);
     }
     return page;
+}
+
+std::string page_of(const json& data) {
+    return page_of_parts(audit_html, {{"audit.css", audit_css}, {"data", json_for_script(data)}, {"audit.js", audit_js}});
 }
 
 // ---- runs
@@ -607,7 +612,7 @@ void audit_command(const AuditOptions& o) {
     each_token(audited, [&](size_t g, size_t i, size_t t) { finite &= std::isfinite(audited.groups[g].answers[i].dlogp[t]); });
     if (!finite) fail("the loss or a slope is not finite", title, "these numbers are too large for these settings");
 
-    if (!o.html.empty()) write_file_atomically(o.html, audit_page(page_of(title, run.input, audited, math)));
+    if (!o.html.empty()) write_file_atomically(o.html, page_of(page_data(title, run.input, audited, math)));
     if (o.as_json) {
         std::printf("%s\n", audit_to_json(batch, audited).dump().c_str());
         return;

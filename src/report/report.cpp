@@ -6,7 +6,7 @@
 //   control/  metrics.jsonl                                                    GRPO with an empty <think></think>
 //   evaluation/{base,zero,control}.json  and the same with .seconds            r1 evaluate
 //
-// and writes report.html and summary.json beside them. The page (report_page.h) draws everything in the browser from
+// and writes report.html and summary.json beside them. The page (report.html) draws everything in the browser from
 // one JSON object; nothing that stands in a file ever becomes HTML.
 #include "report/report.h"
 
@@ -17,7 +17,7 @@
 
 #include "base/check.h"
 #include "base/files.h"
-#include "report/report_page.h"
+#include "report/page.h"
 
 namespace r1 {
 
@@ -272,16 +272,6 @@ std::string text_of(const Run& run, const std::string& page) {
 
 // ---- the page ----
 
-// JSON that may stand inside <script>: no '<', so neither </script> nor <!-- can arise from data.
-std::string json_for_script(const json& data) {
-    std::string escaped;
-    for (const char c : data.dump(-1, ' ', false, json::error_handler_t::replace)) {
-        if (c == '<') escaped += "\\u003c";
-        else escaped += c;
-    }
-    return escaped;
-}
-
 std::string page_of(const Run& run) {
     const json data = {{"run", run.folder},
                        {"evaluation", run.evaluation},
@@ -295,7 +285,11 @@ std::string page_of(const Run& run) {
                        {"control", run.control},
                        {"base", run.base},
                        {"rollouts", run.rollouts}};
-    return std::string(PAGE_TOP) + json_for_script(data) + PAGE_AFTER_DATA + PAGE_CHARTS + PAGE_ROLLOUTS + PAGE_END;
+    return page_of_parts(report_html, {{"report.css", report_css},
+                                       {"data", json_for_script(data)},
+                                       {"report.js", report_js},
+                                       {"report_curves.js", report_curves_js},
+                                       {"report_rollouts.js", report_rollouts_js}});
 }
 
 }  // namespace

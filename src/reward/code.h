@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/files.h"
-#include "reward/sandbox.h"
+#include "reward/sandbox/sandbox.h"
 #include "reward/verdict.h"
 
 namespace r1 {

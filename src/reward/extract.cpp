@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "reward/mathematics.h"
+#include "reward/mathematics/grade.h"
 
 namespace r1 {
 

@@ -25,8 +25,8 @@ std::string_view trimmed(std::string_view text);
 //   <think> 1 <answer>1</answer>                                 none     never stopped thinking
 //   </think> <answer>1</answer> </think> 2                       none     nothing after the last </think>
 //
-// boxed: the last \boxed{} (see mathematics.h) after the last </think>; of a response with neither <think> nor </think>,
-// of all of it.
+// boxed: the last \boxed{} (see mathematics/grade.h) after the last </think>; of a response with neither <think> nor
+// </think>, of all of it.
 //
 //   <think> \boxed{1} </think> So \boxed{2}.                      "2"
 //   So \boxed{2}.                                                "2"      a model that does not think in tags

@@ -5,7 +5,7 @@
 //   {"prompt": "...", "reference": "72"}                                              one's own
 //
 // A reference is a number or a text, which may be a whole solution.
-#include "reward/mathematics.h"
+#include "reward/mathematics/grade.h"
 
 #include "tasks/problem.h"
 

@@ -10,7 +10,7 @@
 #include "reward/extract.h"
 #include "reward/language.h"
 #include "reward/length.h"
-#include "reward/mathematics.h"
+#include "reward/mathematics/grade.h"
 #include "reward/reward.h"
 
 using namespace r1;

@@ -1,37 +1,3 @@
-// The page of r1 audit --html: one self-contained file, every answer's tokens as a table, coloured by slope.
-#pragma once
-#include <string>
-
-#include "base/files.h"
-
-namespace r1 {
-
-// In a script element nothing that stands in the data may look like a tag. In JSON "<" stands in texts only.
-inline std::string script_safe(std::string text) {
-    for (size_t at = 0; (at = text.find('<', at)) != std::string::npos; at += 6) text.replace(at, 1, "\\u003c");
-    return text;
-}
-
-inline std::string audit_page(const json& data) {
-    static const char* const head = R"page(<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>GRPO audit</title>
-<style>
-:root { color-scheme: light dark; --ink: #1c1d1f; --soft: #6b6d70; --line: #d8d9db; --paper: #fff; --up: 19,138,99; --down: 217,89,28; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e7e8; --soft: #9a9c9f; --line: #3a3c3f; --paper: #17181a; } }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 1180px; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin: 2.2rem 0 .3rem; } h3 { font-size: 1rem; margin: 1.4rem 0 .3rem; }
-p { max-width: 75ch; } .soft { color: var(--soft); }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 13px; }
-th, td { padding: .15rem .6rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
-th { position: sticky; top: 0; background: var(--paper); font-weight: 600; }
-td:first-child, th:first-child, td:last-child, th:last-child { text-align: left; }
-td:first-child { font-family: ui-monospace, monospace; white-space: pre; }
-.scroll { overflow-x: auto; } .totals td { font-size: 14px; }
-</style>
-<h1>GRPO audit</h1><div id="page"></div>
-<script>
-const data = )page";
-    static const char* const tail = R"page(;
 const page = document.getElementById('page');
 const make = (tag, text, parent = page) => { const e = document.createElement(tag); if (text !== undefined) e.textContent = text; parent.append(e); return e; };
 const short = (x, d = 6) => typeof x === 'number' ? (Math.abs(x) >= 1e-4 || x === 0 ? x.toFixed(d).replace(/(\.\d*?)0+$/, '$1').replace(/\.$/, '') : x.toExponential(2)) : x;
@@ -58,9 +24,3 @@ for (const g of data.groups) {
         }
     }
 }
-</script></html>
-)page";
-    return head + script_safe(data.dump(-1, ' ', false, json::error_handler_t::replace)) + tail;
-}
-
-}  // namespace r1

@@ -1,12 +1,12 @@
-#include "reward/mathematics.h"
+#include "reward/mathematics/grade.h"
 
 #include <algorithm>
 
 #include "base/check.h"
 #include "reward/extract.h"
-#include "reward/mathematics_exact.h"
-#include "reward/mathematics_numeric.h"
-#include "reward/mathematics_parse.h"
+#include "reward/mathematics/exact.h"
+#include "reward/mathematics/numeric.h"
+#include "reward/mathematics/parse.h"
 
 namespace r1 {
 
@@ -211,7 +211,7 @@ private:
         }
     }
 
-    // Units, see mathematics.h.
+    // Units, see grade.h.
     bool same_quantity(const Node& reference, const Node& answer) {
         const auto unit = [](const Node& node) { return node.kind == Kind::quantity ? node.name : std::string(); };
         const auto bare = [](const Node& node) -> const Node& {

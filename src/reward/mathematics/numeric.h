@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <string>
 
-#include "reward/mathematics_parse.h"
+#include "reward/mathematics/parse.h"
 
 namespace r1::mathematics {
 

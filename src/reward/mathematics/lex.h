@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "reward/mathematics_parse.h"
+#include "reward/mathematics/rational.h"
 
 namespace r1::mathematics {
 

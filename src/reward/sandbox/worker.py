@@ -1,9 +1,3 @@
-// The program of a slot's worker, which runs inside the jail under /usr/bin/python3 (sandbox.h has the picture).
-#pragma once
-
-namespace r1 {
-
-inline constexpr char sandbox_worker[] = R"PYTHON(
 # The worker of one slot, inside its bubblewrap jail: a warm interpreter that never runs a program itself and never
 # reads one. For each program it forks a supervisor, which reads the program and its inputs from the channel (fd 3) and,
 # for each input, forks a candidate in namespaces of its own. What a candidate can find in its memory is this file, its
@@ -404,6 +398,3 @@ def main():
 
 
 main()
-)PYTHON";
-
-}  // namespace r1

@@ -1,4 +1,4 @@
-#include "reward/mathematics_lex.h"
+#include "reward/mathematics/lex.h"
 
 namespace r1::mathematics {
 

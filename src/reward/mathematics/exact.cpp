@@ -1,4 +1,4 @@
-#include "reward/mathematics_exact.h"
+#include "reward/mathematics/exact.h"
 
 #include <algorithm>
 #include <numeric>

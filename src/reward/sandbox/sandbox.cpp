@@ -1,4 +1,4 @@
-#include "reward/sandbox.h"
+#include "reward/sandbox/sandbox.h"
 
 #include <fcntl.h>
 #include <grp.h>
@@ -17,9 +17,10 @@
 
 #include "base/check.h"
 #include "base/files.h"
-#include "reward/sandbox_worker.h"
 
 namespace r1 {
+
+extern const char sandbox_worker[];  // worker.py, which runs inside the jail under /usr/bin/python3
 
 const char* name_of(SandboxStatus status) {
     static const char* const names[] = {"ok", "time", "memory", "output", "killed", "refused", "infrastructure"};

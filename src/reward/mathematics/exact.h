@@ -16,7 +16,7 @@
 #include <string>
 #include <vector>
 
-#include "reward/mathematics_parse.h"
+#include "reward/mathematics/parse.h"
 
 namespace r1::mathematics {
 

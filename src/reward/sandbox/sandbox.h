@@ -1,6 +1,6 @@
 // The sandbox: runs a program that nobody trusts, and says what it printed and how it ended.
 //
-// A slot is a bubblewrap jail with a warm Python interpreter in it (sandbox_worker.h), entered only after the host's uid
+// A slot is a bubblewrap jail with a warm Python interpreter in it (worker.py), entered only after the host's uid
 // is not root. Each run is a process in namespaces of its own, under limits, Landlock and a list of permitted system
 // calls; when it ends, everything that it started is dead. The README's section on it says what it does not stop.
 //

@@ -1,4 +1,4 @@
-#include "reward/mathematics_numeric.h"
+#include "reward/mathematics/numeric.h"
 
 #include <algorithm>
 #include <optional>
