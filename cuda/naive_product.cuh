@@ -16,11 +16,12 @@
 // element of x, which memory delivers in a few pieces, and that is why x counts the columns.
 //
 // A thread computes its element alone, as one chain of fused multiply-adds over i = 0, 1, 2, ..., which begins with
-// base: exactly the chain of src/ops/gemm.h, so the bits are equal. Nothing is shared between threads, so nothing waits.
+// base: exactly the chain of src/ops/gemm.h, so the bits are equal. Threads share nothing, so none waits for another.
 // What makes it slow is memory: each element of x is fetched O times and each of w N times.
 //
-// The host function below launches the kernel: launch(kernel, grid, block)(arguments...) asks the GPU for it and returns
-// at once. The program never calls it. The tests hold it against the CPU's product and the fast one as a third opinion.
+// The host function below launches the kernel: launch(kernel, grid, block)(arguments...) asks the GPU for it and
+// returns at once. The program never calls it. The tests hold it against the CPU's product and the fast one as a third
+// opinion.
 #pragma once
 #include "base/exact.h"
 #include "cuda/launch.h"
@@ -38,8 +39,8 @@ __global__ void naive_product(Ptr<float> y, int ldy, Ptr<const float> base, int 
     y[int64_t(n) * ldy + o] = sum;
 }
 
-void naive_matmul_forward(float* y, int ldy, const float* base, int ldbase, const float* x, int ldx, const float* w, int N,
-                          int I, int O) {
+void naive_matmul_forward(float* y, int ldy, const float* base, int ldbase, const float* x, int ldx, const float* w,
+                          int N, int I, int O) {
     const Dim block{32, 8}, grid{unsigned(O + 31) / 32, unsigned(N + 7) / 8};
     if (N > 0 && O > 0) launch(naive_product, grid, block)(y, ldy, base, ldbase, x, ldx, w, N, I, O);
 }

@@ -19,8 +19,8 @@ const Ops* cuda_ops(std::string& about) {
 }
 
 // The tests' third opinion (test/device_under_test.h), and no operation of the table.
-void cuda_naive_product(float* y, int ldy, const float* base, int ldbase, const float* x, int ldx, const float* w, int N,
-                        int I, int O) {
+void cuda_naive_product(float* y, int ldy, const float* base, int ldbase, const float* x, int ldx, const float* w,
+                        int N, int I, int O) {
     naive_matmul_forward(y, ldy, base, ldbase, x, ldx, w, N, I, O);
 }
 

@@ -137,8 +137,9 @@ TEST_CASE("kernels: products") {
 // The CPU's product, the fast kernel's and the naive kernel's are three programs for one chain of sums.
 TEST_CASE("kernels: the naive product, a third opinion") {
     // The naive kernel's blocks and the fast one's four tiles, at their edges; chains of no, one and many products.
-    for (const auto& [N, I, O] : std::vector<std::array<int, 3>>{{1, 1, 1}, {3, 0, 5}, {1, 33, 65}, {8, 17, 32}, {9, 40, 33},
-                                                                {33, 200, 20}, {4090, 21, 20}, {8190, 7, 21}, {16300, 5, 20}}) {
+    const std::vector<std::array<int, 3>> shapes = {{1, 1, 1},    {3, 0, 5},      {1, 33, 65},   {8, 17, 32},  {9, 40, 33},
+                                                    {33, 200, 20}, {4090, 21, 20}, {8190, 7, 21}, {16300, 5, 20}};
+    for (const auto& [N, I, O] : shapes) {
         const std::string what = text({N, I, O});
         const auto naive = naive_product_under_test;
         auto x = floats(N * (I + 3)), w = floats(I * O), y = floats(N * (O + 2)), base = floats(N * (O + 1));
