@@ -1,4 +1,5 @@
 // The matrix product and its grouped form, one chain of fused multiply-adds over k for each element, as ops.h has it.
+// naive_product.cuh is read first: the same sums by one thread an element, which is what the tests hold this against.
 //
 //   C[m, n] = base[m, n] + sum_k A[m, k] B[k, n]
 //

@@ -9,6 +9,12 @@ namespace r1 {
 
 const Ops& device_under_test();
 
+// matmul_forward by the naive kernel of cuda/naive_product.cuh: on that device, and on the GPU (cuda/ops_cuda.cu).
+void naive_product_under_test(float* y, int ldy, const float* base, int ldbase, const float* x, int ldx, const float* w,
+                              int N, int I, int O);
+void cuda_naive_product(float* y, int ldy, const float* base, int ldbase, const float* x, int ldx, const float* w,
+                        int N, int I, int O);
+
 // Calls work() once for each order in which threads can be run: three on the emulator, one on a GPU, which has its own.
 void in_every_order(const std::function<void()>& work);
 

@@ -3,6 +3,7 @@
 #include "cuda/attention.cuh"
 #include "cuda/experts.cuh"
 #include "cuda/loss.cuh"
+#include "cuda/naive_product.cuh"
 #include "cuda/product.cuh"
 #include "cuda/rows.cuh"
 #include "cuda/table.h"
@@ -13,6 +14,11 @@ namespace r1 {
 const Ops& device_under_test() {
     static const Ops ops = kernel_table("emulated", emulator::device_memory, emulator::repeat);
     return ops;
+}
+
+void naive_product_under_test(float* y, int ldy, const float* base, int ldbase, const float* x, int ldx, const float* w,
+                              int N, int I, int O) {
+    naive_matmul_forward(y, ldy, base, ldbase, x, ldx, w, N, I, O);
 }
 
 void in_every_order(const std::function<void()>& work) {

@@ -75,19 +75,25 @@ Check check_of(const T&) { return {[] {}, [] {}, [] { return true; }}; }
 
 std::set<std::string> compared;           // operations, by the place of their entry in the table
 
-// Runs the operation on the CPU, and on the device from the same numbers in each order: all twins must be equal then,
-// those that are read as well as those that are written.
+// Runs the CPU's function, and the device's from the same numbers in each order: all twins must be equal then, those
+// that are read as well as those that are written.
 template <class... Parameter, class... Argument>
-void same(const std::string& what, void (*Ops::*operation)(Parameter...), Argument&&... argument) {
+void compare(const std::string& what, void (*of_cpu)(Parameter...), void (*of_device)(Parameter...),
+             Argument&&... argument) {
     const std::vector<Check> checks = {check_of(argument)...};
-    (cpu.*operation)(for_cpu(argument)...);
+    of_cpu(for_cpu(argument)...);
     in_every_order([&] {
         for (const Check& check : checks) check.restore();
-        (device().*operation)(for_device(argument)...);
+        of_device(for_device(argument)...);
         CAPTURE(what);
         CHECK(std::all_of(checks.begin(), checks.end(), [](const Check& check) { return check.equal(); }));
     });
     for (const Check& check : checks) check.finish();
+}
+
+template <class... Parameter, class... Argument>
+void same(const std::string& what, void (*Ops::*operation)(Parameter...), Argument&&... argument) {
+    compare(what, cpu.*operation, device().*operation, argument...);
     char place[sizeof operation];
     std::memcpy(place, &operation, sizeof operation);
     compared.insert(std::string(place, sizeof place));
@@ -126,6 +132,36 @@ TEST_CASE("kernels: products") {
         same("to the input, from zero" + what, &Ops::matmul_backward_x, result, ld, nullptr, 0, left, K, right, M, N, K);
         same("to the weights" + what, &Ops::matmul_backward_w, weights, left, M, right, N, K, M, N);
     }
+}
+
+// The CPU's product, the fast kernel's and the naive kernel's are three programs for one chain of sums.
+TEST_CASE("kernels: the naive product, a third opinion") {
+    // The naive kernel's blocks and the fast one's four tiles, at their edges; chains of no, one and many products.
+    const std::vector<std::array<int, 3>> shapes = {{1, 1, 1},    {3, 0, 5},      {1, 33, 65},   {8, 17, 32},  {9, 40, 33},
+                                                    {33, 200, 20}, {4090, 21, 20}, {8190, 7, 21}, {16300, 5, 20}};
+    for (const auto& [N, I, O] : shapes) {
+        const std::string what = text({N, I, O});
+        const auto naive = naive_product_under_test;
+        auto x = floats(N * (I + 3)), w = floats(I * O), y = floats(N * (O + 2)), base = floats(N * (O + 1));
+        same("fast" + what, &Ops::matmul_forward, y, O + 2, base, O + 1, x, I + 3, w, N, I, O);
+        compare("naive" + what, cpu.matmul_forward, naive, y, O + 2, base, O + 1, x, I + 3, w, N, I, O);
+        same("fast from zero" + what, &Ops::matmul_forward, y, O + 2, nullptr, 0, x, I + 3, w, N, I, O);
+        compare("naive from zero" + what, cpu.matmul_forward, naive, y, O + 2, nullptr, 0, x, I + 3, w, N, I, O);
+        compare("naive onto itself" + what, cpu.matmul_forward, naive, y, O + 2, y, O + 2, x, I + 3, w, N, I, O);
+    }
+    // A planted fault: the same products added from the last to the first round otherwise, and the bytes show it.
+    const int N = 9, I = 40, O = 33;
+    auto x = floats(N * I), w = floats(I * O), y = floats(N * O);
+    cpu.matmul_forward(y.host.data(), O, nullptr, 0, x.host.data(), I, w.host.data(), N, I, O);
+    for (int n = 0; n < N; ++n) std::reverse(x.host.begin() + n * I, x.host.begin() + (n + 1) * I);
+    for (int i = 0; i < I / 2; ++i)
+        std::swap_ranges(w.host.begin() + i * O, w.host.begin() + (i + 1) * O, w.host.begin() + (I - 1 - i) * O);
+    x.renew();
+    w.renew();
+    naive_product_under_test(y.on_device, O, nullptr, 0, x.on_device, I, w.on_device, N, I, O);
+    const std::vector<float> backwards = y.result();
+    CHECK_FALSE(check_of(y).equal());
+    for (size_t i = 0; i < backwards.size(); ++i) CHECK(std::abs(backwards[i] - y.host[i]) < 1e-4f);
 }
 
 TEST_CASE("kernels: grouped products") {
