@@ -148,11 +148,13 @@ static void samplings(const Ops& ops, const Config& c, int cores) {
 
 static void rewards(int cores) {
     thread_count() = 1;
-    const Problems problems = countdown_problems(1);
+    const CountdownProblems problems = countdown_problems(1);
     std::vector<Document> answers;
     for (uint32_t i = 0; i < 512; ++i) answers.push_back(countdown_document({}, problems.train, 1, i));
     const double rules = best_seconds(20, [&] {
-        for (const Document& each : answers) countdown_reward(each.response, true, each.problem.numbers, each.problem.target);
+        for (const Document& each : answers)
+            rule_reward(each.response, true, {},
+                        [&](std::string_view answer) { return countdown_accuracy(each.problem, answer); });
     });
     std::printf("\nrewards, 512 answers of the base corpus by rules, one thread   %.2f ms\n", 1e3 * rules);
     thread_count() = cores;

@@ -24,7 +24,7 @@ from pathlib import Path
 ROOMS = {
     "base": "",
     "ops": "base",
-    "model": "base ops",
+    "model": "base ops text",
     "text": "base",
     "reward": "base",
     "loss": "base",
@@ -34,12 +34,12 @@ ROOMS = {
     "report": "base text loss",
     "stages": "base ops model text reward loss train tasks corpus report",
     "commands": "base ops model text reward loss train tasks corpus report stages",
-    "main": "base commands",
+    "main": "base ops model text reward loss train tasks corpus report stages commands",  # its table names them
     "cuda": "base ops loss",
 }
 FILE_LINES, FUNCTION_LINES, COLUMNS = 800, 70, 120
 GRPO = r"\b(answer_terms|advantages|token_weight|shaped_reward)\s*(?:<[\w:]*>)?\("
-GRPO_FILES = {"src/loss/grpo.h", "src/loss/grpo_batch.h", "test/grpo_test.cpp"}
+GRPO_FILES = {"src/loss/grpo.h", "src/loss/grpo_batch.h", "test/grpo_test.cpp", "cuda/shared_headers.cu"}
 CPP = {".h", ".cpp", ".cu", ".cuh"}
 SCRIPTS = {".py", ".sh"}
 FOLDERS = ["src", "cuda", "test", "bench", "reference", "scripts"]

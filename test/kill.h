@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <functional>
+#include <string>
 
 namespace r1 {
 
@@ -28,6 +29,52 @@ inline bool changes_files(const SystemCall& call) {
     }
 }
 
+// A child that runs act() and stops at each of its system calls, or 0 where ptrace is not allowed. `status` is for waitpid.
+inline pid_t traced(const std::function<void()>& act, int& status) {
+    const pid_t child = fork();
+    if (child == 0) {
+        if (ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0) _exit(77);
+        raise(SIGSTOP);
+        try {
+            act();
+        } catch (...) {
+            _exit(1);
+        }
+        _exit(0);
+    }
+    waitpid(child, &status, 0);
+    if (WIFEXITED(status)) return 0;
+    ptrace(PTRACE_SETOPTIONS, child, nullptr, PTRACE_O_TRACESYSGOOD);  // without it the kernel does not tell which call
+    return child;
+}
+
+// Whether the child stands before a system call, which is then in `call`.
+inline bool before_call(pid_t child, SystemCall& call) {
+    return ptrace(PTRACE_GET_SYSCALL_INFO, child, sizeof call, &call) > 0 && call.op == PTRACE_SYSCALL_INFO_ENTRY;
+}
+
+// How often a child that runs act() opens a file whose path ends so; -1 where ptrace is not allowed.
+inline int opens_of(const std::string& ending, const std::function<void()>& act) {
+    int status = 0, opens = 0;
+    const pid_t child = traced(act, status);
+    if (child == 0) return -1;
+    for (; WIFSTOPPED(status); waitpid(child, &status, 0)) {
+        SystemCall call;
+        if (before_call(child, call) && call.entry.nr == SYS_openat) {
+            std::string path;
+            for (uint64_t at = call.entry.args[1]; path.size() < 4096; ++at) {
+                const char c = char(ptrace(PTRACE_PEEKDATA, child, at, nullptr));
+                if (c == 0) break;
+                path += c;
+            }
+            opens += path.ends_with(ending);
+        }
+        ptrace(PTRACE_SYSCALL, child, nullptr, nullptr);
+    }
+    REQUIRE((WIFEXITED(status) && WEXITSTATUS(status) == 0));
+    return opens;
+}
+
 // For k = 1, 1 + step, ...: prepare(), act() in a child that is killed before the k-th of its system calls that count takes
 // effect, check(); at last once more with a child that ends by itself. Returns how often it was killed; 0 where ptrace is
 // not allowed.
@@ -37,25 +84,12 @@ inline int killed_at_every_call(const std::function<void()>& prepare, const std:
                                 int step = 1) {
     for (int k = 1, kills = 0;; k += step, ++kills) {
         prepare();
-        const pid_t child = fork();
-        if (child == 0) {
-            if (ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0) _exit(77);
-            raise(SIGSTOP);
-            try {
-                act();
-            } catch (...) {
-                _exit(1);
-            }
-            _exit(0);
-        }
         int status = 0;
-        waitpid(child, &status, 0);
-        if (WIFEXITED(status)) return 0;
-        ptrace(PTRACE_SETOPTIONS, child, nullptr, PTRACE_O_TRACESYSGOOD);  // without it the kernel does not tell which call
+        const pid_t child = traced(act, status);
+        if (child == 0) return 0;
         for (int calls = 0; WIFSTOPPED(status); waitpid(child, &status, 0)) {  // a stop before and a stop after each call
             SystemCall call;
-            const bool asked = ptrace(PTRACE_GET_SYSCALL_INFO, child, sizeof call, &call) > 0;
-            if (asked && call.op == PTRACE_SYSCALL_INFO_ENTRY && counts(call) && ++calls == k) kill(child, SIGKILL);
+            if (before_call(child, call) && counts(call) && ++calls == k) kill(child, SIGKILL);
             else ptrace(PTRACE_SYSCALL, child, nullptr, nullptr);
         }
         REQUIRE((WIFSIGNALED(status) || WEXITSTATUS(status) == 0));

@@ -161,7 +161,7 @@ TEST_CASE("a problem becomes a prompt in R1's own chat template") {
     CHECK(prompt() == asked + "<think>\n\n</think>\n\n");
     const auto ids = tokens();
     CHECK(std::count(ids.begin(), ids.end(), t.id_of("</think>")) == 1);
-    f.write("chat_template.jinja", "{{'<|im_start|>' + message['role']}}{{'<|im_end|>'}}");
+    f.write("chat_template.jinja", R"({{ '<|im_start|>' + message.role + '\n' + message.content + '<|im_end|>' + '\n' }}{{ '<|im_start|>assistant\n' }})");
     CHECK(make_task(o, f.path, t).stop == std::vector<int>{t.eos, t.id_of("<|im_end|>")});
 }
 

@@ -38,6 +38,14 @@ struct Folder {
     std::string operator/(const std::string& name) const { return path + "/" + name; }
 };
 
+// Runs `command` until the file has `lines` lines more than now, then sends it the signal and waits for its end.
+inline Result stop_after(const std::string& command, const std::string& file, int lines, const std::string& signal) {
+    const std::string count = "$(wc -l < " + file + " 2> /dev/null || echo 0)";
+    return shell("last=$((" + count + " + " + std::to_string(lines) + ")); " + command + " & pid=$!; while [ " + count +
+                 " -lt $last ] && kill -0 $pid 2> /dev/null; do sleep 0.005; done; kill -" + signal +
+                 " $pid 2> /dev/null; wait $pid");
+}
+
 // The command ends with this status and one line, the last, that says what and where.
 inline void refuses(const std::string& command, int status, const std::string& what, const std::string& where = "") {
     const Result r = shell(command);

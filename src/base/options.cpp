@@ -31,10 +31,16 @@ bool belongs_to_model(const std::string& name) {
 std::string number_text(double value) { return shortest(value); }
 std::string number_text(float value) { return shortest(value); }
 
+// 1000000, which number_text has as 1e+06.
+static std::string plain(double number) {
+    const bool whole = number == std::floor(number) && std::fabs(number) < 1e15;
+    return whole ? std::to_string(int64_t(number)) : number_text(number);
+}
+
 std::string in_words(const Range& range) {
-    const std::string low = number_text(range.low);
+    const std::string low = plain(range.low);
     if (range.high >= MOST_NUMBER) return range.without_low ? "more than " + low : low + " or more";
-    return (range.without_low ? "more than " + low + ", up to " : low + " to ") + number_text(range.high);
+    return (range.without_low ? "more than " + low + ", up to " : low + " to ") + plain(range.high);
 }
 
 double number_of(const std::string& name, const std::string& text, const Range& range, bool whole) {

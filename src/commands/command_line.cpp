@@ -13,7 +13,7 @@ namespace {
 
 std::string help_of(const Option& option) {
     const bool said = option.allowed.empty() || option.values == 0;
-    return option.help + (said ? "" : (option.help.empty() ? "" : "; ") + option.allowed);
+    return option.help + (said ? "" : " (" + option.allowed + ")");
 }
 
 std::string kind_of(const Option& option) {

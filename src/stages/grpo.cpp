@@ -273,12 +273,12 @@ void grpo(GrpoOptions o, const Device& device) {
     check(o);
     const Ops& ops = open_device(device);
     const ModelFolder folder = open_model(o.model);
+    Run run(o, "grpo", table_of(o));
     const Task task = make_task(o.task, o.model, folder.tokenizer);
     const int most = folder.config.max_position_embeddings;
     const std::vector<Question> questions = read_questions(task, o.problems, most);
     const std::vector<Question> held_out =
         o.held_out.empty() ? std::vector<Question>() : read_questions(task, o.held_out, most);
-    Run run(o, "grpo", table_of(o));
 
     Model model = load_model(folder, ops, std::max(longest_prompt(questions), longest_prompt(held_out)) + o.max_tokens);
     std::optional<Model> reference;

@@ -54,8 +54,8 @@ void pretrain(PretrainOptions o, const Device& device) {
     if (tokenizer.bos < 0 || tokenizer.eos < 0)
         fail("a tokenizer without tokens for begin and end", o.tokenizer, "name them in a tokenizer_config.json beside it");
     const Config config = shape_of(o, tokenizer);
-    const Documents documents = read_documents(o.corpus, tokenizer, config.max_position_embeddings);
     Run run(o, "pretrain", table_of(o));
+    const Documents documents = read_documents(o.corpus, tokenizer, config.max_position_embeddings);
     Model model = make_first_model(config, ops, documents.longest(), o.seed);
     Trainer trainer = make_token_trainer(model, o, run);
 

@@ -92,8 +92,8 @@ void sft(SftOptions o, const Device& device) {
     if (o.output == o.model) throw UsageError("the model's own folder, --output, choose another, so that nothing is lost");
     const Ops& ops = open_device(device);
     const ModelFolder folder = open_model(o.model, WithoutTokenizer::allowed);
-    const SftData data = read(o, folder);
     Run run(o, "sft", table_of(o));
+    const SftData data = read(o, folder);
     Model model = load_model(folder, ops, longest_of(data));
     Trainer trainer = make_token_trainer(model, o, run);
     const int64_t examples = int64_t(data.examples.size());

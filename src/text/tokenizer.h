@@ -69,7 +69,8 @@ struct Tokenizer {
 
     // Loads a tokenizer.json. bos, eos, pad and stop are, from the files beside it, what tokenizer_config.json names,
     // else config.json's ids; generation_config.json may add to stop. Else the tokens of these names; -1 where there is none.
-    static Tokenizer load(const std::string& path, const ControlNames& names = {});
+    // config: the content of config.json where it has been read already; "": it is read if it is there.
+    static Tokenizer load(const std::string& path, const ControlNames& names = {}, const std::string& config = "");
     // What train_tokenizer made, or a file of its form. (Other files are copied as they are.)
     void save(const std::string& path) const;
 

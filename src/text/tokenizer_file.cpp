@@ -330,12 +330,14 @@ struct Loader {
 struct Ends {
     Tokenizer& t;
     std::string folder;
+    std::string config;                  // the content of config.json, or "": not read yet
     std::string path = {};
 
-    Tree read(const char* name) {
+    Tree read(const std::string& name) {
         path = folder + name;
-        if (!exists(path)) return Tree::object();
-        Tree tree = read_tree(read_file(path), path);
+        const bool is_read = name == "config.json" && !config.empty();
+        if (!is_read && !exists(path)) return Tree::object();
+        Tree tree = read_tree(is_read ? config : read_file(path), path);
         if (!tree.is_object()) fail("not a JSON object", path, "repair the file or copy it again");
         return tree;
     }
@@ -392,14 +394,14 @@ struct Ends {
 
 }  // namespace
 
-Tokenizer Tokenizer::load(const std::string& path, const ControlNames& names) {
+Tokenizer Tokenizer::load(const std::string& path, const ControlNames& names, const std::string& config) {
     const std::string text = read_file(path);
     try {
         Loader loader{text, path};
         loader.read();
         Tokenizer tokenizer = std::move(loader.tokenizer);
         const std::filesystem::path file(path);
-        Ends ends{tokenizer, file.has_parent_path() ? file.parent_path().string() + "/" : std::string()};
+        Ends ends{tokenizer, file.has_parent_path() ? file.parent_path().string() + "/" : std::string(), config};
         if (file.filename() == "tokenizer.json") ends.read_files();  // the file of a model's folder
         ends.by_default(names);
         return tokenizer;

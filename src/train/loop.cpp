@@ -60,21 +60,25 @@ static void keep_lines(const std::string& path, int64_t steps) {
 
 Run::Run(const TrainingOptions& o, const std::string& stage, const OptionTable& table)
     : folder_(o.output), record_(record_of(stage, table)), resumed_(o.resume) {
-    if (o.resume) {
-        const json progress = read_progress(state());
-        if (!progress.is_object())
-            fail("no saved state to go on from", folder_, "leave --resume out to begin the run");
-        check_same(progress.value("record", json()), record_);
-        record_ = progress["record"];     // paths as they were
-        done_ = progress.value("step", int64_t(0));
-        return;
-    }
+    if (!resumed_) return;
+    const json progress = read_progress(state());
+    if (!progress.is_object()) fail("no saved state to go on from", folder_, "leave --resume out to begin the run");
+    check_same(progress.value("record", json()), record_);
+    record_ = progress["record"];         // paths as they were
+    done_ = progress.value("step", int64_t(0));
+}
+
+void Run::begin() {
+    if (begun_) return;
+    begun_ = true;
+    if (resumed_) return;
     make_folder(folder_);
     remove_file(state());                 // of another run
     write_file_atomically(folder_ + "/options.json", record_.dump(2) + "\n");
 }
 
 LineWriter& Run::lines(const std::string& name) {
+    begin();
     std::unique_ptr<LineWriter>& writer = lines_[name];
     if (writer) return *writer;
     const std::string path = folder_ + "/" + name;
@@ -88,6 +92,7 @@ void Run::restore(Trainer& trainer, Weights* reference) const {
 }
 
 void Run::save(int64_t done, Trainer& trainer, Weights* reference) {
+    begin();
     for (const auto& [name, writer] : lines_) writer->flush();
     save_training(state(), trainer, {{"step", done}, {"record", record_}}, reference);
 }

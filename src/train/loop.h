@@ -33,8 +33,8 @@ struct TrainingOptions {
 OptionTable table_of(TrainingOptions& options);
 TrainOptions trainer_options(const TrainingOptions& options);
 
-// A run's folder: begun, or with o.resume opened where it stopped. UsageError if the stage, an option that can change a
-// result or an input is another than the run began with.
+// A run's folder: new, or with o.resume opened where it stopped. UsageError if the stage, an option that can change a
+// result or an input is another than the run began with. Nothing is written before the first of lines() or save().
 class Run {
 public:
     Run(const TrainingOptions& o, const std::string& stage, const OptionTable& table);
@@ -52,9 +52,10 @@ public:
 
 private:
     std::string state() const { return folder_ + "/training.state"; }
+    void begin();
     std::string folder_;
     json record_;                         // of options.json
-    bool resumed_ = false;
+    bool resumed_ = false, begun_ = false;
     int64_t done_ = 0;
     std::map<std::string, std::unique_ptr<LineWriter>> lines_;
 };

@@ -1,5 +1,7 @@
 #include "train/token_stage.h"
 
+#include <cmath>
+
 #include "base/check.h"
 
 namespace r1 {
@@ -25,7 +27,7 @@ Stage token_stage(const std::string& name, Trainer& trainer, const TokenOptions&
         const TokenBatch batch = next(step);
         const TokenLoss loss = accumulate_tokens(trainer, batch.examples, o.prediction_weight, batch.learned);
         if (!(loss.loss < 1e4))
-            fail("the loss is " + std::to_string(loss.loss), "step " + std::to_string(step),
+            fail(std::isfinite(loss.loss) ? "the loss is " + std::to_string(loss.loss) : "the loss is not finite", "step " + std::to_string(step),
                  "lower --lr; the last saved state is in " + o.output);
         const float lr = learning_rate(trainer.step, steps, o.warmup, o.lr, o.final_lr_share, o.schedule);
         const Update update = apply(trainer, lr, batch.examples.size());

@@ -21,7 +21,9 @@ void countdown(std::string_view text) {
     const Verdict v = grade_countdown(text, {3, 7, 12}, 33);
     if (v.correct && text.find("12") == std::string_view::npos) std::abort();
     countdown_vote(text);
-    countdown_reward(text, true, {3, 7, 12}, 33);
+    rule_reward(text, true, {}, [](std::string_view answer) {
+        return Accuracy{grade_countdown(answer, {3, 7, 12}, 33).correct ? 1.0f : 0.0f, ""};
+    });
 }
 
 // The text as an answer to several references, and as a reference and its own answer.

@@ -6,7 +6,7 @@
 
 namespace r1 {
 
-static const Config read_configuration(const std::string& path) {
+static Config read_configuration(const std::string& path) {
     if (!exists(path + "/config.json"))
         fail("no model here", path, "name a folder with config.json, model.safetensors and tokenizer.json");
     return read_config(path + "/config.json");
@@ -20,7 +20,7 @@ static void without_missing_prediction(Config& c, const TensorFiles& files) {
 ModelFolder open_model(const std::string& path, WithoutTokenizer without) {
     Config config = read_configuration(path);
     const bool lacks = without == WithoutTokenizer::allowed && !exists(path + "/tokenizer.json");
-    Tokenizer tokenizer = lacks ? Tokenizer() : Tokenizer::load(path + "/tokenizer.json");
+    Tokenizer tokenizer = lacks ? Tokenizer() : Tokenizer::load(path + "/tokenizer.json", {}, config.source.dump());
     if (tokenizer.size() > config.vocab_size)
         fail("a tokenizer with more tokens than the model's vocabulary", path,
              "tokenizer.json and config.json must belong together");
