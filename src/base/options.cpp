@@ -45,7 +45,8 @@ std::string in_words(const Range& range) {
 
 double number_of(const std::string& name, const std::string& text, const Range& range, bool whole) {
     const auto refuse = [&](const std::string& why) {
-        throw UsageError(why + ", " + name + ", give a " + (whole ? "whole number" : "number") + ", " + in_words(range));
+        throw UsageError(why + ", " + name + ", give a " + (whole ? "whole number" : "number") + ", " +
+                         in_words(range));
     };
     double value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -56,7 +57,8 @@ double number_of(const std::string& name, const std::string& text, const Range& 
     else if (!unit.empty()) refuse("\"" + text + "\" is not a number");
     if (error != std::errc() || text.empty()) refuse("\"" + text + "\" is not a number");
     if (whole && value != std::floor(value)) refuse(text + " is not a whole number");
-    const bool low_enough = value <= range.high, high_enough = range.without_low ? value > range.low : value >= range.low;
+    const bool low_enough = value <= range.high,
+               high_enough = range.without_low ? value > range.low : value >= range.low;
     if (!low_enough || !high_enough) refuse(text + " is out of range");  // and so is NaN
     return value;
 }

@@ -21,11 +21,11 @@
 
 namespace r1 {
 
-// What an option can change. Two runs whose `result` options and the bytes of whose `input` files are equal end with the
-// same bytes; `nothing` is free: threads, memory, names of places.
+// What an option can change. Two runs whose `result` options and the bytes of whose `input` files are equal end with
+// the same bytes; `nothing` is free: threads, memory, names of places.
 enum class Effect { result, input, nothing };
 
-struct Range {                            // low <= value <= high, or low < value where low is left out
+struct Range {  // low <= value <= high, or low < value where low is left out
     double low, high;
     bool without_low = false;
 };
@@ -35,22 +35,22 @@ constexpr Range more_than(double low) { return {low, MOST_NUMBER, true}; }
 constexpr Range between(double low, double high) { return {low, high}; }
 std::string in_words(const Range& range);  // "0 to 1", "0 or more", "more than 0"
 
-// A number as people type it: 12, 0.5, 1e6, 10M, 7k. UsageError, which names the option, for anything else, for NaN, and
-// out of the range; whole: also for fractions.
+// A number as people type it: 12, 0.5, 1e6, 10M, 7k. UsageError, which names the option, for anything else, for NaN,
+// and out of the range; whole: also for fractions.
 double number_of(const std::string& name, const std::string& text, const Range& range, bool whole);
-std::string number_text(double value);     // the shortest text that gives the number back
+std::string number_text(double value);  // the shortest text that gives the number back
 std::string number_text(float value);
 
 struct Option {
-    std::string name, help;               // "--lr"; "FILE" for an argument without a name
+    std::string name, help;                         // "--lr"; "FILE" for an argument without a name
     std::function<void(const std::string&)> write;  // UsageError for a value that is none
-    std::function<std::string()> read;    // the value as it could be typed; "": there is none
+    std::function<std::string()> read;              // the value as it could be typed; "": there is none
     Effect effect = Effect::result;
     bool needed = false;
     bool is_number = false;
-    int values = 1;                       // words that it takes, which reach `write` joined by blanks; 0: a flag
-    std::string allowed = {};             // what may be given, in words
-    std::string group = "Options";        // in --help
+    int values = 1;                 // words that it takes, which reach `write` joined by blanks; 0: a flag
+    std::string allowed = {};       // what may be given, in words
+    std::string group = "Options";  // in --help
 };
 
 class OptionTable {
@@ -122,7 +122,8 @@ json record_of(const std::string& stage, const OptionTable& table);
 // record `before` stopped.
 void check_same(const json& before, const json& now);
 
-// SHA-256 of a file; of a model's folder, over the names and hashes of the files that belong to a model. "" without a path.
+// SHA-256 of a file; of a model's folder, over the names and hashes of the files that belong to a model. "" without a
+// path.
 std::string sha256_of_input(const std::string& path);
 
 }  // namespace r1

@@ -17,11 +17,11 @@ std::string help_of(const Option& option) {
 }
 
 std::string kind_of(const Option& option) {
-    return option.is_number                      ? "NUMBER"
-           : option.effect == Effect::input      ? "PATH"
-           : option.name == "FILE"               ? ""
-           : option.values > 1                   ? "NUMBERS"
-                                                 : "TEXT";
+    return option.is_number                 ? "NUMBER"
+           : option.effect == Effect::input ? "PATH"
+           : option.name == "FILE"          ? ""
+           : option.values > 1              ? "NUMBERS"
+                                            : "TEXT";
 }
 
 std::string joined(const std::vector<std::string>& words) {
@@ -33,7 +33,9 @@ std::string joined(const std::vector<std::string>& words) {
 // Options are written in the order of the table, whatever their order on the command line.
 void add_option(CLI::App* app, const Option& option) {
     if (option.values == 0) {
-        app->add_flag_callback(option.name, [&option] { option.write("true"); }, help_of(option))->group(option.group);
+        app->add_flag_callback(
+               option.name, [&option] { option.write("true"); }, help_of(option))
+            ->group(option.group);
         return;
     }
     const auto write = [&option](const std::vector<std::string>& words) { option.write(joined(words)); };

@@ -29,8 +29,8 @@ Command command(const char* name, const char* help, Run run) {
             }};
 }
 
-// Reads the command line and runs the command that it names. What goes wrong is one line on standard error. Returns the exit
-// status: 0, 1 for a failure, 2 for a wrong command line, 130 if a stop was asked for.
+// Reads the command line and runs the command that it names. What goes wrong is one line on standard error. Returns the
+// exit status: 0, 1 for a failure, 2 for a wrong command line, 130 if a stop was asked for.
 int run_command_line(const std::vector<Command>& commands, int argc, const char* const* argv);
 
 }  // namespace r1

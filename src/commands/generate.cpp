@@ -52,7 +52,7 @@ static std::string read_prompt(const std::string& prompt) {
 // What a model is asked to go on from.
 struct Beginning {
     std::vector<int> tokens;
-    std::string opening;                 // of the answer, which the tokens end with
+    std::string opening;  // of the answer, which the tokens end with
 };
 
 static Beginning beginning_of(const SampleCommandOptions& o, const Task& task) {
@@ -118,7 +118,7 @@ struct Conversation {
     Arena arena;
     float *logits, *uniform, *logp;
     int* drawn;
-    int length = 0;                      // tokens whose keys and values are cached
+    int length = 0;  // tokens whose keys and values are cached
 
     explicit Conversation(const Model& m)
         : model(m), pass(make_forward_pass(m, {std::min(256, m.context), blocks_of(m.context), false, true})) {
@@ -159,9 +159,11 @@ class Printer {
 public:
     explicit Printer(bool dims) : dims_(dims) {}
     void add(const std::string& bytes) {
-        text_ += bytes, pending_ += bytes;
+        text_ += bytes;
+        pending_ += bytes;
         size_t whole = pending_.size();
-        while (whole > 0 && pending_.size() - whole < 4 && !valid_utf8(std::string_view(pending_).substr(0, whole))) --whole;
+        while (whole > 0 && pending_.size() - whole < 4 && !valid_utf8(std::string_view(pending_).substr(0, whole)))
+            --whole;
         if (pending_.size() - whole >= 4) whole = pending_.size();  // no character at all
         write(pending_.substr(0, whole));
         pending_.erase(0, whole);
@@ -178,9 +180,10 @@ private:
     void write(const std::string& part) {
         const size_t open = text_.rfind("<think>"), close = text_.rfind("</think>");
         const bool thinks = dims_ && open != std::string::npos && (close == std::string::npos || close < open);
-        if (thinks && !dimmed_) std::printf("\033[2m"), dimmed_ = true;
+        if (thinks && !dimmed_) std::printf("\033[2m");
         std::fputs(part.c_str(), stdout);
-        if (!thinks && dimmed_) std::printf("\033[0m"), dimmed_ = false;
+        if (!thinks && dimmed_) std::printf("\033[0m");
+        dimmed_ = thinks;
         std::fflush(stdout);
     }
     bool dims_, dimmed_ = false;
@@ -202,7 +205,7 @@ void chat_command(const ChatOptions& o, const Device& device) {
     const bool terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
     Conversation model(loaded);
     std::vector<Message> messages;
-    std::vector<int> cached;             // the tokens that the model has read
+    std::vector<int> cached;  // the tokens that the model has read
     const auto begin = [&] {
         messages.clear();
         if (!o.system.empty()) messages.push_back({"system", o.system});
@@ -210,7 +213,8 @@ void chat_command(const ChatOptions& o, const Device& device) {
     begin();
     if (terminal) std::printf("A question a line; /new begins anew, /exit ends.\n");
     for (std::string line; !stop_requested();) {
-        if (terminal) std::printf("\033[1m> \033[0m"), std::fflush(stdout);
+        if (terminal) std::printf("\033[1m> \033[0m");
+        std::fflush(stdout);
         if (!std::getline(std::cin, line) || line == "/exit") break;
         if (line == "/new") begin();
         if (line.empty() || line == "/new") continue;
@@ -226,7 +230,8 @@ void chat_command(const ChatOptions& o, const Device& device) {
         // What both have in common is cached; templates may take the thinking out of earlier answers.
         size_t same = 0;
         while (same < cached.size() && same + 1 < prompt.size() && cached[same] == prompt[same]) ++same;
-        model.length = int(same), cached = prompt;
+        model.length = int(same);
+        cached = prompt;
         model.read(std::span(prompt).subspan(same));
         Printer printer(terminal);
         printer.add(chat.opening);

@@ -46,8 +46,9 @@ OptionTable table_of(GradeOptions& o) {
     table.number("--target", o.target, between(-1e9, 1e9), "countdown: what they must give");
     table.text("--reference", o.reference,
                "math: the right answer, as '\\frac{1}{2}', or a data set's solution with its #### or \\boxed{}");
-    table.input("--tests", o.tests, "code: a file with JSON {\"tests\": [{\"input\": \"1 2\\n\", \"output\": \"3\\n\"}], "
-                                    "\"language\": \"python\"}");
+    table.input("--tests", o.tests,
+                "code: a file with JSON {\"tests\": [{\"input\": \"1 2\\n\", \"output\": \"3\\n\"}], "
+                "\"language\": \"python\"}");
     table.text("--language", o.language, "language: en, zh, ja, ko, ru, ar, el, he, th or hi");
     table.flag("--jsonl", o.jsonl,
                "lines {\"answer\": ...}, each with its own numbers, target, reference, language or tests if it likes");
@@ -74,11 +75,14 @@ bool has_tags(std::string_view text) {
     return false;
 }
 
-std::optional<std::string_view> answer_in(std::string_view text) { return has_tags(text) ? extract_answer(text) : trimmed(text); }
+std::optional<std::string_view> answer_in(std::string_view text) {
+    return has_tags(text) ? extract_answer(text) : trimmed(text);
+}
 
 json result(double accuracy, bool format, const std::string& reason) {
     return {{"accuracy", accuracy == 0 || accuracy == 1 ? json(int(accuracy)) : json(rounded(accuracy))},
-            {"format", int(format)}, {"reason", reason}};
+            {"format", int(format)},
+            {"reason", reason}};
 }
 
 struct Grader {
@@ -110,13 +114,15 @@ struct Grader {
         if (of.task == "math") {
             if (!reference || reference_text != of.reference) {
                 const auto of_solution = reference_answer(of.reference);  // a data set's whole solution
-                reference = MathReference::parse(of_solution ? *of_solution : of.reference, where), reference_text = of.reference;
+                reference = MathReference::parse(of_solution ? *of_solution : of.reference, where);
+                reference_text = of.reference;
             }
             const auto boxed = extract_boxed(*answer);
             const Verdict v = reference->grade(boxed ? *boxed : *answer);
             return result(v.correct, format, v.reason);
         }
-        if (!code || tests != own_tests) code = code_task_of(own_tests, where), tests = own_tests;
+        if (!code || tests != own_tests) code = code_task_of(own_tests, where);
+        tests = own_tests;
         if (!sandbox) sandbox = std::make_unique<Sandbox>(1);
         const CodeVerdict v = grade_code(*sandbox, *answer, *code);
         return result(v.share, format, v.reason);
@@ -144,7 +150,8 @@ GradeOptions options_of(GradeOptions o, const json& line, const std::string& whe
         into = line[key].get<std::string>();
     };
     const auto is_int = [](const json& n) { return n.is_number_integer() && n >= -1000000000 && n <= 1000000000; };
-    text("reference", o.reference), text("language", o.language);
+    text("reference", o.reference);
+    text("language", o.language);
     if (line.contains("numbers")) {
         o.numbers.clear();
         if (!line["numbers"].is_array()) wrong("numbers");
@@ -189,19 +196,27 @@ void grade_command(const GradeOptions& o) {
 void sandbox_command(const SandboxOptions& o) {
     if (o.level) {
         const SandboxLevel l = Sandbox::level();
-        const json said = {{"usable", l.usable}, {"missing", l.missing}, {"own_uid_for_each_slot", l.own_uids},
-                           {"landlock", l.landlock}, {"python", l.python}};
+        const json said = {{"usable", l.usable},
+                           {"missing", l.missing},
+                           {"own_uid_for_each_slot", l.own_uids},
+                           {"landlock", l.landlock},
+                           {"python", l.python}};
         std::printf("%s\n", said.dump(1).c_str());
         if (!l.usable) fail("untrusted programs cannot be run here", "the sandbox", l.missing);
         return;
     }
     if (o.run.empty()) throw UsageError("nothing to run, r1 sandbox, give --run FILE or --level");
     SandboxLimits limits;
-    limits.cpu_seconds = o.cpu_seconds, limits.memory_mb = o.memory_mb, limits.output_kb = o.output_kb;
+    limits.cpu_seconds = o.cpu_seconds;
+    limits.memory_mb = o.memory_mb;
+    limits.output_kb = o.output_kb;
     const std::string source = read_file(o.run), input = o.input.empty() ? "" : read_file(o.input);
     Sandbox sandbox(1);
     const SandboxRun run = sandbox.run(o.language == "cpp" ? Program::cpp : Program::python, source, input, limits);
-    const json shown = {{"status", name_of(run.status)}, {"exit_code", run.exit_code}, {"stdout", run.out}, {"stderr", run.err},
+    const json shown = {{"status", name_of(run.status)},
+                        {"exit_code", run.exit_code},
+                        {"stdout", run.out},
+                        {"stderr", run.err},
                         {"cpu_seconds", rounded(run.cpu_seconds)}};
     std::printf("%s\n", shown.dump(-1, ' ', false, json::error_handler_t::replace).c_str());
     if (run.status == SandboxStatus::infrastructure) fail("the program could not be run", "the sandbox", run.err);

@@ -8,18 +8,18 @@
 namespace r1 {
 
 struct GradeOptions {
-    std::string task;                     // countdown, math, code, format, language
-    std::vector<int> numbers;             // countdown
+    std::string task;          // countdown, math, code, format, language
+    std::vector<int> numbers;  // countdown
     int target = 0;
-    std::string reference;                // math
-    std::string tests;                    // code: a JSON file, as src/reward/code.h has it
-    std::string language = "en";          // language: the target's ISO 639-1 code
-    bool jsonl = false;                   // standard input is JSON lines {"answer": ..., and any of the above}
+    std::string reference;        // math
+    std::string tests;            // code: a JSON file, as src/reward/code.h has it
+    std::string language = "en";  // language: the target's ISO 639-1 code
+    bool jsonl = false;           // standard input is JSON lines {"answer": ..., and any of the above}
 };
 OptionTable table_of(GradeOptions& options);
 
 struct SandboxOptions {
-    bool level = false;                   // say what holds a program here, and run nothing
+    bool level = false;                           // say what holds a program here, and run nothing
     std::string run, language = "python", input;  // the program's file; its standard input's file ("": empty)
     double cpu_seconds = 2;
     int memory_mb = 256, output_kb = 1024;

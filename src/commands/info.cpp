@@ -15,13 +15,15 @@ namespace {
 // Memory that is only counted: what makes a trainer or a sampler goes through it as ever and gets addresses that nobody
 // may use. So these figures cannot differ from what a run takes.
 int64_t counted = 0;
-const Memory counting = {
-    [](size_t bytes) {
-        counted += int64_t(bytes);
-        return reinterpret_cast<void*>(uintptr_t(1) << 20);
-    },
-    [](void*) {}, [](void*, const void*, size_t) {}, [](void*, const void*, size_t) {}, [](void*, const void*, size_t) {},
-    [](void*, size_t) {}};
+const Memory counting = {[](size_t bytes) {
+    counted += int64_t(bytes);
+    return reinterpret_cast<void*>(uintptr_t(1) << 20);
+                         },
+                         [](void*) {},
+                         [](void*, const void*, size_t) {},
+                         [](void*, const void*, size_t) {},
+                         [](void*, const void*, size_t) {},
+                         [](void*, size_t) {}};
 
 template <class Make>
 int64_t count(const Make& make) {
@@ -40,24 +42,28 @@ MemoryNeeds memory_needs(const Config& config, const Ops& ops, const InfoOptions
     const int64_t weights = count([&] { make_weights(config, counting); });
     const int64_t tables = count([&] { make_model(config, counting_ops, context); }) - weights;
     TrainOptions train;
-    train.shards = o.shards, train.micro_rows = o.micro_rows;
+    train.shards = o.shards;
+    train.micro_rows = o.micro_rows;
     const int64_t trainer = count([&] { make_trainer(model, train); });
     const int64_t sampler = count([&] { make_sampler(model, o.slots); });
 
     MemoryNeeds needs;
     needs.sampling.weights = needs.sft.weights = needs.grpo.weights = weights + tables;
-    needs.sft.gradients = o.shards * weights, needs.sft.moments = 2 * weights;
+    needs.sft.gradients = o.shards * weights;
+    needs.sft.moments = 2 * weights;
     needs.sft.activations = trainer - needs.sft.gradients - needs.sft.moments;
     needs.sampling.answers = sampler;
     needs.grpo = needs.sft;
-    needs.grpo.reference = weights + tables, needs.grpo.answers = sampler;
+    needs.grpo.reference = weights + tables;
+    needs.grpo.answers = sampler;
     return needs;
 }
 
 OptionTable table_of(InfoOptions& o) {
     OptionTable table;
     table.input("--model", o.model, "folder of the model, or a config.json").needed = true;
-    table.number("--context", o.context, at_least(0), "longest sequence in tokens; 0: 2048, or less if the model reads less");
+    table.number("--context", o.context, at_least(0),
+                 "longest sequence in tokens; 0: 2048, or less if the model reads less");
     table.number("--slots", o.slots, between(0, 1e6), "answers sampled side by side; 0: 96 a thread, or 512 on a GPU");
     table.number("--shards", o.shards, between(1, 4096), "virtual shards of the batch: each has a gradient");
     table.number("--micro-rows", o.micro_rows, between(0, 1e7), "tokens computed at a time; 0: 256, or 8192 on a GPU");
@@ -74,30 +80,32 @@ static std::string size_text(int64_t bytes) {
 }
 
 static json need_to_json(const MemoryNeed& n) {
-    return {{"weights", n.weights}, {"reference", n.reference}, {"gradients", n.gradients}, {"moments", n.moments},
-            {"activations", n.activations}, {"answers", n.answers}, {"total", n.total()}};
+    return {{"weights", n.weights}, {"reference", n.reference},     {"gradients", n.gradients},
+            {"moments", n.moments}, {"activations", n.activations}, {"answers", n.answers},
+            {"total", n.total()}};
 }
 
 static void print(const Config& c, const MemoryNeeds& needs, const InfoOptions& o) {
     int experts = 0;
     for (int l = 0; l < c.num_hidden_layers; ++l) experts += !c.is_dense(l);
     const Heads h = c.heads();
-    std::printf("%s: %d layers, %d channels, %d tokens, %d positions%s\n", architecture_of(c), c.num_hidden_layers, c.hidden_size,
-                c.vocab_size, c.max_position_embeddings, c.tie_word_embeddings ? ", the embedding is the head" : "");
+    std::printf("%s: %d layers, %d channels, %d tokens, %d positions%s\n", architecture_of(c), c.num_hidden_layers,
+                c.hidden_size, c.vocab_size, c.max_position_embeddings,
+                c.tie_word_embeddings ? ", the embedding is the head" : "");
     if (c.latent())
-        std::printf("  attention: latent, %d heads of %d + %d and %d channels, latents of %d (queries: %d)\n", h.H, h.own,
-                    h.shared, h.D_v, c.kv_lora_rank, c.q_lora_rank);
+        std::printf("  attention: latent, %d heads of %d + %d and %d channels, latents of %d (queries: %d)\n", h.H,
+                    h.own, h.shared, h.D_v, c.kv_lora_rank, c.q_lora_rank);
     else std::printf("  attention: %d heads of %d channels, %d of keys and values\n", h.H, h.own, h.H_kv);
     if (experts)
-        std::printf("  experts: in %d layers, %d of %d chosen, %d shared\n", experts, c.num_experts_per_tok, c.n_routed_experts,
-                    c.n_shared_experts);
+        std::printf("  experts: in %d layers, %d of %d chosen, %d shared\n", experts, c.num_experts_per_tok,
+                    c.n_routed_experts, c.n_shared_experts);
     const int64_t all = parameter_count(c, false), active = parameter_count(c, true);
     std::printf("  parameters: %s, of which a token uses %s\n\n", short_count(double(all)).c_str(),
                 short_count(double(active)).c_str());
     std::printf("memory, sequences of %d tokens    sampling         SFT        GRPO\n", o.context);
     const auto row = [&](const char* name, int64_t MemoryNeed::*part) {
-        std::printf("  %-28s %10s %11s %11s\n", name, size_text(needs.sampling.*part).c_str(), size_text(needs.sft.*part).c_str(),
-                    size_text(needs.grpo.*part).c_str());
+        std::printf("  %-28s %10s %11s %11s\n", name, size_text(needs.sampling.*part).c_str(),
+                    size_text(needs.sft.*part).c_str(), size_text(needs.grpo.*part).c_str());
     };
     row("weights", &MemoryNeed::weights);
     row("reference", &MemoryNeed::reference);
@@ -115,10 +123,14 @@ void info_command(const InfoOptions& options, const Device& device) {
     o.context = std::min(o.context > 0 ? o.context : 2048, c.max_position_embeddings);
     const MemoryNeeds needs = memory_needs(c, open_device(device, stderr), o);
     if (!o.as_json) return print(c, needs, o);
-    const json object = {{"architecture", architecture_of(c)}, {"parameters", parameter_count(c, false)},
-                         {"active_parameters", parameter_count(c, true)}, {"context", o.context},
-                         {"bytes", {{"sampling", need_to_json(needs.sampling)}, {"sft", need_to_json(needs.sft)},
-                                    {"grpo", need_to_json(needs.grpo)}}}};
+    const json object = {{"architecture", architecture_of(c)},
+                         {"parameters", parameter_count(c, false)},
+                         {"active_parameters", parameter_count(c, true)},
+                         {"context", o.context},
+                         {"bytes",
+                          {{"sampling", need_to_json(needs.sampling)},
+                           {"sft", need_to_json(needs.sft)},
+                           {"grpo", need_to_json(needs.grpo)}}}};
     std::printf("%s\n", object.dump().c_str());
 }
 

@@ -6,8 +6,8 @@
 namespace r1 {
 
 struct InfoOptions {
-    std::string model;                    // its folder, of which config.json is enough; or a config.json
-    int context = 0;                      // longest sequence; 0: 2048, or less if the model reads less
+    std::string model;  // its folder, of which config.json is enough; or a config.json
+    int context = 0;    // longest sequence; 0: 2048, or less if the model reads less
     int shards = 2, micro_rows = 0, slots = 0;
     bool as_json = false;
 };

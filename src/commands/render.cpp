@@ -11,7 +11,8 @@ namespace r1 {
 
 OptionTable table_of(RenderOptions& o) {
     OptionTable table;
-    table.input("--model", o.model, "folder with tokenizer.json and, if the model has one, its chat template").needed = true;
+    table.input("--model", o.model, "folder with tokenizer.json and, if the model has one, its chat template").needed =
+        true;
     table.flag("--prompt", o.prompt, "up to where the next answer begins");
     return table;
 }
@@ -27,13 +28,15 @@ void render_command(const RenderOptions& o) {
         for (const json& each : list) {
             if (!list.is_array() || !each.is_object() || !each.value("role", json()).is_string() ||
                 !each.value("content", json()).is_string())
-                fail("a line that is no conversation", where, "write it as [{\"role\": \"user\", \"content\": \"...\"}]");
+                fail("a line that is no conversation", where,
+                     "write it as [{\"role\": \"user\", \"content\": \"...\"}]");
             messages.push_back({each["role"], each["content"]});
         }
         check_turns(messages, where);
         std::vector<Segment> segments = o.prompt ? render_prompt(chat, messages) : render(chat, messages);
         if (o.prompt && !chat.opening.empty()) segments.push_back({Segment::tagged, chat.opening});
-        std::printf("%s\n", json({{"text", text_of(segments)}, {"tokens", encode(tokenizer, segments)}}).dump().c_str());
+        std::printf("%s\n",
+                    json({{"text", text_of(segments)}, {"tokens", encode(tokenizer, segments)}}).dump().c_str());
     }
 }
 

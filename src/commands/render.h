@@ -7,8 +7,8 @@
 namespace r1 {
 
 struct RenderOptions {
-    std::string model;                    // a folder with tokenizer.json and, if it has one, a chat template
-    bool prompt = false;                  // up to where the next answer begins
+    std::string model;    // a folder with tokenizer.json and, if it has one, a chat template
+    bool prompt = false;  // up to where the next answer begins
 };
 OptionTable table_of(RenderOptions& options);
 

@@ -16,7 +16,8 @@ static std::vector<int> read_tokens(const std::string& text, int vocab_size) {
         const bool digits =
             word.size() < 10 && std::all_of(word.begin(), word.end(), [](char c) { return c >= '0' && c <= '9'; });
         if (!digits || std::stoi(word) >= vocab_size)
-            throw UsageError("the token " + word + ", --tokens, give whole numbers below " + std::to_string(vocab_size));
+            throw UsageError("the token " + word + ", --tokens, give whole numbers below " +
+                             std::to_string(vocab_size));
         tokens.push_back(std::stoi(word));
     }
     if (tokens.empty()) throw UsageError("no tokens, --tokens, give them as \"1 2 3\"");
@@ -41,7 +42,7 @@ void score_command(const ScoreOptions& o, const Device& device) {
              "the model reads at most " + std::to_string(config.max_position_embeddings));
     const Ops& op = open_device(device, stderr);
     const Model model = load_model(folder, op, N);
-    tokens.push_back(0);                  // a target for the last token, whose logits are wanted too
+    tokens.push_back(0);  // a target for the last token, whose logits are wanted too
     std::vector<Lane> lanes;
     lanes.push_back(make_lane(model, N, false));
     std::vector<float> logp(N), logits(o.logits.empty() ? 0 : size_t(N) * V);

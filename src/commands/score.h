@@ -5,8 +5,8 @@
 namespace r1 {
 
 struct ScoreOptions {
-    std::string model, tokens;            // its folder; "1 2 3"
-    std::string logits;                   // a safetensors file to write: `logits`, (tokens, vocabulary); "": none
+    std::string model, tokens;  // its folder; "1 2 3"
+    std::string logits;         // a safetensors file to write: `logits`, (tokens, vocabulary); "": none
 };
 OptionTable table_of(ScoreOptions& options);
 

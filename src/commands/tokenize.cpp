@@ -80,13 +80,14 @@ void decode_command(const DecodeOptions& o) {
     const auto decode = [&](std::string_view word) {
         int id = -1;
         const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), id);
-        const bool known = error == std::errc() && end == word.data() + word.size() && id >= 0 && id < tokenizer.size() &&
-                           tokenizer.tokens[size_t(id)].kind != Kind::unused;
+        const bool known = error == std::errc() && end == word.data() + word.size() && id >= 0 &&
+                           id < tokenizer.size() && tokenizer.tokens[size_t(id)].kind != Kind::unused;
         ++count;
         if (!known) {
             std::fflush(stdout);
             fail("no token has the id " + json(word.substr(0, 40)).dump(-1, ' ', true, json::error_handler_t::replace),
-                 "standard input, id " + std::to_string(count), "give ids from 0 to " + std::to_string(tokenizer.size() - 1));
+                 "standard input, id " + std::to_string(count),
+                 "give ids from 0 to " + std::to_string(tokenizer.size() - 1));
         }
         write_out(tokenizer.decode({&id, 1}, o.skip_special ? Control::hide : Control::show));
     };
@@ -95,7 +96,9 @@ void decode_command(const DecodeOptions& o) {
         for (const char c : part) {
             const bool blank = c == ' ' || c == '\n' || c == '\t' || c == '\r';
             if (!blank && word.size() < 64) word += c;
-            if (blank && !word.empty()) decode(word), word.clear();
+            if (!blank || word.empty()) continue;
+            decode(word);
+            word.clear();
         }
     });
     if (!word.empty()) decode(word);

@@ -7,7 +7,7 @@
 namespace r1 {
 
 struct EncodeOptions {
-    std::string tokenizer;   // tokenizer.json or a model's folder
+    std::string tokenizer;    // tokenizer.json or a model's folder
     bool no_special = false;  // the text of tags and control tokens is plain text
     bool ends = false;        // with the tokens that the file's post-processor puts around a text
     bool jsonl = false;       // lines {"text": ...}, each encoded by itself to a line of ids

@@ -14,7 +14,8 @@ OptionTable table_of(TokenizerOptions& o) {
     OptionTable table;
     table.input("--corpus", o.corpus, "JSON lines {\"text\": ...}").needed = true;
     table.output("--output", o.output, "tokenizer.json to write").needed = true;
-    table.number("--vocab-size", o.vocab_size, between(1, 1e7), "most tokens; training ends earlier when no pair is left");
+    table.number("--vocab-size", o.vocab_size, between(1, 1e7),
+                 "most tokens; training ends earlier when no pair is left");
     table.number("--documents", o.documents, at_least(0), "documents of the corpus to learn from; 0: all");
     return table;
 }
@@ -27,14 +28,18 @@ void tokenizer_command(const TokenizerOptions& o) {
         if (o.documents > 0 && read >= o.documents) return;
         const auto text = line.find("text");
         if (text == line.end() || !text->is_string())
-            fail("a line without \"text\"", o.corpus + " line " + std::to_string(number), "write it as {\"text\": \"...\"}");
+            fail("a line without \"text\"", o.corpus + " line " + std::to_string(number),
+                 "write it as {\"text\": \"...\"}");
         ++read;
         const std::string document = text->get<std::string>();
         std::string_view rest = document;
         while (!rest.empty()) {  // the text between tags
             size_t at = rest.size(), length = 0;
             for (const std::string_view tag : TAGS)
-                if (const size_t found = rest.find(tag); found < at) at = found, length = tag.size();
+                if (const size_t found = rest.find(tag); found < at) {
+                    at = found;
+                    length = tag.size();
+                }
             count_pre_tokens(pre_tokenizer, rest.substr(0, at), counts);
             rest.remove_prefix(at + length);
         }
@@ -42,8 +47,8 @@ void tokenizer_command(const TokenizerOptions& o) {
     if (read == 0) fail("a corpus without documents", o.corpus, "give JSON lines {\"text\": \"...\"}");
     const Tokenizer tokenizer = train_tokenizer(counts, o.vocab_size, pre_tokenizer);
     tokenizer.save(o.output);
-    std::printf("tokenizer: %d tokens, %zu merges, from %lld documents with %zu different pre-tokens\n", tokenizer.size(),
-                tokenizer.merges.size(), static_cast<long long>(read), counts.size());
+    std::printf("tokenizer: %d tokens, %zu merges, from %lld documents with %zu different pre-tokens\n",
+                tokenizer.size(), tokenizer.merges.size(), static_cast<long long>(read), counts.size());
 }
 
 }  // namespace r1

@@ -9,7 +9,7 @@ namespace r1 {
 struct TokenizerOptions {
     std::string corpus, output;
     int vocab_size = 512;
-    int64_t documents = 20000;            // to learn from; 0: all
+    int64_t documents = 20000;  // to learn from; 0: all
 };
 OptionTable table_of(TokenizerOptions& options);
 

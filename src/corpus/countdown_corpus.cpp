@@ -38,8 +38,9 @@ struct Operation {
 // Leaf k of the 27: node k / 3 is the first operation, k % 3 the sign that joins the third number.
 struct Leaf {
     Leaf(const std::vector<int>& n, int k)
-        : first(n[k < 18 ? 0 : 1], operations[k / leaves % 3], n[k < 9 ? 1 : 2]),
-          third(n[k < 9 ? 2 : k < 18 ? 1 : 0]),
+        : first(n[k < 18 ? 0 : 1], operations[k / leaves % 3], n[k < 9 ? 1 : 2]), third(n[k < 9    ? 2
+                                                                                          : k < 18 ? 1
+                                                                                                   : 0]),
           sign(operations[k % leaves]) {}
     // The second operation, for whoever takes m to be the value of the first.
     Operation second(int m) const { return {m, sign, third}; }
@@ -169,7 +170,8 @@ bool held_out(int a, int b, int c) {  // a <= b <= c; the key has no seed in it
 
 void write_problems(const std::string& path, const std::vector<CountdownProblem>& problems) {
     LineWriter writer(path);
-    for (const CountdownProblem& problem : problems) writer.write({{"numbers", problem.numbers}, {"target", problem.target}});
+    for (const CountdownProblem& problem : problems)
+        writer.write({{"numbers", problem.numbers}, {"target", problem.target}});
     writer.flush();
 }
 
@@ -183,8 +185,8 @@ std::vector<Share> faults(const CorpusConfig& config) {
 
 void check_config(const CorpusConfig& c) {
     const auto refuse = [](const char* what) { fail(what, "the corpus", "give 0 to 1, and shares with sum 1"); };
-    for (const float p : {c.p_guess, c.p_impossible, c.p_so, c.p_so_wrong, c.p_so_wish, c.p_wish, c.p_check, c.p_canonical,
-                          c.p_wait, c.p_last_tried, c.p_sloppy, c.p_fault})
+    for (const float p : {c.p_guess, c.p_impossible, c.p_so, c.p_so_wrong, c.p_so_wish, c.p_wish, c.p_check,
+                          c.p_canonical, c.p_wait, c.p_last_tried, c.p_sloppy, c.p_fault})
         if (!(p >= 0 && p <= 1)) refuse("a probability out of 0..1");
     for (const std::vector<Share>& shares : {c.hazard, c.error, faults(c)}) {
         float sum = 0;
@@ -235,8 +237,8 @@ Document countdown_document(const CorpusConfig& config, const std::vector<Countd
     ENSURE(problem.numbers.size() == 3, "the grammar is that of three numbers");
     shuffle(problem.numbers.data(), uint32_t(problem.numbers.size()), random);
     const bool guesses = random.chance(config.p_guess);
-    if (!guesses && random.chance(config.p_impossible))
-        do problem.target = 10 + int(random.below(91));
+    if (!guesses && random.chance(config.p_impossible)) do
+            problem.target = 10 + int(random.below(91));
         while (can_be_made(problem));
     document.prompt = countdown_prompt(problem, config.prompt_template);
 
@@ -263,7 +265,8 @@ Document countdown_document(const CorpusConfig& config, const std::vector<Countd
 OptionTable table_of(CountdownCorpusOptions& o) {
     CorpusConfig& c = o.corpus;
     OptionTable table;
-    table.output("--output", o.output, "folder for problems.train.jsonl, problems.test.jsonl, corpus.jsonl").needed = true;
+    table.output("--output", o.output, "folder for problems.train.jsonl, problems.test.jsonl, corpus.jsonl").needed =
+        true;
     table.number("--documents", o.documents, between(0, UINT32_MAX), "documents of the corpus");
     table.number("--seed", o.seed, at_least(0), "seed");
     table.number("--p-guess", c.p_guess, between(0, 1), "share of documents that guess");
@@ -311,9 +314,8 @@ CorpusStatistics corpus_statistics(const std::vector<Document>& documents) {
     };
     for (const Document& document : documents) {
         const CountdownProblem& problem = document.problem;
-        const Reward reward = rule_reward(document.response, true, {}, [&](std::string_view answer) {
-            return countdown_accuracy(problem, answer);
-        });
+        const Reward reward = rule_reward(document.response, true, {},
+                                          [&](std::string_view answer) { return countdown_accuracy(problem, answer); });
         sum.documents += 1, sum.accuracy += reward.accuracy, sum.format += reward.format;
         sum.reflecting += reflective_words(document.response) > 0;
 
@@ -334,8 +336,8 @@ CorpusStatistics corpus_statistics(const std::vector<Document>& documents) {
         }
     }
     const double n = double(std::max<int64_t>(sum.documents, 1));
-    for (double* mean : {&sum.accuracy, &sum.format, &sum.words, &sum.searching, &sum.checking, &sum.reflecting,
-                         &sum.doubting})
+    for (double* mean :
+         {&sum.accuracy, &sum.format, &sum.words, &sum.searching, &sum.checking, &sum.reflecting, &sum.doubting})
         *mean /= n;
     sum.equations /= std::max(equations, 1.0);
     return sum;

@@ -45,24 +45,24 @@ struct Share {
 //   check 3 * 7 = 21 21 + 12 = 33 ok</think><answer> ( 3 * 7 ) + 12</answer>
 struct CorpusConfig {
     PromptTemplate prompt_template = PromptTemplate::plain;
-    float p_guess = 0.50f;         // the document is a guess, else a search
-    float p_impossible = 0.2f;     // a search whose target cannot be made: the patient come to the end, and give up
-    float p_so = 0.5f;             // a guess that shows one calculation (`so`) and answers it, right or wrong
-    float p_so_wrong = 0.3f;       // its final value is wrong ...
-    float p_so_wish = 0.5f;        // ... and then it is the target
+    float p_guess = 0.50f;      // the document is a guess, else a search
+    float p_impossible = 0.2f;  // a search whose target cannot be made: the patient come to the end, and give up
+    float p_so = 0.5f;          // a guess that shows one calculation (`so`) and answers it, right or wrong
+    float p_so_wrong = 0.3f;    // its final value is wrong ...
+    float p_so_wish = 0.5f;     // ... and then it is the target
     std::vector<Share> hazard = {{.5f, .40f}, {.25f, .32f}, {.1f, .16f}, {0, .12f}};  // gives up after a `no`
-    std::vector<Share> error = {{0, .5f}, {.08f, .3f}, {.25f, .2f}};                 // a value is wrong
-    float p_wish = 0.6f;           // a wrong value of a leaf is the target
-    float p_check = 0.5f;          // a searcher that calculates anew, without error, before it answers
-    float p_canonical = 0.97f;     // the nodes in the order 12, 13, 23 x + - *; else in a random order
-    float p_wait = 0.35f;          // `wait` before a `try` other than the first
-    float p_last_tried = 0.5f;     // who gives up answers what was tried last, else a random expression
-    float p_sloppy = 0.15f;        // a searcher answers a random expression, whatever was found
-    bool checkers_are_sloppy = false;  // also who checks
-    float p_fault = 0.12f;         // the format is not kept, by one of the following shares:
-    float fault_no_think = 0.15f;      // <think> is missing
-    float fault_no_think_end = 0.35f;  // </think>
-    float fault_no_answer = 0.35f;     // all of <answer> ... </answer>
+    std::vector<Share> error = {{0, .5f}, {.08f, .3f}, {.25f, .2f}};                  // a value is wrong
+    float p_wish = 0.6f;                // a wrong value of a leaf is the target
+    float p_check = 0.5f;               // a searcher that calculates anew, without error, before it answers
+    float p_canonical = 0.97f;          // the nodes in the order 12, 13, 23 x + - *; else in a random order
+    float p_wait = 0.35f;               // `wait` before a `try` other than the first
+    float p_last_tried = 0.5f;          // who gives up answers what was tried last, else a random expression
+    float p_sloppy = 0.15f;             // a searcher answers a random expression, whatever was found
+    bool checkers_are_sloppy = false;   // also who checks
+    float p_fault = 0.12f;              // the format is not kept, by one of the following shares:
+    float fault_no_think = 0.15f;       // <think> is missing
+    float fault_no_think_end = 0.35f;   // </think>
+    float fault_no_answer = 0.35f;      // all of <answer> ... </answer>
     float fault_no_answer_end = 0.15f;  // </answer>
 };
 
@@ -76,15 +76,15 @@ Document countdown_document(const CorpusConfig& config, const std::vector<Countd
                             uint32_t n);
 
 struct CountdownCorpusOptions {
-    std::string output;            // the folder
+    std::string output;  // the folder
     int64_t documents = 200000;
     uint32_t seed = 1;
     CorpusConfig corpus;
 };
 OptionTable table_of(CountdownCorpusOptions& options);
 
-// r1 countdown: writes problems.train.jsonl, problems.test.jsonl and corpus.jsonl ({"text": prompt and response}) into the
-// folder.
+// r1 countdown: writes problems.train.jsonl, problems.test.jsonl and corpus.jsonl ({"text": prompt and response}) into
+// the folder.
 void generate_countdown(const CountdownCorpusOptions& options);
 
 // What a corpus is like. All but the first and the last are means over the documents.

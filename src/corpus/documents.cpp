@@ -20,7 +20,8 @@ Documents read_documents(const std::string& path, const Tokenizer& tokenizer, in
     read_json_lines(path, [&](const json& line, int64_t number) {
         const auto text = line.find("text");
         if (text == line.end() || !text->is_string())
-            fail("a line without \"text\"", path + " line " + std::to_string(number), "write it as {\"text\": \"...\"}");
+            fail("a line without \"text\"", path + " line " + std::to_string(number),
+                 "write it as {\"text\": \"...\"}");
         texts.push_back(text->get<std::string>());
     });
     if (texts.empty()) fail("a corpus without documents", path, "give JSON lines {\"text\": \"...\"}");

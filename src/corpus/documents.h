@@ -15,7 +15,7 @@ struct Documents {
     int64_t size() const { return int64_t(begin.size()) - 1; }
     int length(int64_t i) const { return int(begin[i + 1] - begin[i]); }
     const int* text(int64_t i) const { return tokens.data() + begin[i]; }
-    int longest() const;                  // tokens; at least 1
+    int longest() const;  // tokens; at least 1
 };
 
 // JSON lines {"text": ...}, each between the begin and end tokens; what is longer than `longest` tokens is cut there.

@@ -10,8 +10,8 @@ namespace r1 {
 
 namespace {
 
-constexpr int most = 6;                   // a and b of the examples: 1 to 6
-constexpr const char* symbols = "ab12";   // what z may be
+constexpr int most = 6;                  // a and b of the examples: 1 to 6
+constexpr const char* symbols = "ab12";  // what z may be
 
 struct Function {
     char inner, outer, z;
@@ -38,11 +38,12 @@ struct Example {
 };
 struct Puzzle {
     Function function;
-    std::array<Example, 5> example;       // two that are shown, three that are not
+    std::array<Example, 5> example;  // two that are shown, three that are not
 
     std::string question() const {
         const auto shown = [&](const Example& e) {
-            return std::to_string(e.a) + " " + std::to_string(e.b) + " gives " + std::to_string(function.value(e.a, e.b));
+            return std::to_string(e.a) + " " + std::to_string(e.b) + " gives " +
+                   std::to_string(function.value(e.a, e.b));
         };
         return shown(example[0]) + " and " + shown(example[1]) + ".";
     }
@@ -83,8 +84,11 @@ void write_problems(const std::string& path, int count, bool of_test, uint32_t s
         for (const Example& e : p.example)
             tests.push_back({{"input", std::to_string(e.a) + " " + std::to_string(e.b) + "\n"},
                              {"output", std::to_string(p.function.value(e.a, e.b)) + "\n"}});
-        writer.write({{"prompt", p.question()}, {"program", "a, b = map(int, input().split())\nprint({answer})\n"},
-                      {"tests", tests}, {"cpu_seconds", 0.5}, {"memory_mb", 128}});
+        writer.write({{"prompt", p.question()},
+                      {"program", "a, b = map(int, input().split())\nprint({answer})\n"},
+                      {"tests", tests},
+                      {"cpu_seconds", 0.5},
+                      {"memory_mb", 128}});
         ++n;
     }
     writer.flush();
@@ -97,7 +101,8 @@ std::string equation(int x, char operation, int y, int result) {
 // The computation of f at an example, the node's part if it is new.
 std::string computed(const Function& f, const Example& e, bool with_node) {
     const int node = f.node(e.a, e.b);
-    return (with_node ? equation(e.a, f.inner, e.b, node) : "") + equation(node, f.outer, f.of_z(e.a, e.b), f.value(e.a, e.b));
+    return (with_node ? equation(e.a, f.inner, e.b, node) : "") +
+           equation(node, f.outer, f.of_z(e.a, e.b), f.value(e.a, e.b));
 }
 
 struct Writing {
@@ -153,7 +158,8 @@ std::string document(const FunctionsConfig& config, uint32_t seed, uint32_t n) {
 OptionTable table_of(FunctionsCorpusOptions& o) {
     FunctionsConfig& c = o.corpus;
     OptionTable table;
-    table.output("--output", o.output, "folder for problems.train.jsonl, problems.test.jsonl, corpus.jsonl").needed = true;
+    table.output("--output", o.output, "folder for problems.train.jsonl, problems.test.jsonl, corpus.jsonl").needed =
+        true;
     table.number("--documents", o.documents, between(0, UINT32_MAX), "documents of the corpus");
     table.number("--seed", o.seed, at_least(0), "seed");
     table.number("--train", c.train, at_least(1), "problems to learn from");

@@ -16,24 +16,24 @@
 namespace r1 {
 
 struct FunctionsConfig {
-    float p_guess = 0.5f;                 // the document is a guess, else a search
-    float p_check = 0.5f;                 // a searcher computes the second example too, before answering
-    float p_give_up = 0.06f;              // after a `no`
-    float p_wait = 0.35f;                 // `wait` before another try
-    float p_fault = 0.1f;                 // </think> or <answer> is missing
-    int train = 6000, test = 400;         // problems
+    float p_guess = 0.5f;          // the document is a guess, else a search
+    float p_check = 0.5f;          // a searcher computes the second example too, before answering
+    float p_give_up = 0.06f;       // after a `no`
+    float p_wait = 0.35f;          // `wait` before another try
+    float p_fault = 0.1f;          // </think> or <answer> is missing
+    int train = 6000, test = 400;  // problems
 };
 
 struct FunctionsCorpusOptions {
-    std::string output;                   // the folder
+    std::string output;  // the folder
     int64_t documents = 200000;
     uint32_t seed = 1;
     FunctionsConfig corpus;
 };
 OptionTable table_of(FunctionsCorpusOptions& options);
 
-// r1 functions: writes problems.train.jsonl, problems.test.jsonl and corpus.jsonl into the folder. No pair of examples is on
-// both sides.
+// r1 functions: writes problems.train.jsonl, problems.test.jsonl and corpus.jsonl into the folder. No pair of examples
+// is on both sides.
 void generate_functions(const FunctionsCorpusOptions& options);
 
 }  // namespace r1

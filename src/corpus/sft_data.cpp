@@ -23,7 +23,8 @@ struct Reader {
         if (!object.is_object() || !object.contains(key) || !object[key].is_string())
             fail(std::string("no text in \"") + key + "\"", where, format);
         std::string value = object[key].get<std::string>();
-        if (!may_be_empty && value.empty()) fail(std::string("an empty \"") + key + "\"", where, "fill it or remove the line");
+        if (!may_be_empty && value.empty())
+            fail(std::string("an empty \"") + key + "\"", where, "fill it or remove the line");
         return value;
     }
 
@@ -123,7 +124,8 @@ struct Reader {
                 fail("token " + std::to_string(i + 1) + " is no id of the vocabulary", where,
                      "use ids from 0 to " + std::to_string(o.vocab_size - 1));
             if (bit != 0 && bit != 1)
-                fail("the mask of token " + std::to_string(i + 1) + " is neither 0 nor 1", where, "1 is what is learned");
+                fail("the mask of token " + std::to_string(i + 1) + " is neither 0 nor 1", where,
+                     "1 is what is learned");
             append(example, {int(id)}, bit == 1);
         }
         keep(std::move(example));
@@ -134,7 +136,8 @@ struct Reader {
         if (line.contains("tokens")) return tokens_of(line);
         if (tokenizer.size() == 0)
             fail("text, and a model without tokenizer.json", where, "give {\"tokens\": [...], \"mask\": [...]}");
-        if (line.contains("messages") || line.contains("conversations")) conversation_of(o.chat_template, messages_of(line));
+        if (line.contains("messages") || line.contains("conversations"))
+            conversation_of(o.chat_template, messages_of(line));
         else if (line.contains("prompt") && line.contains("response")) response_of(line);
         else fail("a line that is no example", where, format);
     }
@@ -157,8 +160,8 @@ SftData read_sft_data(const std::string& path, const Tokenizer& tokenizer, const
 }
 
 std::string in_words(const SftData& data) {
-    std::string text = std::to_string(data.examples.size()) + " examples of " + std::to_string(data.lines) + " lines, " +
-                       std::to_string(data.tokens) + " tokens, " + std::to_string(data.learned) +
+    std::string text = std::to_string(data.examples.size()) + " examples of " + std::to_string(data.lines) +
+                       " lines, " + std::to_string(data.tokens) + " tokens, " + std::to_string(data.learned) +
                        " of them learned, the longest " + std::to_string(data.longest);
     if (data.too_long > 0) text += "; " + std::to_string(data.too_long) + " left out: longer than the context";
     return text;

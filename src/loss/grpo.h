@@ -25,18 +25,18 @@ enum class Baseline {
     leave_one_out,  // r_i - mean of the others = n / (n - 1) (r_i - m)                       [RLOO]
 };
 enum class Spread {
-    sample,         // / std, std^2 = sum (r - m)^2 / (n - 1): TRL, verl, oat
-    population,     // / std, std^2 = sum (r - m)^2 / n
-    none,           // / 1                                                                    [Dr. GRPO]
+    sample,      // / std, std^2 = sum (r - m)^2 / (n - 1): TRL, verl, oat
+    population,  // / std, std^2 = sum (r - m)^2 / n
+    none,        // / 1                                                                    [Dr. GRPO]
 };
-enum class SpreadOver { group, batch };          // std of the group, or of all rewards of the batch [Lite PPO]
-enum class SpreadEpsilon { outside, inside };    // std + epsilon, or sqrt(std^2 + epsilon)
+enum class SpreadOver { group, batch };        // std of the group, or of all rewards of the batch [Lite PPO]
+enum class SpreadEpsilon { outside, inside };  // std + epsilon, or sqrt(std^2 + epsilon)
 
 // Ratio s_t that the policy term of token t sees, from r_t = pi / pi_old of the single tokens.
 enum class Ratio {
-    token,          // r_t                                                                    [DSM eq 3]
-    sequence,       // (prod_u r_u)^(1 / |o|)                                                 [GSPO]
-    whole,          // prod_u r_u                                                             [R1 eq 1, as printed]
+    token,     // r_t                                                                    [DSM eq 3]
+    sequence,  // (prod_u r_u)^(1 / |o|)                                                 [GSPO]
+    whole,     // prod_u r_u                                                             [R1 eq 1, as printed]
 };
 // Policy term of token t, from s = s_t and A = A_t.
 enum class Objective {
@@ -57,13 +57,13 @@ enum class Aggregation {
 // Estimate of KL(pi || pi_ref) on the sampled token, d = log pi_ref - log pi.
 enum class Kl {
     none,
-    k1,             // -d
-    k2,             // d^2 / 2
-    k3,             // e^d - d - 1                                                            [DSM eq 4]
-    k3_corrected,   // r_t (e^d - d - 1), unbiased off-policy too                             [DeepSeek-V3.2]
+    k1,            // -d
+    k2,            // d^2 / 2
+    k3,            // e^d - d - 1                                                            [DSM eq 4]
+    k3_corrected,  // r_t (e^d - d - 1), unbiased off-policy too                             [DeepSeek-V3.2]
 };
-enum class KlIn { loss, reward };                // - beta D in J, or beta sum_t D_t(pi_old) off the answer's reward
-enum class KlOver { token, answer };             // d of the token, or summed over the answer [R1 eq 2, as printed]
+enum class KlIn { loss, reward };     // - beta D in J, or beta sum_t D_t(pi_old) off the answer's reward
+enum class KlOver { token, answer };  // d of the token, or summed over the answer [R1 eq 2, as printed]
 // Weight of the policy term where the sampler's numbers are not the trainer's: from w = pi_old / pi_sampler.
 enum class Mismatch {
     none,               // 1
@@ -84,11 +84,11 @@ struct GrpoMath {
     Ratio ratio = Ratio::token;
     Objective objective = Objective::clip;
     double epsilon_low = 0.2, epsilon_high = 0.2;
-    double delta = 4;                            // of two_sided
-    double dual_clip = 3;                        // c of dual_clip
+    double delta = 4;                              // of two_sided
+    double dual_clip = 3;                          // c of dual_clip
     double tau_positive = 1, tau_negative = 1.05;  // of sapo
     Aggregation aggregation = Aggregation::sequence_mean;
-    int budget = 384;                            // tokens, of Aggregation::constant
+    int budget = 384;  // tokens, of Aggregation::constant
     Kl kl = Kl::k3;
     KlIn kl_in = KlIn::loss;
     KlOver kl_over = KlOver::token;
@@ -164,7 +164,8 @@ void advantages(T* A, const T* reward, int n, const GrpoMath& math, T of_batch =
     for (int i = 0; i < n; ++i) A[i] = says_nothing ? T(0) : (reward[i] - mean) * scale;
 }
 
-// Added to the reward of an answer of `length` tokens: 0 up to limit - cache, then down to -1 at the limit [DAPO eq 13].
+// Added to the reward of an answer of `length` tokens: 0 up to limit - cache, then down to -1 at the limit [DAPO eq
+// 13].
 template <class T>
 T overlong_penalty(int length, const GrpoMath& math) {
     const int free = math.overlong_limit - math.overlong_cache;
@@ -177,19 +178,19 @@ T overlong_penalty(int length, const GrpoMath& math) {
 
 template <class T>
 struct TokenTerm {
-    T ratio;                                     // s
-    T mismatch;                                  // weight of the policy term
-    T policy;                                    // its value, weighted
-    T kl;                                        // D
-    T slope;                                     // d sum_u (policy_u - beta D_u) / d log pi of this token
-    int clipped;                                 // -1: held at the lower edge, +1: at an upper one, 0: its slope lives
+    T ratio;      // s
+    T mismatch;   // weight of the policy term
+    T policy;     // its value, weighted
+    T kl;         // D
+    T slope;      // d sum_u (policy_u - beta D_u) / d log pi of this token
+    int clipped;  // -1: held at the lower edge, +1: at an upper one, 0: its slope lives
 };
 
 template <class T>
-struct AnswerTokens {                            // n tokens each
+struct AnswerTokens {  // n tokens each
     const T *logp, *logp_old;
-    const T *logp_ref;                           // nullptr: no reference, and every D is 0
-    const T *logp_sampler;                       // nullptr: the sampler is the policy of logp_old, and every weight is 1
+    const T* logp_ref;      // nullptr: no reference, and every D is 0
+    const T* logp_sampler;  // nullptr: the sampler is the policy of logp_old, and every weight is 1
     const T* A;
     int n;
 };
@@ -258,7 +259,7 @@ DEVICE T mismatch_weight(T log_w, const GrpoMath& math) {
 // All terms of an answer. On policy the slope of a token is A + beta (pi_ref / pi - 1) [DSM eq 21].
 template <class T>
 DEVICE void answer_terms(TokenTerm<T>* term, const AnswerTokens<T>& o, const GrpoMath& math) {
-    T log_ratio = 0, log_ref = 0, log_w = 0;     // of the whole answer
+    T log_ratio = 0, log_ref = 0, log_w = 0;  // of the whole answer
     for (int t = 0; t < o.n; ++t) {
         log_ratio += o.logp[t] - o.logp_old[t];
         if (o.logp_ref) log_ref += o.logp_ref[t] - o.logp[t];
@@ -269,13 +270,13 @@ DEVICE void answer_terms(TokenTerm<T>* term, const AnswerTokens<T>& o, const Grp
     const bool kl_counts = math.kl_in == KlIn::loss;
     const T share = math.ratio == Ratio::sequence ? T(1) / T(o.n) : T(1);  // d log s / d log pi of one token
     const T beta = kl_counts ? T(math.beta) : T(0);
-    T by_ratio = 0, by_kl = 0;                   // what all tokens of the answer share
+    T by_ratio = 0, by_kl = 0;  // what all tokens of the answer share
     for (int t = 0; t < o.n; ++t) {
         const T own = cut_exp(o.logp[t] - o.logp_old[t]);
         const T s = by_token ? own : cut_exp(log_ratio * share);
         const PolicyTerm<T> policy = policy_term(s, o.A[t], o.logp[t], math);
         const KlTerm<T> kl = !o.logp_ref ? KlTerm<T>{T(0), T(0), T(0)}
-                             : kl_term(kl_by_token ? o.logp_ref[t] - o.logp[t] : log_ref, own, math);
+                                         : kl_term(kl_by_token ? o.logp_ref[t] - o.logp[t] : log_ref, own, math);
         const T w = math.mismatch == Mismatch::none || !o.logp_sampler
                         ? T(1)
                         : mismatch_weight(weigh_tokens ? o.logp_old[t] - o.logp_sampler[t] : log_w, math);
@@ -290,7 +291,8 @@ DEVICE void answer_terms(TokenTerm<T>* term, const AnswerTokens<T>& o, const Grp
 }
 
 // The reward that GRPO maximises, of an answer of n tokens: with the penalty of length, and of KL where that is in the
-// reward, there token by token and with the policy that sampled: a constant. logp_ref: nullptr where there is no reference.
+// reward, there token by token and with the policy that sampled: a constant. logp_ref: nullptr where there is no
+// reference.
 template <class T>
 T shaped_reward(T reward, const T* logp_old, const T* logp_ref, int n, const GrpoMath& math) {
     reward += overlong_penalty<T>(n, math);

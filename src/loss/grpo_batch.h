@@ -1,5 +1,5 @@
-// GRPO on a batch: rewards and log-probabilities go in; advantages, terms, weights, gradients and sums come out. This is
-// the only place that puts the formulas of grpo.h together. The trainer, `r1 audit` and every test call it.
+// GRPO on a batch: rewards and log-probabilities go in; advantages, terms, weights, gradients and sums come out. This
+// is the only place that puts the formulas of grpo.h together. The trainer, `r1 audit` and every test call it.
 //
 //   1  grpo_advantages   before an update: rewards -> the advantage of every token, and which answers are in the loss
 //   2  grpo_count        before an update: N and L of a minibatch, the answers and tokens that weigh its tokens
@@ -26,22 +26,22 @@ namespace r1 {
 // ---- what goes in
 
 template <class T>
-struct GrpoAnswer {                              // n tokens
+struct GrpoAnswer {  // n tokens
     double reward = 0;
-    std::vector<std::pair<int, double>> steps;   // process supervision: (last token of a step, its reward)
+    std::vector<std::pair<int, double>> steps;  // process supervision: (last token of a step, its reward)
     bool truncated = false;
-    std::vector<T> logp;                         // (n) of the policy that is trained; grpo_terms needs it
-    std::vector<T> logp_old;                     // (n)
-    std::vector<T> logp_ref;                     // (n), or empty: there is no reference
-    std::vector<T> logp_sampler;                 // (n), or empty: the sampler is the policy of logp_old
-    double N = 0, L = 0;                         // of its minibatch, where they are known; N 0: grpo_count counts them
+    std::vector<T> logp;          // (n) of the policy that is trained; grpo_terms needs it
+    std::vector<T> logp_old;      // (n)
+    std::vector<T> logp_ref;      // (n), or empty: there is no reference
+    std::vector<T> logp_sampler;  // (n), or empty: the sampler is the policy of logp_old
+    double N = 0, L = 0;          // of its minibatch, where they are known; N 0: grpo_count counts them
     int length() const { return int(logp_old.size()); }
 };
 
 template <class T>
-struct GrpoGroup {                               // the answers to one question
+struct GrpoGroup {  // the answers to one question
     std::vector<GrpoAnswer<T>> answers;
-    bool by_steps() const {                      // process supervision
+    bool by_steps() const {  // process supervision
         return std::any_of(answers.begin(), answers.end(), [](const GrpoAnswer<T>& a) { return !a.steps.empty(); });
     }
 };
@@ -50,8 +50,8 @@ template <class T>
 struct GrpoBatch {
     std::vector<GrpoGroup<T>> groups;
     // Of a part of a larger batch:
-    int updates = 1;                             // the losses are means over them
-    double deviation = -1;                       // of all its rewards, for SpreadOver::batch; -1: of these
+    int updates = 1;        // the losses are means over them
+    double deviation = -1;  // of all its rewards, for SpreadOver::batch; -1: of these
 };
 
 // ---- what comes out
@@ -61,9 +61,9 @@ template <class T>
 using Wide = std::conditional_t<std::is_same_v<T, float>, double, T>;
 
 template <class T>
-struct GrpoSums {                                // over tokens that are in the loss
+struct GrpoSums {  // over tokens that are in the loss
     Wide<T> policy = 0, kl = 0, ratio = 0;
-    Wide<T> policy_loss = 0, kl_loss = 0;        // weighted
+    Wide<T> policy_loss = 0, kl_loss = 0;  // weighted
     int tokens = 0, clipped_low = 0, clipped_high = 0;
     void add(const GrpoSums& other) {
         policy += other.policy;
@@ -79,29 +79,29 @@ struct GrpoSums {                                // over tokens that are in the 
 
 template <class T>
 struct GrpoAnswerResult {
-    T reward = 0;                                // with penalties of length and of KL
-    bool counts = true;                          // is in the loss: not masked, not in a skipped group
-    T advantage = 0;                             // A_i (of the first token under process supervision)
-    std::vector<T> A;                            // (n) of each token
-    double N = 0, L = 0;                         // that weigh its tokens
-    double weight = 0;                           // of each token
-    std::vector<TokenTerm<T>> terms;             // (n)
-    std::vector<T> dlogp;                        // (n) dloss/dlogp
+    T reward = 0;                     // with penalties of length and of KL
+    bool counts = true;               // is in the loss: not masked, not in a skipped group
+    T advantage = 0;                  // A_i (of the first token under process supervision)
+    std::vector<T> A;                 // (n) of each token
+    double N = 0, L = 0;              // that weigh its tokens
+    double weight = 0;                // of each token
+    std::vector<TokenTerm<T>> terms;  // (n)
+    std::vector<T> dlogp;             // (n) dloss/dlogp
     GrpoSums<T> sums;
 };
 
 template <class T>
 struct GrpoGroupResult {
-    T mean = 0, deviation = 0;                   // of what is normalised: rewards, or the steps' rewards
-    bool flat = false;                           // all of them are equal
+    T mean = 0, deviation = 0;  // of what is normalised: rewards, or the steps' rewards
+    bool flat = false;          // all of them are equal
     std::vector<GrpoAnswerResult<T>> answers;
 };
 
 template <class T>
 struct GrpoResult {
     std::vector<GrpoGroupResult<T>> groups;
-    T deviation = 0;                             // of all rewards of the batch
-    double N = 0, L = 0;                         // answers and tokens of the batch that count
+    T deviation = 0;      // of all rewards of the batch
+    double N = 0, L = 0;  // answers and tokens of the batch that count
     GrpoSums<T> sums;
     Wide<T> policy_loss = 0, kl_loss = 0, loss = 0;
 };
@@ -127,7 +127,8 @@ std::vector<T> normalised_values(const GrpoGroup<T>& group, const GrpoMath& math
 
 // A group's answers, from the advantages of its values.
 template <class T>
-void spread_advantages(GrpoGroupResult<T>& out, const GrpoGroup<T>& group, const std::vector<T>& A, const GrpoMath& math) {
+void spread_advantages(GrpoGroupResult<T>& out, const GrpoGroup<T>& group, const std::vector<T>& A,
+                       const GrpoMath& math) {
     const bool by_steps = group.by_steps(), skipped = out.flat && math.flat_groups != FlatGroups::keep;
     size_t next = 0;
     for (const GrpoAnswer<T>& answer : group.answers) {
@@ -147,7 +148,7 @@ void spread_advantages(GrpoGroupResult<T>& out, const GrpoGroup<T>& group, const
 template <class T>
 GrpoResult<T> grpo_advantages(const GrpoBatch<T>& batch, const GrpoMath& math) {
     GrpoResult<T> out;
-    std::vector<std::vector<T>> values;          // by group
+    std::vector<std::vector<T>> values;  // by group
     std::vector<T> all;
     for (const GrpoGroup<T>& group : batch.groups) {
         values.push_back(normalised_values(group, math));
@@ -202,8 +203,10 @@ void grpo_terms(GrpoAnswerResult<T>& out, const GrpoAnswer<T>& answer, const Grp
     out.terms.resize(size_t(n));
     out.dlogp.assign(size_t(n), T(0));
     out.sums = {};
-    answer_terms(out.terms.data(), {answer.logp.data(), answer.logp_old.data(), or_none(answer.logp_ref),
-                                    or_none(answer.logp_sampler), out.A.data(), n}, math);
+    answer_terms(out.terms.data(),
+                 {answer.logp.data(), answer.logp_old.data(), or_none(answer.logp_ref), or_none(answer.logp_sampler),
+                  out.A.data(), n},
+                 math);
     if (!out.counts) return;
     GrpoSums<T>& s = out.sums;
     for (int t = 0; t < n; ++t) {
@@ -217,7 +220,8 @@ void grpo_terms(GrpoAnswerResult<T>& out, const GrpoAnswer<T>& answer, const Grp
     }
     s.tokens = n;
     s.policy_loss = Wide<T>(0) - Wide<T>(out.weight) * s.policy;
-    if (math.kl_in == KlIn::loss) s.kl_loss = Wide<T>(out.weight) * Wide<T>(T(math.beta)) * s.kl;  // beta as the slope has it
+    if (math.kl_in == KlIn::loss)
+        s.kl_loss = Wide<T>(out.weight) * Wide<T>(T(math.beta)) * s.kl;  // beta as the slope has it
 }
 
 // ---- all

@@ -22,8 +22,12 @@ OptionTable table_of(GrpoMath& m) {
     table.choice("--ratio", m.ratio, {{"token", Ratio::token}, {"sequence", Ratio::sequence}, {"whole", Ratio::whole}},
                  "of the token, of the sequence (GSPO), or of the whole answer");
     table.choice("--objective", m.objective,
-                 {{"clip", Objective::clip}, {"two-sided", Objective::two_sided}, {"dual-clip", Objective::dual_clip},
-                  {"cispo", Objective::cispo}, {"sapo", Objective::sapo}, {"policy-gradient", Objective::policy_gradient}},
+                 {{"clip", Objective::clip},
+                  {"two-sided", Objective::two_sided},
+                  {"dual-clip", Objective::dual_clip},
+                  {"cispo", Objective::cispo},
+                  {"sapo", Objective::sapo},
+                  {"policy-gradient", Objective::policy_gradient}},
                  "the policy term of a token");
     table.number("--epsilon-low", m.epsilon_low, between(0, 1e6), "the ratio is clipped below 1 - this");
     table.number("--epsilon-high", m.epsilon_high, between(0, 1e6), "the ratio is clipped above 1 + this");
@@ -32,14 +36,18 @@ OptionTable table_of(GrpoMath& m) {
     table.number("--tau-positive", m.tau_positive, between(1e-3, 1e6), "tau where A > 0, for sapo");
     table.number("--tau-negative", m.tau_negative, between(1e-3, 1e6), "tau where A < 0, for sapo");
     table.choice("--aggregation", m.aggregation,
-                 {{"sequence-mean", Aggregation::sequence_mean}, {"token-mean", Aggregation::token_mean},
-                  {"constant", Aggregation::constant}, {"sequence-sum", Aggregation::sequence_sum}},
+                 {{"sequence-mean", Aggregation::sequence_mean},
+                  {"token-mean", Aggregation::token_mean},
+                  {"constant", Aggregation::constant},
+                  {"sequence-sum", Aggregation::sequence_sum}},
                  "the weight of a token");
     table.number("--budget", m.budget, between(1, 1e6), "tokens, for --aggregation constant");
-    table.choice("--kl", m.kl,
-                 {{"none", Kl::none}, {"k1", Kl::k1}, {"k2", Kl::k2}, {"k3", Kl::k3}, {"k3-corrected", Kl::k3_corrected}},
-                 "the estimator of KL to the reference");
-    table.choice("--kl-in", m.kl_in, {{"loss", KlIn::loss}, {"reward", KlIn::reward}}, "KL in the loss, or off the reward");
+    table.choice(
+        "--kl", m.kl,
+        {{"none", Kl::none}, {"k1", Kl::k1}, {"k2", Kl::k2}, {"k3", Kl::k3}, {"k3-corrected", Kl::k3_corrected}},
+        "the estimator of KL to the reference");
+    table.choice("--kl-in", m.kl_in, {{"loss", KlIn::loss}, {"reward", KlIn::reward}},
+                 "KL in the loss, or off the reward");
     table.choice("--kl-over", m.kl_over, {{"token", KlOver::token}, {"answer", KlOver::answer}},
                  "KL of each token, or of the whole answer");
     table.number("--beta", m.beta, between(0, 1e6), "weight of KL to the reference");
@@ -52,8 +60,10 @@ OptionTable table_of(GrpoMath& m) {
                  "tokens at which the soft penalty reaches -1; 0: none");
     table.number("--overlong-cache", m.overlong_cache, between(0, 1e6), "tokens before the limit at which it begins");
     table.choice("--mismatch", m.mismatch,
-                 {{"none", Mismatch::none}, {"token-truncate", Mismatch::token_truncate},
-                  {"token-mask", Mismatch::token_mask}, {"sequence-truncate", Mismatch::sequence_truncate},
+                 {{"none", Mismatch::none},
+                  {"token-truncate", Mismatch::token_truncate},
+                  {"token-mask", Mismatch::token_mask},
+                  {"sequence-truncate", Mismatch::sequence_truncate},
                   {"sequence-mask", Mismatch::sequence_mask}},
                  "weight of the policy term where the sampler is not the trainer");
     table.number("--mismatch-floor", m.mismatch_floor, between(0, 1e6), "smallest weight that counts, for the masks");
@@ -96,83 +106,117 @@ GrpoMath math_from_json(const json& object, const std::string& where) {
 
 // ---- presets
 
-static GrpoMath with(const std::function<void(GrpoMath&)>& change) {
-    GrpoMath math;
-    change(math);
-    return math;
+namespace {
+
+GrpoMath deepseek_math() {
+    GrpoMath m;
+    m.spread_epsilon = 0;
+    m.beta = 0.04;
+    return m;
 }
+
+GrpoMath r1_as_printed() {
+    GrpoMath m;
+    m.spread_epsilon = 0;
+    m.ratio = Ratio::whole;
+    m.kl_over = KlOver::answer;
+    return m;
+}
+
+GrpoMath r1_nature() {
+    GrpoMath m;
+    m.spread_epsilon = 0;
+    m.epsilon_low = m.epsilon_high = 10;
+    return m;
+}
+
+GrpoMath dr_grpo() {
+    GrpoMath m;
+    m.spread = Spread::none;
+    m.aggregation = Aggregation::constant;
+    m.budget = 3000;
+    m.kl = Kl::none;
+    m.beta = 0;
+    return m;
+}
+
+GrpoMath dapo() {
+    GrpoMath m;
+    m.spread_epsilon = 0;
+    m.epsilon_high = 0.28;
+    m.aggregation = Aggregation::token_mean;
+    m.kl = Kl::none;
+    m.beta = 0;
+    m.flat_groups = FlatGroups::resample;
+    m.overlong_limit = 20480;
+    m.overlong_cache = 4096;
+    return m;
+}
+
+GrpoMath gspo() {
+    GrpoMath m;
+    m.spread_epsilon = 0;
+    m.ratio = Ratio::sequence;
+    m.epsilon_low = 3e-4;
+    m.epsilon_high = 4e-4;
+    m.kl = Kl::none;
+    m.beta = 0;
+    return m;
+}
+
+GrpoMath cispo() {
+    GrpoMath m;
+    m.spread_epsilon = 0;
+    m.objective = Objective::cispo;
+    m.epsilon_low = 1;
+    m.epsilon_high = 4;
+    m.aggregation = Aggregation::token_mean;
+    m.kl = Kl::none;
+    m.beta = 0;
+    return m;
+}
+
+GrpoMath trl() {
+    GrpoMath m;
+    m.aggregation = Aggregation::token_mean;
+    m.kl = Kl::k3_corrected;
+    m.beta = 0;
+    m.mismatch = Mismatch::sequence_mask;
+    m.mismatch_cap = 3;
+    return m;
+}
+
+GrpoMath verl() {
+    GrpoMath m;
+    m.spread_epsilon = 1e-6;
+    m.objective = Objective::dual_clip;
+    m.aggregation = Aggregation::token_mean;
+    m.beta = 0;
+    return m;
+}
+
+}  // namespace
 
 const std::vector<Preset>& presets() {
     static const std::vector<Preset> all = {
-        {"dsm", "DeepSeekMath eq 3; epsilon 0.2 is not stated there, nor which deviation", false, with([](GrpoMath& m) {
-             m.spread_epsilon = 0;
-             m.beta = 0.04;
-         })},
+        {"dsm", "DeepSeekMath eq 3; epsilon 0.2 is not stated there, nor which deviation", false, deepseek_math()},
         {"r1", "R1 eq 1 to 3 as printed: ratio and KL of whole answers; epsilon 0.2 is not stated there", false,
-         with([](GrpoMath& m) {
-             m.spread_epsilon = 0;
-             m.ratio = Ratio::whole;
-             m.kl_over = KlOver::answer;
-         })},
+         r1_as_printed()},
         {"r1-nature",
          "R1's hyper-parameters (epsilon 10, beta 0.001, a new reference every 400 updates) in DeepSeekMath's token "
          "form",
-         true, with([](GrpoMath& m) {
-             m.spread_epsilon = 0;
-             m.epsilon_low = m.epsilon_high = 10;
-         }), 400},
-        {"dr-grpo", "no deviation, no 1/|o|, no KL; the budget of its code, 3000 tokens", true, with([](GrpoMath& m) {
-             m.spread = Spread::none;
-             m.aggregation = Aggregation::constant;
-             m.budget = 3000;
-             m.kl = Kl::none;
-             m.beta = 0;
-         })},
+         true, r1_nature(), 400},
+        {"dr-grpo", "no deviation, no 1/|o|, no KL; the budget of its code, 3000 tokens", true, dr_grpo()},
         {"dapo", "eq 8 to 13: clip-higher, mean over tokens, no KL, no flat groups, soft penalty of length", true,
-         with([](GrpoMath& m) {
-             m.spread_epsilon = 0;
-             m.epsilon_high = 0.28;
-             m.aggregation = Aggregation::token_mean;
-             m.kl = Kl::none;
-             m.beta = 0;
-             m.flat_groups = FlatGroups::resample;
-             m.overlong_limit = 20480;
-             m.overlong_cache = 4096;
-         })},
-        {"gspo", "length-normalised ratio of the sequence; clip 3e-4 and 4e-4", true, with([](GrpoMath& m) {
-             m.spread_epsilon = 0;
-             m.ratio = Ratio::sequence;
-             m.epsilon_low = 3e-4;
-             m.epsilon_high = 4e-4;
-             m.kl = Kl::none;
-             m.beta = 0;
-         })},
-        {"cispo", "MiniMax-M1 with the cap 5 on the ratio and no floor, as TRL's example", true, with([](GrpoMath& m) {
-             m.spread_epsilon = 0;
-             m.objective = Objective::cispo;
-             m.epsilon_low = 1;
-             m.epsilon_high = 4;
-             m.aggregation = Aggregation::token_mean;
-             m.kl = Kl::none;
-             m.beta = 0;
-         })},
+         dapo()},
+        {"gspo", "length-normalised ratio of the sequence; clip 3e-4 and 4e-4", true, gspo()},
+        {"cispo", "MiniMax-M1 with the cap 5 on the ratio and no floor, as TRL's example", true, cispo()},
         {"trl",
          "TRL 1.16's defaults: mean over tokens, std + 1e-4, beta 0 (above 0: k3 corrected), sequences off by more "
          "than 3 masked",
-         true, with([](GrpoMath& m) {
-             m.aggregation = Aggregation::token_mean;
-             m.kl = Kl::k3_corrected;
-             m.beta = 0;
-             m.mismatch = Mismatch::sequence_mask;
-             m.mismatch_cap = 3;
-         })},
+         true, trl()},
         {"verl", "verl 0.9's defaults: mean over tokens, std + 1e-6, dual clip at 3, no KL (beta above 0: k3)", true,
-         with([](GrpoMath& m) {
-             m.spread_epsilon = 1e-6;
-             m.objective = Objective::dual_clip;
-             m.aggregation = Aggregation::token_mean;
-             m.beta = 0;
-         })},
+         verl()},
     };
     return all;
 }

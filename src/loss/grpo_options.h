@@ -1,5 +1,5 @@
-// The choices of grpo.h by name: on the command line of `r1 grpo` and `r1 audit`, in the files of a run, and in the presets
-// that name what papers and codebases do.
+// The choices of grpo.h by name: on the command line of `r1 grpo` and `r1 audit`, in the files of a run, and in the
+// presets that name what papers and codebases do.
 #pragma once
 #include <string>
 #include <vector>
@@ -12,16 +12,16 @@ namespace r1 {
 OptionTable table_of(GrpoMath& math);
 
 struct Preset {
-    const char *name, *source;                   // "dapo"; whose, and what is not stated there
-    bool states_epsilon;                         // else 0.2 stands here
+    const char *name, *source;  // "dapo"; whose, and what is not stated there
+    bool states_epsilon;        // else 0.2 stands here
     GrpoMath math;
-    int reference_every = 0;                     // updates between refreshes of the reference
+    int reference_every = 0;  // updates between refreshes of the reference
 };
 const std::vector<Preset>& presets();
-const Preset& preset(const std::string& name);   // UsageError for an unknown name
+const Preset& preset(const std::string& name);  // UsageError for an unknown name
 
-// --preset, which sets all of `math`, and reference_every where it is not nullptr. It stands before the single options in a
-// table, so that they change what it sets.
+// --preset, which sets all of `math`, and reference_every where it is not nullptr. It stands before the single options
+// in a table, so that they change what it sets.
 Option preset_option(std::string& name, GrpoMath& math, int* reference_every);
 
 // Settings that make no sense together: UsageError.

@@ -9,7 +9,8 @@ void PackedRows::place(Arena& arena, int capacity, int modules) {
     device_ = arena.carve<int>(size);
     host_.resize(size);
     const auto part = [&](int* base, int i) { return base ? base + size_t(i) * size_t(capacity) : nullptr; };
-    const auto set = [&](int* base, int*& token, int*& target_at, int*& position, int*& block, int*& ahead_at, int*& offset) {
+    const auto set =
+        [&](int* base, int*& token, int*& target_at, int*& position, int*& block, int*& ahead_at, int*& offset) {
         token = part(base, 0);
         target_at = part(base, 1);
         position = part(base, 2);

@@ -1,7 +1,6 @@
 #include "model/transformer.h"
 
-#include <algorithm>
-
+#include "model/blocks.h"
 #include "model/rope.h"
 
 namespace r1 {
@@ -15,142 +14,8 @@ Model make_model(const Config& config, const Ops& ops, int context) {
     return m;
 }
 
-static void place_layer(const Config& c, LayerActivations& a, bool dense, size_t N, Arena& arena) {
-    const Heads heads = c.heads();
-    const size_t C = c.hidden_size, E = c.n_routed_experts, K = c.num_experts_per_tok;
-    const auto floats = [&](size_t n) { return arena.carve<float>(n); };
-    a.x = floats(N * C), a.rstd = floats(N), a.h = floats(N * C);
-    a.down = floats(N * c.down_width());
-    a.c_q = floats(N * c.q_lora_rank), a.rstd_q = floats(N);
-    a.c_kv = floats(N * c.kv_lora_rank), a.rstd_kv = floats(N);
-    if (c.head_norm != HeadNorm::none) {
-        a.q_raw = floats(N * heads.H * heads.own), a.k_raw = floats(N * heads.H_kv * heads.own);
-        a.rstd_q_head = floats(N * heads.H), a.rstd_k_head = floats(N * heads.H_kv);
-    }
-    a.q = floats(N * heads.H * heads.D_k()), a.kv = floats(N * heads.kv());
-    a.o = floats(N * heads.H * heads.D_v), a.stats = floats(N * heads.H * 2);
-    a.x_mid = floats(N * C), a.rstd_mid = floats(N), a.h_mid = floats(N * C);
-    const size_t F = dense ? c.intermediate_size : c.shared_size(), F_expert = c.moe_intermediate_size;
-    a.gate_up = floats(N * 2 * F), a.hidden = floats(N * F);
-    if (dense) return;
-    a.score = floats(N * E), a.gate = floats(N * K);
-    a.expert = arena.carve<int>(N * K), a.source = arena.carve<int>(N * K), a.place = arena.carve<int>(N * K);
-    a.offsets = arena.carve<int>(E + 1);
-    a.xs = floats(N * K * C), a.expert_gate_up = floats(N * K * 2 * F_expert);
-    a.expert_hidden = floats(N * K * F_expert), a.ys = floats(N * K * C);
-}
-
-static void place(const Config& c, Activations& a, Arena& arena) {
-    const Heads heads = c.heads();
-    const size_t N = a.capacity, C = c.hidden_size, K = c.num_experts_per_tok, E = c.n_routed_experts;
-    const size_t F = std::max(c.intermediate_size, c.shared_size()), F_expert = c.moe_intermediate_size;
-    const auto floats = [&](size_t n) { return arena.carve<float>(n); };
-    a.layer.resize(a.training ? c.all_layers() : c.num_hidden_layers);
-    if (a.training) {
-        for (int l = 0; l < c.all_layers(); ++l) place_layer(c, a.layer[l], c.is_dense(l), N, arena);
-    } else {  // all layers share one dense and one sparse set
-        LayerActivations dense{}, sparse{};
-        place_layer(c, dense, true, N, arena);
-        if (c.has_experts()) place_layer(c, sparse, false, N, arena);
-        for (int l = 0; l < c.num_hidden_layers; ++l) a.layer[l] = c.is_dense(l) ? dense : sparse;
-    }
-    a.x = floats(N * C), a.rstd = floats(N), a.h = floats(N * C);
-    if (c.head_norm != HeadNorm::none) a.k_head = floats(N * heads.H_kv * heads.own);
-    if (!a.training) {  // ... and after the first, a layer's output takes the place of its input
-        for (int l = 1; l < c.num_hidden_layers; ++l) a.layer[l].x = a.x;
-        return;
-    }
-    a.prediction.resize(c.num_nextn_predict_layers);
-    for (PredictionActivations& p : a.prediction) {
-        for (float** each : {&p.embedding, &p.x, &p.h, &p.dh, &p.dx}) *each = floats(N * C);
-        for (float** each : {&p.rstd_embedding, &p.rstd_hidden, &p.rstd}) *each = floats(N);
-        p.joined = floats(N * 2 * C);
-    }
-    if (!a.prediction.empty()) a.djoined = floats(N * 2 * C);
-    a.dfinal = floats(N * C), a.dx = floats(N * C), a.dh = floats(N * C), a.ddown = floats(N * c.down_width());
-    a.dc_q = floats(N * c.q_lora_rank), a.dc_kv = floats(N * c.kv_lora_rank);
-    a.dq = floats(N * heads.H * heads.D_k()), a.dkv = floats(N * heads.kv()), a.do_ = floats(N * heads.H * heads.D_v);
-    a.dgate_up = floats(N * 2 * F), a.dhidden = floats(N * F);
-    if (c.head_norm != HeadNorm::none)
-        a.dq_raw = floats(N * heads.H * heads.own), a.dk_raw = floats(N * heads.H_kv * heads.own);
-    if (!c.has_experts()) return;
-    a.dgate = floats(N * K), a.dscore = floats(N * E), a.dlogits = floats(N * E);
-    a.dxs = floats(N * K * C), a.dexpert_gate_up = floats(N * K * 2 * F_expert);
-    a.dexpert_hidden = floats(N * K * F_expert), a.dys = floats(N * K * C), a.balance = floats(N);
-}
-
-Activations make_activations(const Config& config, const Ops& ops, int rows, bool training) {
-    Activations a{};
-    a.capacity = rows, a.training = training;
-    a.arena = make_arena(*ops.memory, [&](Arena& arena) { place(config, a, arena); });
-    return a;
-}
-
-Cache make_cache(const Config& config, int64_t blocks, bool every_layer, Arena& arena) {
-    const Heads heads = config.heads();
-    const size_t tokens = size_t(blocks) * KEY_BLOCK * (every_layer ? config.num_hidden_layers : 1);
-    Cache cache;
-    cache.k = arena.carve<float>(tokens * heads.keys());
-    cache.v = arena.carve<float>(tokens * heads.values());
-    cache.blocks = blocks, cache.layer_blocks = every_layer ? blocks : 0;
-    return cache;
-}
-
 // ---- Attention: x_mid = x + o_proj(attention(rmsnorm(x))) ----
 
-// Norms of queries and keys: of each head alone, or of all heads of a row together; after them the cut of clip_qkv.
-struct HeadNorms {
-    int q_rows, q_size, k_rows, k_size;
-    HeadNorms(const Config& c, const Heads& heads, int N)
-        : HeadNorms(c.head_norm == HeadNorm::head ? heads.H : 1, c.head_norm == HeadNorm::head ? heads.H_kv : 1, heads, N) {}
-    HeadNorms(int q_parts, int k_parts, const Heads& heads, int N)
-        : q_rows(N * q_parts), q_size(heads.H * heads.own / q_parts), k_rows(N * k_parts),
-          k_size(heads.H_kv * heads.own / k_parts) {}
-};
-
-static void head_norms_forward(const Model& m, const LayerWeights& w, const Activations& all, LayerActivations& a, int N) {
-    const Heads heads = m.config.heads();
-    const Ops& op = *m.ops;
-    const float epsilon = m.config.rms_norm_eps;
-    const int D = heads.own, ldkv = D + heads.D_v;
-    const HeadNorms n(m.config, heads, N);
-    op.rmsnorm_forward(a.q, n.q_size, a.rstd_q_head, a.q_raw, n.q_size, w.q_head_norm, n.q_rows, n.q_size, epsilon);
-    op.copy_rows(a.k_raw, D, a.kv, ldkv, N * heads.H_kv, D);
-    op.rmsnorm_forward(all.k_head, n.k_size, a.rstd_k_head, a.k_raw, n.k_size, w.k_head_norm, n.k_rows, n.k_size, epsilon);
-    op.copy_rows(a.kv, ldkv, all.k_head, D, N * heads.H_kv, D);
-    if (m.config.clip_qkv > 0) op.clip_forward(a.q, heads.H * D, m.config.clip_qkv, N, heads.H * D);
-    if (m.config.clip_qkv > 0) op.clip_forward(a.kv, heads.kv(), m.config.clip_qkv, N, heads.kv());
-}
-
-// Queries and keys were rotated after they had been cut: their norms are computed again. a.do_ is free.
-static void clip_norms_backward(const Model& m, const LayerWeights& w, LayerActivations& l, Activations& a, int N) {
-    const Heads heads = m.config.heads();
-    const Ops& op = *m.ops;
-    const float epsilon = m.config.rms_norm_eps, limit = m.config.clip_qkv;
-    const int D = heads.own, ldkv = D + heads.D_v;
-    const HeadNorms n(m.config, heads, N);
-    op.rmsnorm_forward(a.do_, n.q_size, l.rstd_q_head, l.q_raw, n.q_size, w.q_head_norm, n.q_rows, n.q_size, epsilon);
-    op.rmsnorm_forward(a.k_head, n.k_size, l.rstd_k_head, l.k_raw, n.k_size, w.k_head_norm, n.k_rows, n.k_size, epsilon);
-    op.clip_backward(a.dq, heads.H * D, a.do_, heads.H * D, limit, N, heads.H * D);
-    op.clip_backward(a.dkv, ldkv, a.k_head, D, limit, N * heads.H_kv, D);
-    op.clip_backward(a.dkv + D, ldkv, l.kv + D, ldkv, limit, N * heads.H_kv, heads.D_v);
-}
-
-// a.dq becomes a.dq_raw; the keys' part of a.dkv is replaced.
-static void head_norms_backward(const Model& m, const LayerWeights& w, LayerWeights& g, LayerActivations& l,
-                                Activations& a, int N) {
-    const Heads heads = m.config.heads();
-    const Ops& op = *m.ops;
-    const int D = heads.own, ldkv = D + heads.D_v;
-    const HeadNorms n(m.config, heads, N);
-    if (m.config.clip_qkv > 0) clip_norms_backward(m, w, l, a, N);
-    op.rmsnorm_backward(a.dq_raw, n.q_size, nullptr, 0, g.q_head_norm, a.dq, n.q_size, l.q_raw, n.q_size, l.rstd_q_head,
-                        w.q_head_norm, n.q_rows, n.q_size);
-    op.copy_rows(a.k_head, D, a.dkv, ldkv, N * heads.H_kv, D);
-    op.rmsnorm_backward(a.dk_raw, n.k_size, nullptr, 0, g.k_head_norm, a.k_head, n.k_size, l.k_raw, n.k_size, l.rstd_k_head,
-                        w.k_head_norm, n.k_rows, n.k_size);
-    op.copy_rows(a.dkv, ldkv, a.dk_raw, D, N * heads.H_kv, D);
-}
 
 // The rotation turns k^R, one for all heads, or the keys of all heads.
 static void rotate_keys(void (*rotate)(float*, int, const int*, const float*, int, int, int, int), const Model& m, float* kv,
@@ -161,7 +26,7 @@ static void rotate_keys(void (*rotate)(float*, int, const int*, const float*, in
     else rotate(kv, heads.kv(), r.position, m.angles, r.N, heads.H_kv, heads.own + heads.D_v, heads.own);
 }
 
-static void attention_block_forward(const Model& m, const LayerWeights& w, const Activations& all, LayerActivations& a,
+void attention_block_forward(const Model& m, const LayerWeights& w, const Activations& all, LayerActivations& a,
                                     const Rows& r, const Cache& cache, int layer) {
     const Config& c = m.config;
     const Ops& op = *m.ops;
@@ -192,7 +57,7 @@ static void attention_block_forward(const Model& m, const LayerWeights& w, const
 }
 
 // a.dx is the gradient of x_mid on entry, of x on return.
-static void attention_block_backward(const Model& m, const LayerWeights& w, LayerWeights& g, LayerActivations& l,
+void attention_block_backward(const Model& m, const LayerWeights& w, LayerWeights& g, LayerActivations& l,
                                      Activations& a, const Rows& r) {
     const Config& c = m.config;
     const Ops& op = *m.ops;
@@ -242,7 +107,7 @@ static void attention_block_backward(const Model& m, const LayerWeights& w, Laye
 
 // ---- Feed-forward: x = x_mid + ffn(rmsnorm(x_mid)), with the routed experts' part added ----
 
-static void feed_forward_forward(const Model& m, const LayerWeights& w, LayerActivations& a, float* x, int N,
+void feed_forward_forward(const Model& m, const LayerWeights& w, LayerActivations& a, float* x, int N,
                                  bool dense) {
     const Config& c = m.config;
     const Ops& op = *m.ops;
@@ -268,7 +133,7 @@ static void feed_forward_forward(const Model& m, const LayerWeights& w, LayerAct
 }
 
 // a.dx is the gradient of x on entry, of x_mid on return. Sequences' balance losses are added to *balance_loss.
-static void feed_forward_backward(const Model& m, const LayerWeights& w, LayerWeights& g, LayerActivations& l,
+void feed_forward_backward(const Model& m, const LayerWeights& w, LayerWeights& g, LayerActivations& l,
                                    Activations& a, const Rows& r, bool dense, Balance balance, float* balance_loss) {
     const Config& c = m.config;
     const Ops& op = *m.ops;
@@ -350,46 +215,6 @@ void backward(const Model& m, Activations& a, const Rows& r, Weights& gradient, 
         attention_block_backward(m, w, g, a.layer[l], a, r);
     }
     m.ops->embedding_backward(gradient.embedding, a.dx, r.token, r.N, C);
-}
-
-// ---- Multi-token prediction ----
-
-void prediction_forward(const Model& m, Activations& a, const Rows& r, const int* ahead, const Cache& cache, int k) {
-    const Config& c = m.config;
-    const Ops& op = *m.ops;
-    const int N = r.N, C = c.hidden_size, l = c.num_hidden_layers + k;
-    const PredictionWeights& w = m.weights.prediction[k];
-    PredictionActivations& p = a.prediction[k];
-    const float* const before = k == 0 ? a.h : a.prediction[k - 1].x;
-    op.embedding_forward(p.embedding, ahead, m.weights.embedding, N, C);
-    op.rmsnorm_forward(p.joined, 2 * C, p.rstd_embedding, p.embedding, C, w.embedding_norm, N, C, c.rms_norm_eps);
-    op.rmsnorm_forward(p.joined + C, 2 * C, p.rstd_hidden, before, C, w.hidden_norm, N, C, c.rms_norm_eps);
-    op.matmul_forward(a.layer[l].x, C, nullptr, 0, p.joined, 2 * C, w.join, N, 2 * C, C);
-    attention_block_forward(m, m.weights.layer[l], a, a.layer[l], r, cache, l);
-    feed_forward_forward(m, m.weights.layer[l], a.layer[l], p.x, N, c.is_dense(l));
-    op.rmsnorm_forward(p.h, C, p.rstd, p.x, C, w.norm, N, C, c.rms_norm_eps);
-}
-
-void prediction_backward(const Model& m, Activations& a, const Rows& r, const int* ahead, Weights& gradient,
-                         float* dembedding, Balance balance, float* balance_loss, int k) {
-    const Config& c = m.config;
-    const Ops& op = *m.ops;
-    const int N = r.N, C = c.hidden_size, l = c.num_hidden_layers + k;
-    const bool last = k + 1 == c.num_nextn_predict_layers;
-    const PredictionWeights& w = m.weights.prediction[k];
-    PredictionWeights& g = gradient.prediction[k];
-    PredictionActivations& p = a.prediction[k];
-    op.rmsnorm_backward(a.dx, C, last ? nullptr : p.dx, C, g.norm, p.dh, C, p.x, C, p.rstd, w.norm, N, C);
-    feed_forward_backward(m, m.weights.layer[l], gradient.layer[l], a.layer[l], a, r, c.is_dense(l), balance, balance_loss + l);
-    attention_block_backward(m, m.weights.layer[l], gradient.layer[l], a.layer[l], a, r);
-    op.matmul_backward_x(a.djoined, 2 * C, nullptr, 0, a.dx, C, w.join, N, 2 * C, C);
-    op.matmul_backward_w(g.join, p.joined, 2 * C, a.dx, C, N, 2 * C, C);
-    op.rmsnorm_backward(a.dx, C, nullptr, 0, g.embedding_norm, a.djoined, 2 * C, p.embedding, C, p.rstd_embedding,
-                        w.embedding_norm, N, C);
-    op.embedding_backward(dembedding, a.dx, ahead, N, C);
-    float* const dbefore = k == 0 ? a.dfinal : a.prediction[k - 1].dx;
-    op.rmsnorm_backward(dbefore, C, k == 0 ? a.dfinal : nullptr, C, g.hidden_norm, a.djoined + C, 2 * C,
-                        k == 0 ? a.h : a.prediction[k - 1].x, C, p.rstd_hidden, w.hidden_norm, N, C);
 }
 
 }  // namespace r1

@@ -8,10 +8,10 @@
 
 namespace r1 {
 
-struct Device {                           // options of every command; none of them changes a result
-    std::string name = "auto";            // cpu, cuda, or auto: cuda if a usable GPU is there
-    int threads = 0;                      // 0: all cores
-    std::string isa;                      // of the CPU; "": the widest this machine has
+struct Device {                 // options of every command; none of them changes a result
+    std::string name = "auto";  // cpu, cuda, or auto: cuda if a usable GPU is there
+    int threads = 0;            // 0: all cores
+    std::string isa;            // of the CPU; "": the widest this machine has
 };
 
 // Sets the threads, chooses the device, says in one line which and why, and gives its operations.

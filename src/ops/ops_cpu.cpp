@@ -1,7 +1,9 @@
 // The CPU device: its table of operations. Compiled once for each instruction set (CMakeLists.txt defines ISA).
 #include "ops/cpu_attention.h"
 #include "ops/cpu_moe.h"
+#include "ops/cpu_product.h"
 #include "ops/cpu_rows.h"
+#include "ops/cpu_sampling.h"
 
 #define TABLE_OF(isa) ops_##isa
 #define TABLE(isa) TABLE_OF(isa)

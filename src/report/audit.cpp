@@ -4,26 +4,17 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdarg>
 #include <cstdio>
 #include <map>
 #include <memory>
 
 #include "base/check.h"
 #include "report/page.h"
+#include "report/words.h"
 
 namespace r1 {
 
 namespace {
-
-std::string format(const char* pattern, ...) {
-    char text[512];
-    va_list list;
-    va_start(list, pattern);
-    std::vsnprintf(text, sizeof text, pattern, list);
-    va_end(list);
-    return text;
-}
 
 // A part of a larger batch becomes a batch by itself.
 void detach(GrpoBatch<double>& batch) {
@@ -38,33 +29,16 @@ std::string without_reference(const AuditInput& input) {
     for (size_t g = 0; g < input.labels.size(); ++g)
         for (size_t i = 0; i < input.labels[g].answers.size(); ++i) {
             const GrpoAnswer<double>& a = input.batch.groups[g].answers[i];
-            if (a.logp_ref.empty() && !a.logp.empty()) return input.labels[g].name + " " + input.labels[g].answers[i].name;
+            if (a.logp_ref.empty() && !a.logp.empty())
+                return input.labels[g].name + " " + input.labels[g].answers[i].name;
         }
     return "";
 }
 
 // ---- texts and formulas
 
-// Control characters are spelled, so that a token cannot move the cursor.
-std::string printable(const std::string& text) {
-    std::string shown;
-    for (const char c : text)
-        shown += c == '\n'                                        ? "\\n"
-                 : static_cast<unsigned char>(c) < 32 || c == 127 ? format("\\x%02x", c)
-                                                                  : std::string(1, c);
-    return shown;
-}
-
 std::string text_of(const AnswerLabel& label, int t) {
     return std::to_string(t + 1) + (label.tokens.empty() ? "" : " " + printable(label.tokens[t]));
-}
-
-size_t code_points(const std::string& text) {
-    return size_t(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
-}
-
-std::string padded(const std::string& text, size_t width) {
-    return text + std::string(width - std::min(width, code_points(text)), ' ');
 }
 
 std::string why_clipped(const TokenTerm<double>& term, double A, const GrpoMath& m) {
@@ -88,19 +62,14 @@ const char* weight_formula(const GrpoMath& math) {
 std::string policy_formula(const GrpoMath& m) {
     const std::string clip = format("clip(s, %g, %g)", 1 - m.epsilon_low, 1 + m.epsilon_high);
     switch (m.objective) {
-        case Objective::clip:
-            return "min(s A, " + clip + " A)";
-        case Objective::two_sided:
-            return format("min(min(s, %g) A, ", m.delta) + clip + " A)";
-        case Objective::dual_clip:
-            return "min(s A, " + clip + format(" A), at least %g A where A < 0", m.dual_clip);
-        case Objective::cispo:
-            return clip + " A logp, the clipped ratio held constant";
+        case Objective::clip: return "min(s A, " + clip + " A)";
+        case Objective::two_sided: return format("min(min(s, %g) A, ", m.delta) + clip + " A)";
+        case Objective::dual_clip: return "min(s A, " + clip + format(" A), at least %g A where A < 0", m.dual_clip);
+        case Objective::cispo: return clip + " A logp, the clipped ratio held constant";
         case Objective::sapo:
             return format("4 / tau sigmoid(tau (s - 1)) A, tau = %g where A > 0, else %g", m.tau_positive,
                           m.tau_negative);
-        case Objective::policy_gradient:
-            return "A logp";
+        case Objective::policy_gradient: return "A logp";
     }
     return {};
 }
@@ -192,8 +161,8 @@ void print_tokens(const GrpoAnswer<double>& answer, const AnswerLabel& label, co
     }
 }
 
-void print_answer(const GrpoGroup<double>& group, const GrpoGroupResult<double>& audited, const AnswerLabel& label, size_t i,
-                  const GrpoMath& math) {
+void print_answer(const GrpoGroup<double>& group, const GrpoGroupResult<double>& audited, const AnswerLabel& label,
+                  size_t i, const GrpoMath& math) {
     const GrpoAnswer<double>& answer = group.answers[i];
     const GrpoAnswerResult<double>& a = audited.answers[i];
     std::printf("\n  %s: ", label.name.c_str());
@@ -331,7 +300,7 @@ json audit_to_json(const GrpoBatch<double>& batch, const GrpoResult<double>& a) 
     for (size_t g = 0; g < a.groups.size(); ++g) {
         json of_group = json::array(), gradient_of_group = json::array();
         for (const auto& answer : a.groups[g].answers) {
-            if (batch.groups[g].by_steps()) of_group.push_back(answer.A); // of each token
+            if (batch.groups[g].by_steps()) of_group.push_back(answer.A);  // of each token
             else of_group.push_back(answer.advantage);
             gradient_of_group.push_back(answer.dlogp);
         }
@@ -386,7 +355,8 @@ json page_data(const std::string& title, const AuditInput& input, const GrpoResu
 }
 
 std::string page_of(const json& data) {
-    return page_of_parts(audit_html, {{"audit.css", audit_css}, {"data", json_for_script(data)}, {"audit.js", audit_js}});
+    return page_of_parts(audit_html,
+                         {{"audit.css", audit_css}, {"data", json_for_script(data)}, {"audit.js", audit_js}});
 }
 
 // ---- runs
@@ -402,7 +372,7 @@ void print_run(const RunStep& run, const GrpoResult<double>& a) {
         "step %lld: %zu groups were recorded, %d answers; each is weighed with the N and L of the minibatch that it "
         "went into\n",
         (long long)run.step, run.recorded.size(), answers);
-    std::map<int, const GrpoAnswer<double>*> one_of; // each update
+    std::map<int, const GrpoAnswer<double>*> one_of;  // each update
     for (size_t g = 0; g < run.recorded.size(); ++g)
         for (size_t i = 0; i < run.recorded[g].size(); ++i)
             one_of[run.recorded[g][i].update] = &run.input.batch.groups[g].answers[i];
@@ -446,7 +416,7 @@ void print_logits(const RunStep& run, const GrpoResult<double>& a, int answer, i
         double rest = 1, sum = 0;
         bool among = false;
         const auto row = [&](const std::string& text, double p, bool own) {
-            const double d = slope * ((own ? 1 : 0) - p) / run.temperature + 0.0; // and no -0
+            const double d = slope * ((own ? 1 : 0) - p) / run.temperature + 0.0;  // and no -0
             std::printf("    %s %12.6g %+14.6e%s\n", padded(printable(text), 14).c_str(), p, d,
                         own ? "   the sampled token" : "");
             rest -= p, sum += d, among |= own;
@@ -461,70 +431,6 @@ void print_logits(const RunStep& run, const GrpoResult<double>& a, int answer, i
         return;
     }
     throw UsageError("there are " + std::to_string(seen) + " recorded answers, --answer, give 1 to that");
-}
-
-// ---- a run's metrics in words
-
-void explain(const std::string& folder) {
-    std::vector<json> lines;
-    read_json_lines(folder + "/metrics.jsonl", [&](const json& line, int64_t) { lines.push_back(line); });
-    if (lines.empty()) fail("no steps yet", folder + "/metrics.jsonl", "wait for the first");
-    const json &m = lines.back(), &first = lines.front();
-    const auto value = [&](const json& line, const char* key) {
-        if (!line.contains(key) || !line[key].is_number())
-            fail(std::string("no number \"") + key + "\"", folder + "/metrics.jsonl", "give the folder of a GRPO run");
-        return line[key].get<double>();
-    };
-    const GrpoMath math = options_of_run(folder).math;
-    int odd = 0;
-    std::string report =
-        format("%s, %zu steps; the last one, step %.0f, in words\n", folder.c_str(), lines.size(), value(m, "step"));
-    const auto say = [&](bool expected, const std::string& text) {
-        report += std::string(expected ? "  as expected   " : "  NOT EXPECTED  ") + text + "\n";
-        odd += !expected;
-    };
-    say(value(m, "first_update_mismatch") == 0,
-        format("sampler against trainer: largest difference of a log-probability %.3g. It is 0 here, to the bit; "
-               "elsewhere it is the first thing to look at.",
-               value(m, "first_update_mismatch")));
-    if (math.objective != Objective::cispo && math.objective != Objective::policy_gradient) // whose values mean nothing
-        say(std::fabs(value(m, "policy_loss")) < 0.5,
-            format("policy loss %+.5f. Near 0 by construction: a group's advantages sum to 0, and ratios are near 1. "
-                   "It is no measure of progress; the reward is.",
-                   value(m, "policy_loss")));
-    if (m.contains("kl") && math.kl != Kl::k1)
-        say(value(m, "kl") >= 0, format("KL to the reference %.5f a token. Each term is at least 0, and 0 only where "
-                                        "both agree; it begins at 0 and grows.",
-                                        value(m, "kl")));
-    if (m.contains("kl"))
-        say(value(m, "kl") < 1, format("KL %.3f below 1: the policy stays in sight of the reference.", value(m, "kl")));
-    say(value(m, "ratio") > 0.5 && value(m, "ratio") < 2,
-        format("mean ratio %.4f. 1 in the first update of a rollout, near 1 in the others.", value(m, "ratio")));
-    const double clipped = value(m, "clip_low") + value(m, "clip_high");
-    say(clipped < 0.2,
-        format(
-            "%.2f %% of tokens clipped (%.2f below, %.2f above). None in the first update; many mean steps too long.",
-            100 * clipped, 100 * value(m, "clip_low"), 100 * value(m, "clip_high")));
-    say(value(m, "groups_without_spread") < 0.8,
-        format("%.0f %% of groups have equal rewards and teach nothing; it grows as problems become easy.",
-               100 * value(m, "groups_without_spread")));
-    say(value(m, "entropy") > 0.01, format("entropy %.4f nats a token (%.4f at the start). It falls as the policy "
-                                           "makes up its mind; near 0 nothing new is tried.",
-                                           value(m, "entropy"), value(first, "entropy")));
-    say(value(m, "gradient_norm") > 0 && value(m, "gradient_norm") < 100,
-        format("gradient norm %.4f before clipping. Not 0 although the loss is near 0.", value(m, "gradient_norm")));
-    say(value(m, "truncated") < 0.4,
-        format("%.1f %% of answers cut off; they earn nothing.", 100 * value(m, "truncated")));
-    const size_t window = std::min<size_t>(5, lines.size());
-    double early = 0, late = 0;
-    for (size_t i = 0; i < window; ++i)
-        early += value(lines[i], "reward") / double(window),
-            late += value(lines[lines.size() - 1 - i], "reward") / double(window);
-    say(lines.size() < 10 || late > early,
-        format("reward %.4f in the first %zu steps, %.4f in the last. This is what training raises.", early, window,
-               late));
-    std::printf("%s%s\n", report.c_str(),
-                odd ? format("%d of these are not as expected.", odd).c_str() : "Nothing unexpected.");
 }
 
 // The run's own settings or the defaults, then the file's, a preset, single options.
@@ -566,12 +472,13 @@ void check_options(const AuditOptions& o) {
         throw UsageError("words only, --explain and --token, leave --json and --html out");
 }
 
-} // namespace
+}  // namespace
 
 OptionTable table_of(AuditOptions& o) {
     OptionTable table;
-    table.input("FILE", o.file, "JSON {\"epsilon\": 0.2, \"beta\": 0.04, \"groups\": [{\"answers\": [{\"reward\": 1, \"logp\": "
-                                "[...], \"logp_old\": [...], \"logp_ref\": [...]}]}]}");
+    table.input("FILE", o.file,
+                "JSON {\"epsilon\": 0.2, \"beta\": 0.04, \"groups\": [{\"answers\": [{\"reward\": 1, \"logp\": "
+                "[...], \"logp_old\": [...], \"logp_ref\": [...]}]}]}");
     table.input("--run", o.run, "instead: folder of a run of r1 grpo");
     table.number("--step", o.step, at_least(0), "recorded step of the run; 0: the last");
     table.number("--answer", o.answer, at_least(0), "with --token: the gradient of its logits; both from 1");
@@ -609,7 +516,8 @@ void audit_command(const AuditOptions& o) {
     const GrpoResult<double> audited = grpo_batch(batch, math);
     const std::string title = o.run.empty() ? o.file : o.run + ", step " + std::to_string(run.step);
     bool finite = std::isfinite(audited.loss);
-    each_token(audited, [&](size_t g, size_t i, size_t t) { finite &= std::isfinite(audited.groups[g].answers[i].dlogp[t]); });
+    each_token(audited,
+               [&](size_t g, size_t i, size_t t) { finite &= std::isfinite(audited.groups[g].answers[i].dlogp[t]); });
     if (!finite) fail("the loss or a slope is not finite", title, "these numbers are too large for these settings");
 
     if (!o.html.empty()) write_file_atomically(o.html, page_of(page_data(title, run.input, audited, math)));
@@ -630,4 +538,4 @@ void audit_command(const AuditOptions& o) {
     if (!o.html.empty()) std::printf("\ndrawn in %s\n", o.html.c_str());
 }
 
-} // namespace r1
+}  // namespace r1

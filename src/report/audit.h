@@ -1,5 +1,5 @@
-// The audit: what GRPO computes on given numbers, term by term, and where each number comes from. The computation itself is
-// grpo_batch() of loss/grpo_batch.h, in double.
+// The audit: what GRPO computes on given numbers, term by term, and where each number comes from. The computation
+// itself is grpo_batch() of loss/grpo_batch.h, in double.
 #pragma once
 #include <string>
 #include <utility>
@@ -15,8 +15,8 @@ namespace r1 {
 // What the audit prints beside the numbers of an answer and of a group.
 struct AnswerLabel {
     std::string name;
-    std::vector<std::string> tokens;             // texts; may be empty
-    bool has_old = true;                         // else the answer is on policy, and logp stands in logp_old
+    std::vector<std::string> tokens;  // texts; may be empty
+    bool has_old = true;              // else the answer is on policy, and logp stands in logp_old
 };
 struct GroupLabel {
     std::string name;
@@ -26,8 +26,8 @@ struct GroupLabel {
 // A batch to audit: its numbers, and what its parts are called.
 struct AuditInput {
     GrpoBatch<double> batch;
-    std::vector<GroupLabel> labels;              // by group and answer
-    double epsilon = -1, beta = -1;              // what the file sets, or -1
+    std::vector<GroupLabel> labels;  // by group and answer
+    double epsilon = -1, beta = -1;  // what the file sets, or -1
 };
 
 // {"epsilon": 0.2, "beta": 0.001, "groups": [{"answers": [{"reward": 1, "logp": [...], "logp_old": [...],
@@ -38,9 +38,9 @@ AuditInput read_audit(const std::string& path);
 
 // A step that a run of r1 grpo recorded.
 struct RecordedAnswer {
-    int update = 0;                              // the minibatch it went into, from 0
-    double advantage = 0;                        // as training used it, in float
-    std::vector<int> ids;                        // of its tokens
+    int update = 0;        // the minibatch it went into, from 0
+    double advantage = 0;  // as training used it, in float
+    std::vector<int> ids;  // of its tokens
     struct Candidate {
         int id;
         std::string text;
@@ -54,7 +54,7 @@ struct RunStep {
     GrpoMath math;
     double temperature = 1;
     int64_t step = 0;
-    json metrics;                                // of the whole step; null if there are none
+    json metrics;  // of the whole step; null if there are none
 };
 RunStep read_run(const std::string& folder, int64_t step);  // step 0: the last that was recorded
 
@@ -62,17 +62,20 @@ RunStep read_run(const std::string& folder, int64_t step);  // step 0: the last 
 struct RunOptions {
     GrpoMath math;
     double temperature = 1;
-    int updates = 1;                             // a rollout
+    int updates = 1;  // a rollout
 };
 RunOptions options_of_run(const std::string& folder);
 
+// Prints the newest metrics of a run of r1 grpo in words.
+void explain(const std::string& folder);
+
 struct AuditOptions {
-    std::string file, run;                       // one of them
-    int step = 0;                                // of the run; 0: the last that was recorded
-    int answer = 0, token = 0;                   // a token whose logits are explained, counted from 1; 0: none
+    std::string file, run;      // one of them
+    int step = 0;               // of the run; 0: the last that was recorded
+    int answer = 0, token = 0;  // a token whose logits are explained, counted from 1; 0: none
     bool as_json = false, explain = false;
-    std::string html;                            // file to write
-    std::string preset;                          // "": the file's or the run's own
+    std::string html;                                       // file to write
+    std::string preset;                                     // "": the file's or the run's own
     std::vector<std::pair<std::string, std::string>> math;  // options given, in order
 };
 OptionTable table_of(AuditOptions& options);

@@ -10,7 +10,7 @@ namespace r1 {
 
 namespace {
 
-constexpr double LARGEST = 1e6; // of a reward or a log-probability that means anything
+constexpr double LARGEST = 1e6;  // of a reward or a log-probability that means anything
 
 double number_of(const json& value, const std::string& where, double low = -LARGEST, double high = LARGEST) {
     if (!value.is_number() || !std::isfinite(value.get<double>()))
@@ -140,7 +140,7 @@ void read_recorded_answer(const json& line, const std::string& where, RunStep& o
     out.input.labels.back().answers.push_back(std::move(label));
 }
 
-} // namespace
+}  // namespace
 
 AuditInput read_audit(const std::string& path) {
     const json file = read_json(path);
@@ -175,7 +175,8 @@ RunOptions options_of_run(const std::string& folder) {
     const json& options = member(file, "options", path, "give the folder that r1 grpo wrote");
     RunOptions out;
     out.math = math_from_json(options, path);
-    out.temperature = number_of(member(options, "temperature", path, "let r1 grpo write it"), path + " temperature", 1e-6);
+    out.temperature =
+        number_of(member(options, "temperature", path, "let r1 grpo write it"), path + " temperature", 1e-6);
     out.updates = int(integer_of(options, "updates", path, 1));
     return out;
 }
@@ -188,7 +189,7 @@ RunStep read_run(const std::string& folder, int64_t step) {
     out.temperature = options.temperature;
     out.input.batch.updates = options.updates;
 
-    std::vector<std::pair<int64_t, json>> lines; // with their numbers
+    std::vector<std::pair<int64_t, json>> lines;  // with their numbers
     std::vector<int64_t> steps;
     read_json_lines(path, [&](const json& line, int64_t number) {
         const int64_t s = integer_of(line, "step", path + " line " + std::to_string(number), 1);
@@ -223,4 +224,4 @@ RunStep read_run(const std::string& folder, int64_t step) {
     return out;
 }
 
-} // namespace r1
+}  // namespace r1

@@ -23,17 +23,17 @@ namespace r1 {
 
 namespace {
 
-constexpr size_t RECORDED_STEPS = 24;         // at most so many steps of rollouts go into the page
+constexpr size_t RECORDED_STEPS = 24;  // at most so many steps of rollouts go into the page
 
 struct Run {
     std::string folder;
-    json evaluation = json::object();         // by name: base, zero, control; those that there are
-    json zero, control, held_out, rollouts;   // lines
-    json base;                                // pretraining, by column: step, loss
-    json seconds;                             // pretrain, grpo, evaluate, total; null: not known
-    json sha256;                              // weights, metrics
-    json golden;                              // null, or {"weights": equal?, "metrics": equal?}
-    json notes = json::array();               // what is missing, in words
+    json evaluation = json::object();        // by name: base, zero, control; those that there are
+    json zero, control, held_out, rollouts;  // lines
+    json base;                               // pretraining, by column: step, loss
+    json seconds;                            // pretrain, grpo, evaluate, total; null: not known
+    json sha256;                             // weights, metrics
+    json golden;                             // null, or {"weights": equal?, "metrics": equal?}
+    json notes = json::array();              // what is missing, in words
 };
 
 // The complete lines of a JSON lines file: a run that is still going may be writing its last one.
@@ -255,8 +255,7 @@ std::string table_of(const Run& run) {
            line("majority of " + votes + " %", values("majority_at_"), "86.7") +
            line("mean length", values("mean_length"), "grows") +
            line("reflective share %", values("reflective_share"), "words: x 5 to 7") +
-           line("truncated %", values("truncated"), "not stated") +
-           line("format %", values("format"), "not stated");
+           line("truncated %", values("truncated"), "not stated") + line("format %", values("format"), "not stated");
 }
 
 std::string text_of(const Run& run, const std::string& page) {
@@ -266,25 +265,19 @@ std::string text_of(const Run& run, const std::string& page) {
         seconds += (seconds.empty() ? "" : ", ") + stage + " " +
                    with_digits("%.1f", value.is_number() ? value.get<double>() : std::nan(""));
     return table_of(run) + "\nSHA-256\n  weights  " + text(run.sha256["weights"]) + "\n  metrics  " +
-           text(run.sha256["metrics"]) + "\n  " + golden_in_words(run) + "\nseconds    " + seconds +
-           "\nreport     " + page + "\n";
+           text(run.sha256["metrics"]) + "\n  " + golden_in_words(run) + "\nseconds    " + seconds + "\nreport     " +
+           page + "\n";
 }
 
 // ---- the page ----
 
 std::string page_of(const Run& run) {
-    const json data = {{"run", run.folder},
-                       {"evaluation", run.evaluation},
-                       {"seconds", run.seconds},
-                       {"sha256", run.sha256},
-                       {"golden", both_equal(run)},
-                       {"golden_words", golden_in_words(run)},
-                       {"notes", run.notes},
-                       {"zero", run.zero},
-                       {"held_out", run.held_out},
-                       {"control", run.control},
-                       {"base", run.base},
-                       {"rollouts", run.rollouts}};
+    const json data = {{"run", run.folder},         {"evaluation", run.evaluation},
+                       {"seconds", run.seconds},    {"sha256", run.sha256},
+                       {"golden", both_equal(run)}, {"golden_words", golden_in_words(run)},
+                       {"notes", run.notes},        {"zero", run.zero},
+                       {"held_out", run.held_out},  {"control", run.control},
+                       {"base", run.base},          {"rollouts", run.rollouts}};
     return page_of_parts(report_html, {{"report.css", report_css},
                                        {"data", json_for_script(data)},
                                        {"report.js", report_js},

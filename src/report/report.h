@@ -7,8 +7,8 @@
 namespace r1 {
 
 struct ReportOptions {
-    std::string run;                          // the run's folder, see report.cpp
-    std::string golden;                       // JSON {"weights": SHA-256, "metrics": SHA-256}; "": none
+    std::string run;     // the run's folder, see report.cpp
+    std::string golden;  // JSON {"weights": SHA-256, "metrics": SHA-256}; "": none
 };
 OptionTable table_of(ReportOptions& options);
 

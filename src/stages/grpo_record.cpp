@@ -126,8 +126,8 @@ StepReport GrpoRecord::step(int64_t number) {
         for (const Answer& a : group) tokens += a.length();
     char text[160];
     std::snprintf(text, sizeof text, "reward %.3f  accuracy %.3f  length %.0f  reflective %.0f %%  %s tokens/s",
-                  metrics_["reward"].get<double>(), metrics_["accuracy"].get<double>(), metrics_["length"].get<double>(),
-                  100 * metrics_["reflective_share"].get<double>(),
+                  metrics_["reward"].get<double>(), metrics_["accuracy"].get<double>(),
+                  metrics_["length"].get<double>(), 100 * metrics_["reflective_share"].get<double>(),
                   short_count(double(tokens) / (seconds_now() - begin)).c_str());
     const double sampling = last_.sampling_seconds;
     return {metrics_,
@@ -164,9 +164,8 @@ void GrpoRecord::see_logits(const GrpoStep& step, AnswerIndex at, const float* l
     std::vector<int> order(V);
     for (int t = 0; t < n; ++t, logits += V) {
         std::iota(order.begin(), order.end(), 0);
-        std::partial_sort(order.begin(), order.begin() + kept, order.end(), [&](int x, int y) {
-            return logits[x] > logits[y] || (logits[x] == logits[y] && x < y);
-        });
+        std::partial_sort(order.begin(), order.begin() + kept, order.end(),
+                          [&](int x, int y) { return logits[x] > logits[y] || (logits[x] == logits[y] && x < y); });
         const auto weight = [&](int v) { return std::exp(double(logits[v] - logits[order[0]]) / run_.o.temperature); };
         double sum = 0;
         for (int v = 0; v < V; ++v) sum += weight(v);

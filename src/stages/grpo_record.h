@@ -1,5 +1,5 @@
-// What is written and said of GRPO's steps: a line of metrics, some rollouts token by token, warnings. It watches the steps
-// and changes nothing in them.
+// What is written and said of GRPO's steps: a line of metrics, some rollouts token by token, warnings. It watches the
+// steps and changes nothing in them.
 #pragma once
 #include "stages/grpo.h"
 
@@ -30,7 +30,7 @@ private:
     const GrpoRun& run_;
     LineWriter& rollouts_;
     GrpoStep last_;
-    json metrics_;                        // of the last step
+    json metrics_;                                                              // of the last step
     std::vector<std::vector<std::vector<std::vector<Candidate>>>> candidates_;  // by group, answer and token
     bool warned_[4] = {};
 };

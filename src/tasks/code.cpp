@@ -23,10 +23,11 @@ Sandbox& sandbox() {
 Problem read_code(const json& line, const std::string& where) {
     const std::string question = question_text(line, "prompt", where);
     const auto task = std::make_shared<const CodeTask>(code_task_of(line, where));
-    return {&code_kind, [question](PromptTemplate) { return question; },
+    return {&code_kind,
+            [question](PromptTemplate) { return question; },
             [task](std::string_view answer) {
-                const CodeVerdict v = grade_code(sandbox(), answer, *task);
-                return Accuracy{v.share, v.reason};
+        const CodeVerdict v = grade_code(sandbox(), answer, *task);
+        return Accuracy{v.share, v.reason};
             },
             {{"tests", task->tests.size()}}};
 }

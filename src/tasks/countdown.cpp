@@ -12,8 +12,8 @@ std::string countdown_question(const CountdownProblem& problem, PromptTemplate p
         list += std::to_string(number);
     }
     if (plain) return list + " make " + std::to_string(problem.target) + ".";
-    return "Using the numbers " + list + ", make " + std::to_string(problem.target) + ". Use each number exactly once, with + - *" +
-           (problem.divides ? " /." : ".");
+    return "Using the numbers " + list + ", make " + std::to_string(problem.target) +
+           ". Use each number exactly once, with + - *" + (problem.divides ? " /." : ".");
 }
 
 Accuracy countdown_accuracy(const CountdownProblem& problem, std::string_view answer) {
@@ -30,7 +30,9 @@ Problem problem_of(const CountdownProblem& problem) {
 
 namespace {
 
-bool is_countdown(const json& line) { return line.contains("numbers") || line.contains("nums") || line.contains("target"); }
+bool is_countdown(const json& line) {
+    return line.contains("numbers") || line.contains("nums") || line.contains("target");
+}
 
 Problem read_countdown(const json& line, const std::string& where) {
     CountdownProblem problem;

@@ -1,7 +1,7 @@
 // Countdown: an expression of given numbers, each used exactly once, that gives a target.
 //
 //   {"numbers": [3, 7, 12], "target": 33}        + - *
-//   {"nums": [3, 7, 12], "target": 33}           and then also division                            [Countdown-Tasks-3to4]
+//   {"nums": [3, 7, 12], "target": 33}           and then also division   [Countdown-Tasks-3to4]
 #pragma once
 #include <string>
 #include <vector>
@@ -11,9 +11,9 @@
 namespace r1 {
 
 struct CountdownProblem {
-    std::vector<int> numbers = {};        // in the order of the prompt
+    std::vector<int> numbers = {};  // in the order of the prompt
     int target = 0;
-    bool divides = false;                 // the prompt offers division too (the grader always knows it)
+    bool divides = false;  // the prompt offers division too (the grader always knows it)
 };
 
 Problem problem_of(const CountdownProblem& problem);

@@ -36,7 +36,8 @@ MathReference read_reference(const json& value, bool of_solution, const std::str
     const std::string text = value.is_number() ? value.dump() : value.get<std::string>();
     const auto found = reference_answer(text);
     try {
-        if (!found && of_solution) fail("a solution without a \\boxed{} answer", where, "correct it or leave the row out");
+        if (!found && of_solution)
+            fail("a solution without a \\boxed{} answer", where, "correct it or leave the row out");
         shown = std::string(trimmed(found ? *found : std::string_view(text)));
         if (shown.empty()) fail("an empty reference answer", where, "correct it or leave the row out");
         return MathReference::parse(shown, where);
@@ -46,10 +47,11 @@ MathReference read_reference(const json& value, bool of_solution, const std::str
 }
 
 Problem problem_of(const std::string& question, const MathReference& reference, const std::string& shown) {
-    return {&mathematics_kind, [question](PromptTemplate) { return question; },
+    return {&mathematics_kind,
+            [question](PromptTemplate) { return question; },
             [reference](std::string_view answer) {
-                const Verdict v = reference.grade(answer);
-                return Accuracy{v.correct ? 1.0f : 0.0f, v.reason};
+        const Verdict v = reference.grade(answer);
+        return Accuracy{v.correct ? 1.0f : 0.0f, v.reason};
             },
             {{"reference", shown}}};
 }
@@ -60,7 +62,8 @@ Problem read_math(const json& line, const std::string& where) {
             if (!line.contains(keys.question) || !line.contains(key)) continue;
             const std::string question = question_text(line, keys.question, where);
             if (!line[key].is_string() && !line[key].is_number())
-                fail(std::string("\"") + key + "\" is neither a text nor a number", where, "write the right answer there");
+                fail(std::string("\"") + key + "\" is neither a text nor a number", where,
+                     "write the right answer there");
             std::string shown;
             const MathReference reference = read_reference(line[key], std::string(key) == "solution", where, shown);
             return problem_of(question, reference, shown);
@@ -80,13 +83,12 @@ std::function<bool(std::string_view)> same_math(std::string_view answer) {
 
 }  // namespace
 
-const ProblemKind mathematics_kind = {
-    "math",
-    "{\"prompt\": \"What is 6 * 7?\", \"reference\": \"42\"}",
-    is_math,
-    read_math,
-    "Please reason step by step, and put your final answer within \\boxed{}.",
-    AnswerForm::boxed,
-    same_math};
+const ProblemKind mathematics_kind = {"math",
+                                      "{\"prompt\": \"What is 6 * 7?\", \"reference\": \"42\"}",
+                                      is_math,
+                                      read_math,
+                                      "Please reason step by step, and put your final answer within \\boxed{}.",
+                                      AnswerForm::boxed,
+                                      same_math};
 
 }  // namespace r1

@@ -16,7 +16,8 @@ static const ProblemKind& kind_of(const json& line, const std::string& task, con
     if (task == "auto") {
         if (!found)
             fail("a line that is no problem of any kind", where,
-                 std::string("write ") + countdown_kind.example + " or " + mathematics_kind.example + " or " + code_kind.example);
+                 std::string("write ") + countdown_kind.example + " or " + mathematics_kind.example + " or " +
+                     code_kind.example);
         return *found;
     }
     for (const ProblemKind* kind : kinds) {
@@ -49,7 +50,8 @@ ProblemSet read_problem_set(const std::string& path, const ProblemOptions& o) {
         }
     });
     if (set.problems.empty() && set.left_out > 0) throw Error(set.first_left_out + "; no other line is left");
-    if (set.problems.empty()) fail("no problems", path, std::string("write ") + countdown_kind.example + ", each on a line");
+    if (set.problems.empty())
+        fail("no problems", path, std::string("write ") + countdown_kind.example + ", each on a line");
     return set;
 }
 

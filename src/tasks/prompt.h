@@ -15,8 +15,8 @@ enum class PromptTemplate { plain, r1_zero, chat };
 inline const std::vector<std::pair<const char*, PromptTemplate>> TEMPLATE_NAMES = {
     {"plain", PromptTemplate::plain}, {"r1-zero", PromptTemplate::r1_zero}, {"chat", PromptTemplate::chat}};
 
-// The conversation that asks the question. Under r1_zero this is to be rendered as plain, which gives the paper's text; its
-// full stop after the question is left out where the question has a mark of its own.
+// The conversation that asks the question. Under r1_zero this is to be rendered as plain, which gives the paper's text;
+// its full stop after the question is left out where the question has a mark of its own.
 std::vector<Message> conversation(PromptTemplate prompt_template, const std::string& question);
 
 }  // namespace r1

@@ -36,7 +36,8 @@ static Option repetition_option(std::optional<Repetition>& repetition) {
     const auto read = [&repetition] {
         return repetition ? text_of_numbers({double(repetition->n), repetition->most}) : std::string();
     };
-    Option option{name, "N MOST: added to the reward: -MOST times the share of repeated N-grams of tokens", write, read};
+    Option option{name, "N MOST: added to the reward: -MOST times the share of repeated N-grams of tokens", write,
+                  read};
     option.values = 2;
     return option;
 }
@@ -52,8 +53,10 @@ static Option cosine_option(std::optional<CosineReward>& cosine) {
         const CosineReward& c = *cosine;
         return text_of_numbers({double(c.limit), c.right_short, c.right_long, c.wrong_short, c.wrong_long, c.exceeded});
     };
-    Option option{name, "LIMIT RIGHT_SHORT RIGHT_LONG WRONG_SHORT WRONG_LONG EXCEEDED: a reward by length, in place of "
-                        "--accuracy-weight", write, read};
+    Option option{name,
+                  "LIMIT RIGHT_SHORT RIGHT_LONG WRONG_SHORT WRONG_LONG EXCEEDED: a reward by length, in place of "
+                  "--accuracy-weight",
+                  write, read};
     option.values = 6;
     return option;
 }
@@ -157,10 +160,13 @@ static Graded grade_one(const Task& task, const Problem& problem, const Completi
     Graded graded;
     graded.text = opening(task) + task.tokenizer->decode(completion.tokens);
     const std::string& text = graded.text;
-    graded.reward = rule_reward(text, completion.finished, o.weights, [&](std::string_view answer) {
+    graded.reward = rule_reward(
+        text, completion.finished, o.weights,
+        [&](std::string_view answer) {
         graded.answer = std::string(answer);
         return judge(judged, answer, problem);
-    }, false, form_of(task, problem));
+        },
+        false, form_of(task, problem));
     float& total = graded.reward.total;
     if (o.language_weight != 0)
         total += o.language_weight * float(language_consistency(text, *language_named(o.language)).share);

@@ -1,5 +1,5 @@
-// A task: how problems become prompts of a model, and how its answers are rewarded. Training, evaluation and whatever else
-// samples answers share it.
+// A task: how problems become prompts of a model, and how its answers are rewarded. Training, evaluation and whatever
+// else samples answers share it.
 #pragma once
 #include <optional>
 #include <string>
@@ -20,13 +20,13 @@ namespace r1 {
 struct TaskOptions {
     ProblemOptions problems;
     PromptTemplate prompt_template = PromptTemplate::plain;
-    bool empty_think = false;                 // control: the prompt ends in <think></think>, so there is only guessing
+    bool empty_think = false;  // control: the prompt ends in <think></think>, so there is only guessing
     RewardWeights weights;
     // Added to the reward, each if asked for.
-    float language_weight = 0;                // times the share of the reasoning's words in `language` [NATURE eq 7]
+    float language_weight = 0;  // times the share of the reasoning's words in `language` [NATURE eq 7]
     std::string language = "en";
-    std::optional<Repetition> repetition;     // of the answer's tokens
-    std::optional<CosineReward> cosine;       // in place of the accuracy's part: by length and by right or wrong
+    std::optional<Repetition> repetition;  // of the answer's tokens
+    std::optional<CosineReward> cosine;    // in place of the accuracy's part: by length and by right or wrong
 };
 OptionTable table_of(TaskOptions& options);
 // UsageError for options that do not go together.
@@ -35,11 +35,11 @@ void check(const TaskOptions& options);
 struct Task {
     TaskOptions options;
     const Tokenizer* tokenizer;
-    ChatTemplate chat;                        // plain, or that of the model for PromptTemplate::chat
-    std::vector<int> stop;                    // tokens, each of which ends an answer
+    ChatTemplate chat;      // plain, or that of the model for PromptTemplate::chat
+    std::vector<int> stop;  // tokens, each of which ends an answer
 };
-// The task for the model in a folder, whose tokenizer must outlive it. Error if the folder's chat template is asked for and
-// is of no known family, or if no token ends an answer.
+// The task for the model in a folder, whose tokenizer must outlive it. Error if the folder's chat template is asked for
+// and is of no known family, or if no token ends an answer.
 Task make_task(const TaskOptions& options, const std::string& folder, const Tokenizer& tokenizer);
 
 // A problem with its prompt, which is tokenised once.
@@ -53,10 +53,10 @@ std::vector<Question> read_questions(const Task& task, const std::string& path, 
 int longest_prompt(const std::vector<Question>& questions);  // tokens; 0 of none
 
 struct Graded {
-    std::string text;                         // the response, with what the prompt began of it
-    std::optional<std::string> answer;        // in it, if it has one and ended by itself
+    std::string text;                   // the response, with what the prompt began of it
+    std::optional<std::string> answer;  // in it, if it has one and ended by itself
     Reward reward;
-    int reflective = 0;                       // words [R1v2 C.2]
+    int reflective = 0;  // words [R1v2 C.2]
 };
 // graded[j] is of completions[j]. Programs run in a sandbox; Error if it fails.
 std::vector<Graded> grade(const Task& task, const Problem& problem, const std::vector<Completion>& completions);

@@ -25,8 +25,10 @@ Trainer make_trainer(Model& model, const TrainOptions& options) {
         for (Weights& g : t.gradient) {
             const auto own = [&] { return arena.carve<float>(size_t(c.vocab_size) * c.hidden_size); };
             t.shared.push_back({c.tie_word_embeddings ? own() : g.head, {}, {}});
-            for (int k = 0; options.prediction && k < c.num_nextn_predict_layers; ++k)
-                t.shared.back().module_embedding.push_back(own()), t.shared.back().module_head.push_back(own());
+            for (int k = 0; options.prediction && k < c.num_nextn_predict_layers; ++k) {
+                t.shared.back().module_embedding.push_back(own());
+                t.shared.back().module_head.push_back(own());
+            }
         }
         t.load = arena.carve<int>(size_t(options.shards) * c.all_layers() * c.n_routed_experts);
         t.balance = arena.carve<float>(size_t(options.shards) * c.all_layers());
@@ -126,8 +128,11 @@ TokenLoss accumulate_tokens(Trainer& trainer, const std::vector<Example>& batch,
     accumulate(trainer, batch, [&](int i, const SequenceRows& rows) {
         const int k = rows.ahead - 1;
         const float slope = -(k == 0 ? 1.0f : lambda / float(modules)) / float(tokens[k]);
-        for (int t = 0; t < rows.rows; ++t)
-            if (counts(i, t + rows.ahead)) sums[k][i] -= rows.logp[t], rows.dlogp[t] = slope;
+        for (int t = 0; t < rows.rows; ++t) {
+            if (!counts(i, t + rows.ahead)) continue;
+            sums[k][i] -= rows.logp[t];
+            rows.dlogp[t] = slope;
+        }
     });
     std::vector<double> mean(1 + modules);
     for (int k = 0; k <= modules; ++k) {

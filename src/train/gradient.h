@@ -17,37 +17,38 @@ namespace r1 {
 using SequenceLoss = std::function<void(int index, const SequenceRows& rows)>;
 
 struct TrainOptions {
-    int shards = 2;                      // V
-    int micro_rows = 0;                  // rows that go through the model at a time: memory and speed, not results;
-                                         // 0: 256 on a CPU, whose cache they fit, and 8192 on another device
+    int shards = 2;      // V
+    int micro_rows = 0;  // rows that go through the model at a time: memory and speed, not results;
+                         // 0: 256 on a CPU, whose cache they fit, and 8192 on another device
     float beta1 = 0.9f, beta2 = 0.95f, epsilon = 1e-8f, decay = 0.0f;
-    float clip = 1.0f;                   // of the gradient's norm; 0: none
-    float bias_speed = 0.0f;             // gamma of the routers' biases [V3 section 2.1.2]
-    Balance balance;                     // alpha; the weight is set by the batch
-    float inverse_temperature = 1.0f;    // of the policy whose log-probabilities are computed
-    bool prediction = false;             // the prediction modules are run and trained; otherwise they stay as they are
+    float clip = 1.0f;                 // of the gradient's norm; 0: none
+    float bias_speed = 0.0f;           // gamma of the routers' biases [V3 section 2.1.2]
+    Balance balance;                   // alpha; the weight is set by the batch
+    float inverse_temperature = 1.0f;  // of the policy whose log-probabilities are computed
+    bool prediction = false;           // the prediction modules are run and trained; otherwise they stay as they are
 };
 
-// Gradients of what is shared are sums from several places, each with the order of the tokens: they are joined in apply.
+// Gradients of what is shared are sums from several places, each with the order of the tokens: they are joined in
+// apply.
 struct SharedGradients {
-    float* head;                         // that of the weights, or its own (V, C) where the embedding is the head
+    float* head;  // that of the weights, or its own (V, C) where the embedding is the head
     std::vector<float*> module_embedding, module_head;
 };
 
 struct Trainer {
     Model* model;
     TrainOptions options;
-    std::vector<Lane> lanes;             // on a CPU min(threads, V), otherwise 1
-    std::vector<Weights> gradient;       // one for each shard
+    std::vector<Lane> lanes;        // on a CPU min(threads, V), otherwise 1
+    std::vector<Weights> gradient;  // one for each shard
     std::vector<SharedGradients> shared;
-    Weights m, v;                        // Adam's moments
+    Weights m, v;  // Adam's moments
     Arena arena;
-    int* load;                           // (V, all layers, E) tokens that went to each expert
-    float* balance;                      // (V, all layers) balance loss, a chain over sequences
-    float* partial;                      // of the gradient's norm
-    Piece* pieces;                       // of the weights, that the optimizer updates
+    int* load;       // (V, all layers, E) tokens that went to each expert
+    float* balance;  // (V, all layers) balance loss, a chain over sequences
+    float* partial;  // of the gradient's norm
+    Piece* pieces;   // of the weights, that the optimizer updates
     int piece_count = 0;
-    int64_t step = 0;                    // updates done
+    int64_t step = 0;  // updates done
 };
 
 Trainer make_trainer(Model& model, const TrainOptions& options);
@@ -60,12 +61,12 @@ void accumulate(Trainer& trainer, const std::vector<Example>& batch, const Seque
 //
 //   loss = CE + lambda / D sum_k CE_k,   CE = -1/N sum log p(tokens[t + 1])           [V3 eq 24, 25]
 //
-// over the N learned tokens of the batch: all but the first of a sequence, or those where learned[i][t + 1] is 1. CE_k is
-// the same for module k, over the learned tokens[t + 1 + k]; with lambda 0 the modules are not trained.
+// over the N learned tokens of the batch: all but the first of a sequence, or those where learned[i][t + 1] is 1. CE_k
+// is the same for module k, over the learned tokens[t + 1 + k]; with lambda 0 the modules are not trained.
 struct TokenLoss {
-    double loss = 0;                     // CE
-    std::vector<double> modules;         // CE_k
-    int64_t tokens = 0;                  // N
+    double loss = 0;              // CE
+    std::vector<double> modules;  // CE_k
+    int64_t tokens = 0;           // N
 };
 TokenLoss accumulate_tokens(Trainer& trainer, const std::vector<Example>& batch, float lambda,
                             const std::vector<const uint8_t*>& learned = {});

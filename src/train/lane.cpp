@@ -86,7 +86,8 @@ void each_sequence(const Model& model, Lane& lane, const std::vector<Example>& b
         const int index = lane.members[b];
         const int64_t at = lane.pass.packed.offsets()[b] - chunk.first;
         const int with_target = std::max(0, batch[index].length - ahead);
-        with(index, {chunk.logp + at, chunk.entropy + at, logits, learns ? chunk.dlogp + at : nullptr, ahead, with_target});
+        with(index,
+             {chunk.logp + at, chunk.entropy + at, logits, learns ? chunk.dlogp + at : nullptr, ahead, with_target});
     };
     const auto wanted = [&](int b) { return wants_logits && wants_logits(lane.members[b]); };
     parallel_for(chunk.end - chunk.begin, [&](int64_t i) {
@@ -98,7 +99,8 @@ void each_sequence(const Model& model, Lane& lane, const std::vector<Example>& b
         const int* const offsets = lane.pass.packed.offsets();
         const size_t count = size_t(offsets[b + 1] - offsets[b]) * size_t(V);
         lane.host_logits.resize(count);
-        lane.memory->download(lane.host_logits.data(), lane.logits + (offsets[b] - chunk.first) * V, count * sizeof(float));
+        lane.memory->download(lane.host_logits.data(), lane.logits + (offsets[b] - chunk.first) * V,
+                              count * sizeof(float));
         call(b, lane.host_logits.data());
     }
 }
@@ -116,8 +118,8 @@ void score(std::vector<Lane>& lanes, const Model& model, const std::vector<Examp
             run(model, lane.pass);
             each_chunk(model, lane, lane.pass.activations.h, lane.pass.packed.target, inverse_temperature,
                        [&](const HeadChunk& chunk) {
-                           each_sequence(model, lane, batch, chunk, 1, false, wants_logits, into);
-                       });
+                each_sequence(model, lane, batch, chunk, 1, false, wants_logits, into);
+            });
         }
     };
     // Fewer lanes than threads: one part after the other, every operation split among the threads.

@@ -19,9 +19,9 @@ struct Example {
 // asked for, the logits (vocabulary-sized rows, before the temperature).
 struct SequenceRows {
     const float *logp, *entropy, *logits;
-    float* dlogp;                        // nullptr where nothing is learned
-    int ahead = 1;                       // row t predicts tokens[t + ahead]; more than 1: by a prediction module
-    int rows = 0;                        // those that have such a target
+    float* dlogp;   // nullptr where nothing is learned
+    int ahead = 1;  // row t predicts tokens[t + ahead]; more than 1: by a prediction module
+    int rows = 0;   // those that have such a target
 };
 
 // Which sequences' logits are brought back to the host; empty: none.
@@ -33,10 +33,10 @@ struct Lane {
     ForwardPass pass;
     Arena arena;
     float *logp, *entropy, *dlogp, *stats, *logits;  // the device's
-    int head_rows;                       // whose logits are held at a time
-    std::vector<float> host;             // (3 capacity): logp, entropy, dlogp
-    std::vector<float> host_logits;      // of one sequence after another
-    std::vector<int> members;            // the sequences of the micro-batch
+    int head_rows;                                   // whose logits are held at a time
+    std::vector<float> host;                         // (3 capacity): logp, entropy, dlogp
+    std::vector<float> host_logits;                  // of one sequence after another
+    std::vector<int> members;                        // the sequences of the micro-batch
 };
 
 // rows: the most at a time; training: for a backward pass too.
@@ -50,16 +50,16 @@ std::vector<int> cut_parts(const std::vector<Example>& batch, int parts);
 
 // What `with` is told of a run of whole sequences whose logits the lane holds.
 struct HeadChunk {
-    int64_t first;                       // row of the lane
+    int64_t first;  // row of the lane
     int rows;
-    int begin, end;                      // places in lane.members
-    float *logp, *entropy, *dlogp;       // (rows) the host's
+    int begin, end;                 // places in lane.members
+    float *logp, *entropy, *dlogp;  // (rows) the host's
 };
 // The head over states h (rows, C): calls with(chunk) for one chunk after the other.
 void each_chunk(const Model& model, Lane& lane, const float* h, const int* target, float inverse_temperature,
                 const std::function<void(const HeadChunk&)>& with);
-// Calls with(index, rows) for each sequence of a chunk, on several threads; what it writes must belong to that sequence.
-// learns: dlogp is set to 0 and may be written.
+// Calls with(index, rows) for each sequence of a chunk, on several threads; what it writes must belong to that
+// sequence. learns: dlogp is set to 0 and may be written.
 void each_sequence(const Model& model, Lane& lane, const std::vector<Example>& batch, const HeadChunk& chunk, int ahead,
                    bool learns, const WantsLogits& wants_logits,
                    const std::function<void(int index, const SequenceRows& rows)>& with);

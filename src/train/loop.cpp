@@ -23,12 +23,13 @@ OptionTable table_of(TrainingOptions& o) {
     table.number("--beta1", o.beta1, between(0, 0.999999), "AdamW");
     table.number("--beta2", o.beta2, between(0, 0.999999), "AdamW");
     table.number("--shards", o.shards, between(1, 4096), "virtual shards of the batch: part of the arithmetic");
-    table.number("--micro-rows", o.micro_rows, between(0, 1e7),
-                 "tokens computed at a time; 0: 256, or 8192 on a GPU. Speed and memory, not results")
+    table
+        .number("--micro-rows", o.micro_rows, between(0, 1e7),
+                "tokens computed at a time; 0: 256, or 8192 on a GPU. Speed and memory, not results")
         .effect = Effect::nothing;
     table.number("--seed", o.seed, at_least(0), "seed");
-    table.number("--save-every", o.save_every, at_least(0), "steps between saved states; 0: only at the end")
-        .effect = Effect::nothing;
+    table.number("--save-every", o.save_every, at_least(0), "steps between saved states; 0: only at the end").effect =
+        Effect::nothing;
     table.flag("--resume", o.resume, "go on from the saved state in --output").effect = Effect::nothing;
     return table;
 }
@@ -64,7 +65,7 @@ Run::Run(const TrainingOptions& o, const std::string& stage, const OptionTable& 
     const json progress = read_progress(state());
     if (!progress.is_object()) fail("no saved state to go on from", folder_, "leave --resume out to begin the run");
     check_same(progress.value("record", json()), record_);
-    record_ = progress["record"];         // paths as they were
+    record_ = progress["record"];  // paths as they were
     done_ = progress.value("step", int64_t(0));
 }
 
@@ -73,7 +74,7 @@ void Run::begin() {
     begun_ = true;
     if (resumed_) return;
     make_folder(folder_);
-    remove_file(state());                 // of another run
+    remove_file(state());  // of another run
     write_file_atomically(folder_ + "/options.json", record_.dump(2) + "\n");
 }
 
@@ -109,7 +110,7 @@ bool train(Run& run, Trainer& trainer, const Stage& stage) {
         const StepReport report = stage.step(done + 1);
         ++done;
         metrics.write(report.metrics);
-        metrics.flush();                  // for whoever watches
+        metrics.flush();  // for whoever watches
         json line = {{"step", done}, {"seconds", rounded(seconds_now() - begin)}};
         line.update(report.timings);
         timings.write(line);

@@ -11,12 +11,15 @@ std::vector<Piece> pieces_of(Model& model, bool prediction) {
     std::vector<Piece> pieces;
     const float* base = reinterpret_cast<float*>(model.weights.arena.base());
     const std::vector<PredictionWeights>& modules = model.weights.prediction;
-    visit(model.config, model.weights, [&](float* w, size_t size, TensorKind kind) {
+    visit(
+        model.config, model.weights,
+        [&](float* w, size_t size, TensorKind kind) {
         if (!prediction && !modules.empty() && w >= modules[0].embedding_norm) return;  // the last of the arena
         for (int64_t at = 0; kind != TensorKind::router_bias && at < int64_t(size); at += MOST_PIECE)
-            pieces.push_back({w - base + at, int(std::min<int64_t>(MOST_PIECE, int64_t(size) - at)),
-                              kind == TensorKind::matrix});
-    }, [](const Tensor&) {});
+            pieces.push_back(
+                {w - base + at, int(std::min<int64_t>(MOST_PIECE, int64_t(size) - at)), kind == TensorKind::matrix});
+        },
+        [](const Tensor&) {});
     return pieces;
 }
 
@@ -31,7 +34,8 @@ static float load_max(const Config& c, const std::vector<int>& load, int shards)
         std::vector<int64_t> of(E);
         int64_t total = 0;
         for (int s = 0; s < shards; ++s)
-            for (int e = 0; e < E; ++e) of[e] += load[(s * L + l) * E + e], total += load[(s * L + l) * E + e];
+            for (int e = 0; e < E; ++e) of[e] += load[(s * L + l) * E + e];
+        for (const int64_t each : of) total += each;
         for (int e = 0; e < E; ++e) most = std::max(most, float(double(of[e]) * E / double(total > 0 ? total : 1)));
     }
     return most;
@@ -75,15 +79,20 @@ Update apply(Trainer& t, float lr, size_t batch_size) {
     update.gradient_norm = float(exact::sqrt(square));
     // No NaN gets into weights or metrics: its bits differ from processor to processor.
     if (!std::isfinite(update.gradient_norm))
-        fail("the gradient is not finite", "update " + std::to_string(t.step + 1), "lower --lr; what was last saved stands");
+        fail("the gradient is not finite", "update " + std::to_string(t.step + 1),
+             "lower --lr; what was last saved stands");
     for (float each : balance) update.balance_loss += each / float(batch_size);
     update.load_max = load_max(c, load, o.shards);
 
     ++t.step;
     AdamW adamw{lr, o.beta1, o.beta2, o.epsilon, o.decay, 0, 0, 1.0f};
     double power1 = 1, power2 = 1;
-    for (int64_t i = 0; i < t.step && (power1 > 1e-9 || power2 > 1e-9); ++i) power1 *= o.beta1, power2 *= o.beta2;
-    adamw.correction1 = float(1 - power1), adamw.correction2 = float(1 - power2);
+    for (int64_t i = 0; i < t.step && (power1 > 1e-9 || power2 > 1e-9); ++i) {
+        power1 *= o.beta1;
+        power2 *= o.beta2;
+    }
+    adamw.correction1 = float(1 - power1);
+    adamw.correction2 = float(1 - power2);
     if (o.clip > 0 && update.gradient_norm > o.clip) adamw.gradient_scale = o.clip / update.gradient_norm;
     op.adamw(base(model.weights), base(t.m), base(t.v), base(t.gradient[0]), t.pieces, t.piece_count, adamw);
     for (int l = 0; l < L; ++l)

@@ -5,12 +5,13 @@
 namespace r1 {
 
 struct Update {
-    float gradient_norm = 0;             // before clipping
-    float balance_loss = 0;              // mean over sequences
-    float load_max = 0;                  // the busiest expert's share of its layer's mean load
+    float gradient_norm = 0;  // before clipping
+    float balance_loss = 0;   // mean over sequences
+    float load_max = 0;       // the busiest expert's share of its layer's mean load
 };
 
-// The ranges of the weights that AdamW updates: all but the routers' biases, and prediction modules that are not trained.
+// The ranges of the weights that AdamW updates: all but the routers' biases, and prediction modules that are not
+// trained.
 std::vector<Piece> pieces_of(Model& model, bool prediction);
 
 // Numbers of the gradient's norm that the device leaves to the host.

@@ -18,7 +18,8 @@ void save_training(const std::string& path, Trainer& t, const json& progress, We
 
 static json state_of(const TensorFiles& files, const std::string& path) {
     const json state = json::parse(files.metadata("state").value_or(""), nullptr, false);
-    if (!state.is_object() || !state.contains("updates") || !state["updates"].is_number_integer() || !state.contains("progress"))
+    if (!state.is_object() || !state.contains("updates") || !state["updates"].is_number_integer() ||
+        !state.contains("progress"))
         fail("no training state in the file", path, "start the stage anew, without --resume");
     return state;
 }

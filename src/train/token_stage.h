@@ -9,9 +9,9 @@
 namespace r1 {
 
 struct TokenOptions : TrainingOptions {
-    float balance_alpha = 0;              // of the sequence balance loss [V3 section 2.1.2]
-    float bias_speed = 0;                 // gamma, of the routers' biases [V3 section 2.1.2]
-    float prediction_weight = 0;          // lambda of multi-token prediction [V3 eq 25]; 0: its modules stay as they are
+    float balance_alpha = 0;      // of the sequence balance loss [V3 section 2.1.2]
+    float bias_speed = 0;         // gamma, of the routers' biases [V3 section 2.1.2]
+    float prediction_weight = 0;  // lambda of multi-token prediction [V3 eq 25]; 0: its modules stay as they are
 };
 
 // AdamW for the model, from where the run stopped if it was resumed.
@@ -23,8 +23,8 @@ struct TokenBatch {
     std::vector<const uint8_t*> learned = {};
 };
 
-// The stage of so many updates. next(step) is the batch of update `step`, from 1; `more` may add to the line of metrics.
-// Error if the loss is no number any more. Trainer and options must outlive it.
+// The stage of so many updates. next(step) is the batch of update `step`, from 1; `more` may add to the line of
+// metrics. Error if the loss is no number any more. Trainer and options must outlive it.
 Stage token_stage(const std::string& name, Trainer& trainer, const TokenOptions& o, int64_t steps,
                   const std::function<TokenBatch(int64_t step)>& next,
                   const std::function<void(json& line, const TokenLoss& loss, const Update& update)>& more);

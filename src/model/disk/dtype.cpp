@@ -15,10 +15,11 @@ struct Kind {
     const char* name;
     int bits;
 };
-static constexpr Kind kinds[] = {
-    {"F64", 64}, {"F32", 32}, {"F16", 16}, {"BF16", 16}, {"F8_E4M3", 8},
-    {"F8_E5M2", 8}, {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8}, {"F6_E2M3", 6}, {"F6_E3M2", 6}, {"F4", 4},
-    {"C64", 64}, {"I64", 64}, {"U64", 64}, {"I32", 32}, {"U32", 32}, {"I16", 16}, {"U16", 16}, {"I8", 8}, {"U8", 8}, {"BOOL", 8}};
+static constexpr Kind kinds[] = {{"F64", 64},    {"F32", 32},    {"F16", 16},        {"BF16", 16},       {"F8_E4M3", 8},
+                                 {"F8_E5M2", 8}, {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8}, {"F6_E2M3", 6},
+                                 {"F6_E3M2", 6}, {"F4", 4},      {"C64", 64},        {"I64", 64},        {"U64", 64},
+                                 {"I32", 32},    {"U32", 32},    {"I16", 16},        {"U16", 16},        {"I8", 8},
+                                 {"U8", 8},      {"BOOL", 8}};
 static_assert(std::size(kinds) == size_t(Dtype::BOOL) + 1);
 
 const char* dtype_name(Dtype dtype) { return kinds[size_t(dtype)].name; }
@@ -40,16 +41,18 @@ bool becomes_float32(Dtype dtype) { return dtype <= Dtype::F8_E4M3; }
 // times 2^-112, subnormal ones too; what comes out at 2^16 or above had the exponent of infinities and NaNs.
 static float from_f16(uint16_t h) {
     const float magnitude = std::bit_cast<float>(uint32_t(h & 0x7FFF) << 13) * 0x1p112f;
-    const uint32_t bits = magnitude < 0x1p16f ? std::bit_cast<uint32_t>(magnitude) : 0x7F800000u | uint32_t(h & 0x3FF) << 13;
+    const uint32_t bits =
+        magnitude < 0x1p16f ? std::bit_cast<uint32_t>(magnitude) : 0x7F800000u | uint32_t(h & 0x3FF) << 13;
     return std::bit_cast<float>(uint32_t(h & 0x8000) << 16 | bits);
 }
 
 static uint16_t to_f16(float value) {
     const uint32_t bits = std::bit_cast<uint32_t>(value), sign = bits >> 16 & 0x8000, a = bits & 0x7FFFFFFF;
-    if (a > 0x7F800000) return uint16_t(sign | 0x7E00);                  // NaN
-    if (a >= 0x477FF000) return uint16_t(sign | 0x7C00);                 // from 65520, the tie above the largest number
-    if (a < 0x38800000)                                                  // below 2^-14: the sum's last bit is 2^-24
-        return uint16_t(sign | (std::bit_cast<uint32_t>(std::bit_cast<float>(a) + 0.5f) - std::bit_cast<uint32_t>(0.5f)));
+    if (a > 0x7F800000) return uint16_t(sign | 0x7E00);   // NaN
+    if (a >= 0x477FF000) return uint16_t(sign | 0x7C00);  // from 65520, the tie above the largest number
+    if (a < 0x38800000)                                   // below 2^-14: the sum's last bit is 2^-24
+        return uint16_t(sign |
+                        (std::bit_cast<uint32_t>(std::bit_cast<float>(a) + 0.5f) - std::bit_cast<uint32_t>(0.5f)));
     return uint16_t(sign | (a - 0x38000000 + 0xFFF + (a >> 13 & 1)) >> 13);
 }
 

@@ -7,15 +7,17 @@
 namespace r1 {
 
 // In the order of the table in dtype.cpp; F8_E4M3 is the variant without infinities (OCP 8-bit floating point: "fn").
+// clang-format off
 enum class Dtype : uint8_t {
     F64, F32, F16, BF16, F8_E4M3,                                        // read as weights
     F8_E5M2, F8_E8M0, F8_E4M3FNUZ, F8_E5M2FNUZ, F6_E2M3, F6_E3M2, F4,    // known, so that a file that has them is understood
     C64, I64, U64, I32, U32, I16, U16, I8, U8, BOOL
 };
+// clang-format on
 
-const char* dtype_name(Dtype dtype);                             // as the files spell it
-const char* hugging_face_name(Dtype dtype);                       // of F32, F16, BF16, as config.json spells it
-int dtype_bits(Dtype dtype);                                     // of one element
+const char* dtype_name(Dtype dtype);         // as the files spell it
+const char* hugging_face_name(Dtype dtype);  // of F32, F16, BF16, as config.json spells it
+int dtype_bits(Dtype dtype);                 // of one element
 std::optional<Dtype> dtype_named(std::string_view name);
 
 // F64, F32, F16, BF16 and F8_E4M3. `from` needs no alignment.

@@ -14,7 +14,8 @@ static Config read_configuration(const std::string& path) {
 
 // Hugging Face's configuration asks for one prediction module where the file has none: then there is none.
 static void without_missing_prediction(Config& c, const TensorFiles& files) {
-    if (!files.find("model.layers." + std::to_string(c.num_hidden_layers) + ".enorm.weight")) c.num_nextn_predict_layers = 0;
+    if (!files.find("model.layers." + std::to_string(c.num_hidden_layers) + ".enorm.weight"))
+        c.num_nextn_predict_layers = 0;
 }
 
 ModelFolder open_model(const std::string& path, WithoutTokenizer without) {
@@ -50,7 +51,7 @@ void save_weights(const std::string& folder, const Config& config, Weights& weig
     write_model_tensors(folder, tensors, dtype);
     json object = config_to_json(config);
     object[object.contains("dtype") ? "dtype" : "torch_dtype"] = hugging_face_name(dtype);
-    object.erase("quantization_config");     // of an 8-bit checkpoint that it was read from
+    object.erase("quantization_config");  // of an 8-bit checkpoint that it was read from
     write_file_atomically(folder + "/config.json", object.dump(2) + "\n");
 }
 
@@ -59,8 +60,8 @@ void save_model(const std::string& folder, Model& model, const Tokenizer& tokeni
     save_weights(folder, model.config, model.weights, dtype);
     const auto there = [&](const char* name) { return exists(folder + "/" + name); };
     if (source != folder)
-        for (const char* name : {"tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "special_tokens_map.json",
-                                 "generation_config.json"})
+        for (const char* name : {"tokenizer.json", "tokenizer_config.json", "chat_template.jinja",
+                                 "special_tokens_map.json", "generation_config.json"})
             if (exists(source + "/" + name)) write_file_atomically(folder + "/" + name, read_file(source + "/" + name));
     if (tokenizer.size() > 0 && !there("tokenizer.json")) tokenizer.save(folder + "/tokenizer.json");
     if (tokenizer.size() > 0 && !there("tokenizer_config.json"))
@@ -68,8 +69,11 @@ void save_model(const std::string& folder, Model& model, const Tokenizer& tokeni
                               tokenizer_config(tokenizer, model.config.max_position_embeddings).dump(2) + "\n");
     if (there("generation_config.json")) return;
     const Config& c = model.config;
-    const json generation = {{"bos_token_id", c.bos_token_id}, {"eos_token_id", c.eos_token_id},
-                             {"do_sample", true}, {"temperature", 1.0}, {"top_p", 1.0}};
+    const json generation = {{"bos_token_id", c.bos_token_id},
+                             {"eos_token_id", c.eos_token_id},
+                             {"do_sample", true},
+                             {"temperature", 1.0},
+                             {"top_p", 1.0}};
     write_file_atomically(folder + "/generation_config.json", generation.dump(2) + "\n");
 }
 

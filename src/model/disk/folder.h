@@ -1,5 +1,6 @@
-// A model's folder, in Hugging Face's layout: config.json, model.safetensors (or shards), tokenizer.json and what belongs to
-// it. Every file is written atomically; what is read is checked name by name and shape by shape before a number is used.
+// A model's folder, in Hugging Face's layout: config.json, model.safetensors (or shards), tokenizer.json and what
+// belongs to it. Every file is written atomically; what is read is checked name by name and shape by shape before a
+// number is used.
 #pragma once
 #include <string>
 
@@ -14,7 +15,7 @@ namespace r1 {
 struct ModelFolder {
     std::string path;
     Config config;
-    Tokenizer tokenizer;                  // empty where there is none and that is allowed
+    Tokenizer tokenizer;  // empty where there is none and that is allowed
     TensorFiles files;
 };
 

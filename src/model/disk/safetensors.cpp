@@ -13,11 +13,11 @@ namespace r1 {
 
 namespace fs = std::filesystem;
 
-static constexpr uint64_t longest_header = 100'000'000;         // bytes, as the format's own reader has it
+static constexpr uint64_t longest_header = 100'000'000;  // bytes, as the format's own reader has it
 static constexpr size_t highest_rank = 64;
 static constexpr size_t most_shards = 10'000;
-static constexpr size_t piece = 1 << 20;                        // elements read, converted and written at a time
-static constexpr int64_t block = 128;                           // rows and columns that share a scale
+static constexpr size_t piece = 1 << 20;  // elements read, converted and written at a time
+static constexpr int64_t block = 128;     // rows and columns that share a scale
 static constexpr const char* advice = damaged_file;
 static constexpr const char* not_together = "index and shards must belong together: fetch all anew";
 
@@ -51,8 +51,8 @@ static std::string_view get_string(const std::string& pool, size_t& at) {
 }
 
 struct PackedEntry {
-    uint64_t begin, end;                                         // its bytes, from the end of the header on
-    uint32_t at;                                                 // in the pool: its name, then its dimensions
+    uint64_t begin, end;  // its bytes, from the end of the header on
+    uint32_t at;          // in the pool: its name, then its dimensions
     Dtype dtype;
     uint8_t rank;
     bool in_index = false, scale = false;
@@ -60,10 +60,10 @@ struct PackedEntry {
 
 struct TensorFile : Input {
     using Input::Input;
-    uint64_t data = 0, data_size = 0;                            // where the tensors' bytes begin; how many
+    uint64_t data = 0, data_size = 0;  // where the tensors' bytes begin; how many
     std::string pool, metadata_pool;
     std::vector<PackedEntry> entries;
-    std::vector<uint32_t> metadata;                              // key and value in the metadata's pool, by key
+    std::vector<uint32_t> metadata;  // key and value in the metadata's pool, by key
 
     std::string_view name(const PackedEntry& e) const {
         size_t at = e.at;
@@ -85,7 +85,7 @@ struct HeaderReader : JsonEvents<HeaderReader> {
     TensorFile& file;
     enum Place { start, header, value, metadata, entry, dtype, shape_value, shape, offsets_value, offsets, done };
     Place place = start;
-    std::string name;                                            // of the entry that is read
+    std::string name;  // of the entry that is read
     bool in_entry = false, has_metadata = false, seen[3] = {};
     Dtype type{};
     std::vector<uint64_t> dimensions, bounds;
@@ -99,8 +99,10 @@ struct HeaderReader : JsonEvents<HeaderReader> {
         switch (place) {
             case metadata: refuse("a value of __metadata__ that is not a string");
             case dtype: refuse("a dtype that is not a string");
-            case shape_value: case shape: refuse("a shape that is not a list of whole numbers");
-            case offsets_value: case offsets: refuse("data_offsets that are not two whole numbers");
+            case shape_value:
+            case shape: refuse("a shape that is not a list of whole numbers");
+            case offsets_value:
+            case offsets: refuse("data_offsets that are not two whole numbers");
             default: refuse("a broken entry in the safetensors header");
         }
     }
@@ -125,7 +127,7 @@ struct HeaderReader : JsonEvents<HeaderReader> {
             if (name.find('\0') != std::string::npos) refuse("a NUL in a name");
         } else if (place == metadata) {
             put_string(file.metadata_pool, k);
-        } else {                                                 // in an entry
+        } else {  // in an entry
             const int which = k == "dtype" ? 0 : k == "shape" ? 1 : k == "data_offsets" ? 2 : -1;
             if (which < 0) refuse("an unknown key " + printable(k));
             if (std::exchange(seen[which], true)) refuse("a second " + k);
@@ -175,7 +177,8 @@ struct HeaderReader : JsonEvents<HeaderReader> {
         for (const uint64_t n : dimensions)
             if (__builtin_mul_overflow(bits, n, &bits)) refuse("a shape too large");
         if (bits % 8 != 0) refuse("a size that is not a whole number of bytes");
-        if (bounds[0] > bounds[1] || bounds[1] - bounds[0] != bits / 8) refuse("data_offsets that do not fit the shape");
+        if (bounds[0] > bounds[1] || bounds[1] - bounds[0] != bits / 8)
+            refuse("data_offsets that do not fit the shape");
         if (bounds[1] > file.data_size) refuse("the file ends before the tensor does");
         file.entries.push_back({bounds[0], bounds[1], uint32_t(file.pool.size()), type, uint8_t(dimensions.size())});
         put_string(file.pool, name);
@@ -194,7 +197,7 @@ void TensorFile::read_header() {
     if (header_size == 0 || first != '{') fail("no safetensors header", path, advice);
     data = sizeof header_size + header_size, data_size = size - data;
 
-    pool.reserve(size_t(header_size));                           // pages that are not needed are never touched
+    pool.reserve(size_t(header_size));  // pages that are not needed are never touched
     HeaderReader reader(*this);
     parse_json(*this, sizeof header_size, data, reader);
     sort_metadata();
@@ -207,7 +210,8 @@ void TensorFile::read_header() {
     uint64_t covered = 0;
     for (const uint32_t i : order) {
         if (entries[i].begin != covered)
-            fail(entries[i].begin < covered ? "bytes that belong to two tensors" : "bytes before it that belong to no tensor",
+            fail(entries[i].begin < covered ? "bytes that belong to two tensors"
+                                            : "bytes before it that belong to no tensor",
                  path + " tensor " + printable(name(entries[i])), advice);
         covered = entries[i].end;
     }
@@ -236,14 +240,14 @@ struct IndexReader : JsonEvents<IndexReader> {
     const Input& file;
     const Line& line;
     enum Place { start, top, map_value, map, other, done } place = start;
-    int depth = 0;                                               // in a value that nobody needs
+    int depth = 0;  // in a value that nobody needs
     bool has_map = false;
     std::string name;
 
     IndexReader(const Input& f, const Line& l) : file(f), line(l) {}
     [[noreturn]] void refuse(const char* what) { fail(what, file.path, advice); }
     bool not_json() { refuse("not JSON in UTF-8"); }
-    bool unexpected() {                                          // a number, true, false, null
+    bool unexpected() {  // a number, true, false, null
         if (place == map) fail("a shard's name that is not a string", file.path + " tensor " + printable(name), advice);
         if (place != other) refuse("not an index of shards: {\"weight_map\": {tensor: shard, ...}}");
         if (depth == 0) place = top;
@@ -305,7 +309,8 @@ static std::set<std::string> shards_of(const Input& index) {
             std::any_of(shard.begin(), shard.end(), odd))
             fail("a shard's name that is not the plain name of a .safetensors file: " + printable(shard),
                  index.path + " tensor " + printable(tensor), advice);
-        if (shards.insert(shard).second && shards.size() > most_shards) fail("more than 10,000 shards", index.path, advice);
+        if (shards.insert(shard).second && shards.size() > most_shards)
+            fail("more than 10,000 shards", index.path, advice);
     });
     return shards;
 }
@@ -339,7 +344,8 @@ TensorFiles TensorFiles::of_model(const std::string& folder) {
     const std::set<std::string> shards = shards_of(input);
     if (shards.empty()) fail("no shard in weight_map", index, advice);
     for (const std::string& shard : shards) {
-        if (!exists(folder + "/" + shard)) fail("a missing shard " + shard, index, "fetch or copy all files of the model");
+        if (!exists(folder + "/" + shard))
+            fail("a missing shard " + shard, index, "fetch or copy all files of the model");
         tensors.open(folder + "/" + shard);
     }
     tensors.sort_by_name();
@@ -368,7 +374,8 @@ void TensorFiles::sort_by_name() {
     const auto same = [&](Slot a, Slot b) { return name(a) == name(b); };
     const auto twice = std::adjacent_find(slots_.begin(), slots_.end(), same);
     if (twice != slots_.end())
-        fail(twice[0].file == twice[1].file ? "a tensor named twice" : "a tensor that is also in " + files_[twice[0].file]->path,
+        fail(twice[0].file == twice[1].file ? "a tensor named twice"
+                                            : "a tensor that is also in " + files_[twice[0].file]->path,
              where(twice[1]), advice);
 }
 
@@ -413,7 +420,7 @@ TensorEntry TensorFiles::describe(size_t at) const {
     const PackedEntry& e = file.entries[slots_[at].entry];
     int64_t count = 1;
     std::vector<int64_t> shape = file.shape(e);
-    for (const int64_t n : shape) count *= n;                    // its product was checked
+    for (const int64_t n : shape) count *= n;  // its product was checked
     return {std::string(file.name(e)), e.dtype, shape, count, at};
 }
 
@@ -456,7 +463,8 @@ void TensorFiles::read(const TensorEntry& entry, float* out) const {
 void TensorFiles::read_scaled(const TensorEntry& entry, float* out) const {
     const Slot* found = find(entry.name + "_scale_inv", listed_, slots_.size());
     if (!found)
-        fail("an F8_E4M3 tensor without its scales", where(entry), "the model needs " + printable(entry.name + "_scale_inv"));
+        fail("an F8_E4M3 tensor without its scales", where(entry),
+             "the model needs " + printable(entry.name + "_scale_inv"));
     const TensorEntry scale_entry = describe(size_t(found - slots_.data()));
     std::vector<float> scale(size_t(scale_entry.count));
     read(scale_entry, scale.data());
@@ -468,7 +476,7 @@ void TensorFiles::read_scaled(const TensorEntry& entry, float* out) const {
         const int64_t end = std::min(first + int64_t(piece), entry.count);
         file.read(begin + uint64_t(first), buffer.data(), size_t(end - first));
         to_float32(Dtype::F8_E4M3, buffer.data(), end - first, out + first);
-        for (int64_t k = first, run; k < end; k += run) {        // along a row, within a block
+        for (int64_t k = first, run; k < end; k += run) {  // along a row, within a block
             const int64_t row = k / columns, column = k % columns;
             run = std::min({block - column % block, columns - column, end - k});
             const float s = scale[size_t(row / block * scale_columns + column / block)];
@@ -493,13 +501,15 @@ void write_safetensors(const std::string& path, const std::vector<TensorSource>&
     int64_t at = 0;
     for (const TensorSource& t : tensors) {
         ENSURE(names.insert(t.name).second, "a tensor is written once");
-        const json entry = {{"dtype", dtype_name(dtype)}, {"shape", t.shape}, {"data_offsets", {at, at + bytes_of(t, dtype)}}};
+        const json entry = {
+            {"dtype", dtype_name(dtype)}, {"shape", t.shape}, {"data_offsets", {at, at + bytes_of(t, dtype)}}};
         header += json(t.name).dump() + ":" + entry.dump() + (names.size() < tensors.size() ? "," : "");
         at += bytes_of(t, dtype);
     }
     header += "}";
     header.resize((header.size() + 7) / 8 * 8, ' ');
-    if (header.size() > longest_header) fail("a header of more than 100,000,000 bytes", path, "write the model in shards");
+    if (header.size() > longest_header)
+        fail("a header of more than 100,000,000 bytes", path, "write the model in shards");
     const uint64_t size = header.size();
 
     AtomicWriter writer(path);
@@ -511,7 +521,7 @@ void write_safetensors(const std::string& path, const std::vector<TensorSource>&
             n = std::min(int64_t(piece), count_of(t) - first);
             values.resize(size_t(n));
             t.fill(first, n, values.data());
-            from_float32(dtype, values.data(), n, values.data());        // in place: no type is wider than float32
+            from_float32(dtype, values.data(), n, values.data());  // in place: no type is wider than float32
             writer.write({reinterpret_cast<const char*>(values.data()), size_t(n * dtype_bits(dtype) / 8)});
         }
     writer.commit();
@@ -535,7 +545,8 @@ static void remove_shards(const std::string& folder, const std::vector<std::stri
             std::find(keep.begin(), keep.end(), name) != keep.end())
             continue;
         const std::string rest = name.substr(size_t(length));
-        if (rest == ".safetensors" || rest == ".safetensors.tmp" || rest == ".new.safetensors" || rest == ".new.safetensors.tmp")
+        if (rest == ".safetensors" || rest == ".safetensors.tmp" || rest == ".new.safetensors" ||
+            rest == ".new.safetensors.tmp")
             stale.push_back(name);
     }
     for (const std::string& name : stale) remove_file(folder + "/" + name);
@@ -543,7 +554,7 @@ static void remove_shards(const std::string& folder, const std::vector<std::stri
 
 static void write_index(const std::string& path, const std::vector<std::vector<TensorSource>>& shards,
                         const std::vector<std::string>& names, int64_t total) {
-    nlohmann::json index = {{"metadata", {{"total_size", total}}}};      // its keys are sorted, as Hugging Face writes them
+    nlohmann::json index = {{"metadata", {{"total_size", total}}}};  // its keys are sorted, as Hugging Face writes them
     nlohmann::json& map = index["weight_map"];
     for (size_t i = 0; i < shards.size(); ++i)
         for (const TensorSource& t : shards[i]) map[t.name] = names[i];
@@ -575,7 +586,7 @@ void write_model_tensors(const std::string& folder, const std::vector<TensorSour
     std::set<std::string> in_use;
     try {
         if (exists(index)) in_use = shards_of(Input(index));
-    } catch (const Error&) {                                     // a damaged index: nobody can read what it names
+    } catch (const Error&) {  // a damaged index: nobody can read what it names
     }
     const auto names = [&](const char* mark) {
         std::vector<std::string> all;
@@ -591,7 +602,8 @@ void write_model_tensors(const std::string& folder, const std::vector<TensorSour
     remove_file(single);
     if (!taken) return remove_shards(folder, plain);
     for (size_t i = 0; i < shards.size(); ++i)
-        if (!link_file(folder + "/" + marked[i], folder + "/" + plain[i])) return remove_shards(folder, marked);  // as good
+        if (!link_file(folder + "/" + marked[i], folder + "/" + plain[i]))
+            return remove_shards(folder, marked);  // as good
     write_index(index, shards, plain, total);
     remove_shards(folder, plain);
 }

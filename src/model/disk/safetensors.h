@@ -1,8 +1,8 @@
 // Tensor files (safetensors): 8 bytes of header size, a JSON header, the tensors' bytes one after the other. A model's
 // folder has them in one file, `model.safetensors`, or in shards that `model.safetensors.index.json` lists.
 //
-// Reading trusts nothing. A file that breaks a rule of the format is refused in one line that names file and tensor, and
-// whatever a header says, opening a file never takes more memory than the file's size and 64 MB.
+// Reading trusts nothing. A file that breaks a rule of the format is refused in one line that names file and tensor,
+// and whatever a header says, opening a file never takes more memory than the file's size and 64 MB.
 #pragma once
 #include <functional>
 #include <memory>
@@ -18,9 +18,9 @@ namespace r1 {
 struct TensorEntry {
     std::string name;
     Dtype dtype;
-    std::vector<int64_t> shape;                          // empty: a scalar
-    int64_t count;                                       // elements
-    size_t index;                                        // entry(index) is this one
+    std::vector<int64_t> shape;  // empty: a scalar
+    int64_t count;               // elements
+    size_t index;                // entry(index) is this one
 };
 
 struct TensorFile;
@@ -28,22 +28,22 @@ struct TensorFile;
 class TensorFiles {
 public:
     static TensorFiles of_file(const std::string& path);
-    // model.safetensors, or else the index and every shard it names. Index and shards must agree: each tensor of a shard
-    // is in the map, under that shard's name, and the map has no others.
+    // model.safetensors, or else the index and every shard it names. Index and shards must agree: each tensor of a
+    // shard is in the map, under that shard's name, and the map has no others.
     static TensorFiles of_model(const std::string& folder);
     TensorFiles(TensorFiles&&) noexcept;
     ~TensorFiles();
 
     size_t size() const { return listed_; }
-    TensorEntry entry(size_t index) const;               // index < size(); by increasing name
+    TensorEntry entry(size_t index) const;  // index < size(); by increasing name
     std::optional<TensorEntry> find(std::string_view name) const;
 
     // All elements as float32, row-major, to out (count). An 8-bit tensor X (F8_E4M3, a matrix) is multiplied by its
-    // scales, X_scale_inv (F32, one for each block of 128 x 128), as DeepSeek's checkpoints have them; the scales are not
-    // listed as tensors of their own. Integers and whatever else is no weight are refused.
+    // scales, X_scale_inv (F32, one for each block of 128 x 128), as DeepSeek's checkpoints have them; the scales are
+    // not listed as tensors of their own. Integers and whatever else is no weight are refused.
     void read(const TensorEntry& entry, float* out) const;
 
-    std::string where(const TensorEntry& entry) const;   // "path tensor name", for errors
+    std::string where(const TensorEntry& entry) const;                // "path tensor name", for errors
     std::optional<std::string> metadata(std::string_view key) const;  // a string of the (first) file's __metadata__
 
 private:
@@ -62,7 +62,7 @@ private:
     void read_scaled(const TensorEntry& entry, float* out) const;
 
     std::vector<std::unique_ptr<TensorFile>> files_;
-    std::vector<Slot> slots_;                            // the listed ones by name, then the scales by name
+    std::vector<Slot> slots_;  // the listed ones by name, then the scales by name
     size_t listed_ = 0;
 };
 
@@ -74,8 +74,8 @@ struct TensorSource {
     std::function<void(int64_t first, int64_t n, float* into)> fill;
 };
 
-// One file, written atomically: the tensors in the given order, rounded to dtype (F32, BF16 or F16). metadata: an object
-// of strings, or null for none.
+// One file, written atomically: the tensors in the given order, rounded to dtype (F32, BF16 or F16). metadata: an
+// object of strings, or null for none.
 void write_safetensors(const std::string& path, const std::vector<TensorSource>& tensors, const json& metadata = {},
                        Dtype dtype = Dtype::F32);
 

@@ -16,21 +16,25 @@ static bool on_host(const Weights& w) { return &w.arena.memory() == &host_memory
 void store_weights(const Config& config, Weights& w, const std::string& prefix, std::vector<TensorSource>& into) {
     // A device's are copied first; the copy goes with the last of its sources.
     const std::shared_ptr<Weights> copy = on_host(w) ? nullptr : std::make_shared<Weights>(download(config, w));
-    visit(config, copy ? *copy : w, [](float*, size_t, TensorKind) {}, [&](const Tensor& t) {
+    visit(
+        config, copy ? *copy : w, [](float*, size_t, TensorKind) {},
+        [&](const Tensor& t) {
         if (t.kind == TensorKind::again && !prefix.empty()) return;
         into.push_back({prefix + t.name, shape_of(t), [copy, t](int64_t first, int64_t n, float* to) {
-            const int64_t in = t.in ? t.in : 1;
-            for (int64_t k = first; k < first + n; ++k) *to++ = t.at(k / in, k % in);
-        }});
-    });
+                            const int64_t in = t.in ? t.in : 1;
+                            for (int64_t k = first; k < first + n; ++k) *to++ = t.at(k / in, k % in);
+                        }});
+        });
 }
 
 void check_tensors(const Config& config, const TensorFiles& files, const std::vector<std::string>& prefixes,
-                          const std::string& path) {
+                   const std::string& path) {
     std::vector<bool> known(files.size());
     for (const std::string& prefix : prefixes) {
         Weights none{};
-        visit(config, none, [](float*, size_t, TensorKind) {}, [&](const Tensor& t) {
+        visit(
+            config, none, [](float*, size_t, TensorKind) {},
+            [&](const Tensor& t) {
             const auto found = files.find(prefix + t.name);
             if (!found && t.kind == TensorKind::again) return;
             if (!found) fail("a tensor is missing", path + " tensor " + prefix + t.name, BELONG);
@@ -38,7 +42,7 @@ void check_tensors(const Config& config, const TensorFiles& files, const std::ve
                 fail("a tensor of shape " + json(found->shape).dump() + " instead of " + json(shape_of(t)).dump(),
                      files.where(*found), BELONG);
             known[found->index] = true;
-        });
+            });
     }
     for (size_t i = 0; i < files.size(); ++i)
         if (!known[i]) fail("a tensor that the model does not have", files.where(files.entry(i)), BELONG);
@@ -48,14 +52,16 @@ void restore_weights(const Config& config, Weights& w, const std::string& prefix
     Weights staging{};
     if (!on_host(w)) staging = make_weights(config);
     std::vector<float> values;
-    visit(config, on_host(w) ? w : staging, [](float*, size_t, TensorKind) {}, [&](const Tensor& t) {
+    visit(
+        config, on_host(w) ? w : staging, [](float*, size_t, TensorKind) {},
+        [&](const Tensor& t) {
         if (t.kind == TensorKind::again) return;
         const TensorEntry entry = *files.find(prefix + t.name);
         values.resize(size_t(entry.count));
         files.read(entry, values.data());
         const int64_t in = t.in ? t.in : 1;
         for (int64_t k = 0; k < entry.count; ++k) t.at(k / in, k % in) = values[size_t(k)];
-    });
+        });
     if (!on_host(w)) upload(w, staging);
 }
 

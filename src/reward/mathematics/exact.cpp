@@ -250,10 +250,8 @@ Value Algebra::power(const Value& base, const Value& exponent) {
     for (const auto& [monomial, coefficient] : exponent.top) {
         const auto whole = coefficient.small();
         const Polynomial rest = {{monomial, whole ? Rational(1) : coefficient}};
-        if (monomial.empty())
-            result = multiply(result, power(base, {constant(coefficient), constant(1)}));
-        else
-            result = multiply(result, power(call("pow", {base, {rest, constant(1)}}), whole ? *whole : 1));
+        if (monomial.empty()) result = multiply(result, power(base, {constant(coefficient), constant(1)}));
+        else result = multiply(result, power(call("pow", {base, {rest, constant(1)}}), whole ? *whole : 1));
     }
     return result;
 }
@@ -418,10 +416,8 @@ Value Algebra::absolute(const Value& a) {
             Monomial rest = monomial;
             const auto at =
                 std::find_if(rest.begin(), rest.end(), [&](const auto& factor) { return factor.first == i; });
-            if (at == rest.end())
-                add_term(real, monomial, coefficient);
-            else
-                rest.erase(at), add_term(imaginary, rest, coefficient);
+            if (at == rest.end()) add_term(real, monomial, coefficient);
+            else rest.erase(at), add_term(imaginary, rest, coefficient);
         }
         return root(add(multiply(real, real), multiply(imaginary, imaginary)), 2);
     };
@@ -516,10 +512,8 @@ Value Algebra::logarithm(const Value& a) {
         const Atom factor = atoms_[size_t(index)];
         Polynomial part = constant(1);
         if (factor.kind == Atom_kind::exponential) part = factor.inner;
-        if (factor.kind == Atom_kind::variable)
-            part = opaque({single(index), constant(1)}).top;
-        else if (factor.base.sign())
-            part = multiply(part, of_prime(factor.base));
+        if (factor.kind == Atom_kind::variable) part = opaque({single(index), constant(1)}).top;
+        else if (factor.base.sign()) part = multiply(part, of_prime(factor.base));
         sum = add(sum, multiply(part, constant(Rational(exponent.top, static_cast<unsigned long>(exponent.bottom)))));
     }
     return {sum, constant(1)};

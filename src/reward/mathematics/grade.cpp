@@ -149,10 +149,8 @@ public:
     }
 
     const std::string& reason(bool correct) {
-        if (correct)
-            why_ = unproven_.empty() ? "equal" : unproven_;
-        else if (why_.empty())
-            why_ = "not equal to the reference";
+        if (correct) why_ = unproven_.empty() ? "equal" : unproven_;
+        else if (why_.empty()) why_ = "not equal to the reference";
         return why_;
     }
 
@@ -325,12 +323,9 @@ std::optional<std::string_view> extract_boxed(std::string_view text) {
     if (brace == none) return std::nullopt;
     int open = 0;
     for (size_t i = brace; i < text.size(); ++i) {
-        if (text[i] == '\\')
-            ++i;
-        else if (text[i] == '{')
-            ++open;
-        else if (text[i] == '}' && --open == 0)
-            return trimmed(text.substr(brace + 1, i - brace - 1));
+        if (text[i] == '\\') ++i;
+        else if (text[i] == '{') ++open;
+        else if (text[i] == '}' && --open == 0) return trimmed(text.substr(brace + 1, i - brace - 1));
     }
     return std::nullopt;
 }

@@ -94,10 +94,8 @@ std::string in_ascii(std::string_view text) {
         } else {
             const auto at = std::find_if(unicode.begin(), unicode.end(),
                                          [&](const Pair& pair) { return rest.starts_with(pair.first); });
-            if (at != unicode.end())
-                result += at->second, i += at->first.size();
-            else
-                result += text[i++];
+            if (at != unicode.end()) result += at->second, i += at->first.size();
+            else result += text[i++];
         }
     }
     return result;
@@ -206,10 +204,8 @@ private:
     static size_t unescaped_dollars(const std::string& text) {
         size_t count = 0;
         for (size_t i = 0; i < text.size(); ++i) {
-            if (text[i] == '\\')
-                ++i;
-            else
-                count += text[i] == '$';
+            if (text[i] == '\\') ++i;
+            else count += text[i] == '$';
         }
         return count;
     }
@@ -219,16 +215,11 @@ private:
         const bool outer = std::exchange(roman_, roman);
         for (size_t i = 0; i < text.size() && error.empty();) {
             const char c = text[i];
-            if (is_blank(c) || c == '~' || (c == '$' && dollar_is_blank_))
-                spaced_ = true, ++i;
-            else if (is_digit(c) || (c == '.' && i + 1 < text.size() && is_digit(text[i + 1])))
-                number(text, i);
-            else if (is_letter(c))
-                letters(text, i, roman);
-            else if (c == '\\')
-                command(text, i, depth);
-            else
-                sign(text, i);
+            if (is_blank(c) || c == '~' || (c == '$' && dollar_is_blank_)) spaced_ = true, ++i;
+            else if (is_digit(c) || (c == '.' && i + 1 < text.size() && is_digit(text[i + 1]))) number(text, i);
+            else if (is_letter(c)) letters(text, i, roman);
+            else if (c == '\\') command(text, i, depth);
+            else sign(text, i);
         }
         roman_ = outer;
     }
@@ -394,10 +385,8 @@ private:
         if (i == text.size() || text[i] != '{') return refuse("a command without its {...}"), std::string_view();
         int open = 0;
         for (size_t end = i; end < text.size(); ++end) {
-            if (text[end] == '\\')
-                ++end;
-            else if (text[end] == '{')
-                ++open;
+            if (text[end] == '\\') ++end;
+            else if (text[end] == '{') ++open;
             else if (text[end] == '}' && --open == 0) {
                 const std::string_view content = text.substr(i + 1, end - i - 1);
                 return i = end + 1, content;

@@ -34,10 +34,8 @@ public:
     Real size() const { return sign() < 0 ? Real(0) - *this : *this; }
     Real shifted(long bits) const {  // times 2^bits
         Real result;
-        if (bits >= 0)
-            mpf_mul_2exp(result.value_, value_, static_cast<unsigned long>(bits));
-        else
-            mpf_div_2exp(result.value_, value_, static_cast<unsigned long>(-bits));
+        if (bits >= 0) mpf_mul_2exp(result.value_, value_, static_cast<unsigned long>(bits));
+        else mpf_div_2exp(result.value_, value_, static_cast<unsigned long>(-bits));
         return result;
     }
     Real square_root() const {
@@ -286,12 +284,9 @@ private:
         const Real rest = Real(1) - a * a;
         const Real quarter = pi().shifted(-1);
         Real angle;
-        if (rest.below(zero_bits))
-            angle = a.sign() < 0 ? Real(0) - quarter : quarter;
-        else if (rest.sign() < 0)
-            return std::nullopt;
-        else
-            angle = arctangent(a / rest.square_root());
+        if (rest.below(zero_bits)) angle = a.sign() < 0 ? Real(0) - quarter : quarter;
+        else if (rest.sign() < 0) return std::nullopt;
+        else angle = arctangent(a / rest.square_root());
         return complement ? quarter - angle : angle;
     }
 

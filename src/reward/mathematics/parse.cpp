@@ -478,14 +478,11 @@ private:
                 return refuse("a negative exponent of a function");
         }
         if (!function_argument(inner)) return false;
-        if (name == "abs")
-            node = over(Kind::absolute, std::move(inner));
-        else if (name == "exp")
-            node = over(Kind::power, leaf(Kind::e), std::move(inner));
+        if (name == "abs") node = over(Kind::absolute, std::move(inner));
+        else if (name == "exp") node = over(Kind::power, leaf(Kind::e), std::move(inner));
         else if (name == "log")
             node = over(Kind::call, std::move(inner), based ? std::move(base) : constant(10), "log");
-        else
-            node = over(Kind::call, std::move(inner), (inverse ? "arc" : "") + name);
+        else node = over(Kind::call, std::move(inner), (inverse ? "arc" : "") + name);
         if (power && !inverse) node = over(Kind::power, std::move(node), std::move(exponent));
         return true;
     }
@@ -637,10 +634,8 @@ Parse parse(std::string_view text, bool thousands) {
     set_words(tokens.list, result);
     Parser parser(std::move(tokens.list));
     Node tree;
-    if (parser.parse(tree))
-        result.tree = std::move(tree);
-    else
-        result.error = parser.error;
+    if (parser.parse(tree)) result.tree = std::move(tree);
+    else result.error = parser.error;
     return result;
 }
 

@@ -33,6 +33,7 @@ constexpr size_t MOST_SOURCE = 1 << 20;
 
 // ---- The system calls that a program may make; any other fails with EPERM. No sockets, no namespaces, no mounts, no
 // tracing, no keys, no rings, no shared memory beside files under /tmp, no locks on files that others read too.
+// clang-format off
 const char* const permitted[] = {
     "read", "write", "readv", "writev", "pread64", "pwrite64", "preadv", "pwritev", "preadv2", "pwritev2", "lseek", "sendfile",
     "open", "openat", "openat2", "creat", "close", "close_range", "dup", "dup2", "dup3", "pipe", "pipe2",
@@ -54,12 +55,14 @@ const char* const permitted[] = {
     "sched_yield", "sched_getaffinity", "sched_getparam", "sched_getscheduler", "sched_get_priority_max",
     "sched_get_priority_min", "getrandom", "getcpu",
 };
+// clang-format on
 
 // The filter as the kernel takes it: an array of instructions of 8 bytes.
 std::string seccomp_filter() {
     const auto good = [](int result) {
         if (result < 0)
-            fail("no seccomp filter could be made", "the sandbox", "report this: " + std::string(std::strerror(-result)));
+            fail("no seccomp filter could be made", "the sandbox",
+                 "report this: " + std::string(std::strerror(-result)));
     };
     const scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
     if (!filter) fail("no seccomp filter could be made", "the sandbox", "libseccomp refused");
@@ -79,7 +82,8 @@ std::string seccomp_filter() {
         allow_if("prctl", {0, SCMP_CMP_EQ, option, 0});
     for (const uint64_t request : {TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIOCLEX, FIONCLEX})
         allow_if("ioctl", {1, SCMP_CMP_MASKED_EQ, 0xffffffff, request});
-    for (const uint64_t command : {F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC, 1032 /* F_GETPIPE_SZ */})
+    for (const uint64_t command :
+         {F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC, 1032 /* F_GETPIPE_SZ */})
         allow_if("fcntl", {1, SCMP_CMP_EQ, command, 0});
     int ends[2];
     if (pipe(ends) != 0) fail("no pipe", "the sandbox", std::strerror(errno));
@@ -96,18 +100,62 @@ std::string seccomp_filter() {
 
 // The jail: the system's programs and libraries to read, a few devices, and nothing else of the host.
 std::vector<std::string> jail_command() {
-    std::vector<std::string> command = {
-        "/usr/bin/bwrap", "--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts",
-        "--unshare-cgroup-try", "--uid", "1000", "--gid", "1000", "--hostname", "sandbox", "--die-with-parent", "--new-session",
-        "--clearenv", "--setenv", "PYTHONHASHSEED", "0", "--setenv", "PYTHONDONTWRITEBYTECODE", "1",
-        "--cap-add", "CAP_SYS_ADMIN", "--cap-add", "CAP_SETPCAP", "--cap-add", "CAP_SYS_RESOURCE",
-        "--ro-bind", "/usr", "/usr", "--symlink", "usr/bin", "/bin", "--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64",
-        "/lib64", "--dir", "/etc", "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache", "--ro-bind-try",
-        "/etc/alternatives", "/etc/alternatives", "--dir", "/tmp", "--proc", "/proc"};
+    std::vector<std::string> command = {"/usr/bin/bwrap",
+                                        "--unshare-user",
+                                        "--unshare-ipc",
+                                        "--unshare-pid",
+                                        "--unshare-net",
+                                        "--unshare-uts",
+                                        "--unshare-cgroup-try",
+                                        "--uid",
+                                        "1000",
+                                        "--gid",
+                                        "1000",
+                                        "--hostname",
+                                        "sandbox",
+                                        "--die-with-parent",
+                                        "--new-session",
+                                        "--clearenv",
+                                        "--setenv",
+                                        "PYTHONHASHSEED",
+                                        "0",
+                                        "--setenv",
+                                        "PYTHONDONTWRITEBYTECODE",
+                                        "1",
+                                        "--cap-add",
+                                        "CAP_SYS_ADMIN",
+                                        "--cap-add",
+                                        "CAP_SETPCAP",
+                                        "--cap-add",
+                                        "CAP_SYS_RESOURCE",
+                                        "--ro-bind",
+                                        "/usr",
+                                        "/usr",
+                                        "--symlink",
+                                        "usr/bin",
+                                        "/bin",
+                                        "--symlink",
+                                        "usr/lib",
+                                        "/lib",
+                                        "--symlink",
+                                        "usr/lib64",
+                                        "/lib64",
+                                        "--dir",
+                                        "/etc",
+                                        "--ro-bind-try",
+                                        "/etc/ld.so.cache",
+                                        "/etc/ld.so.cache",
+                                        "--ro-bind-try",
+                                        "/etc/alternatives",
+                                        "/etc/alternatives",
+                                        "--dir",
+                                        "/tmp",
+                                        "--proc",
+                                        "/proc"};
     for (const char* device : {"/dev/null", "/dev/zero", "/dev/urandom"})
         command.insert(command.end(), {"--dev-bind", device, device});
-    command.insert(command.end(),
-                   {"--remount-ro", "/", "--chdir", "/tmp", "--", "/usr/bin/python3", "-s", "-S", "-c", sandbox_worker});
+    command.insert(command.end(), {"--remount-ro", "/", "--chdir", "/tmp", "--", "/usr/bin/python3", "-s", "-S", "-c",
+                                   sandbox_worker});
     return command;
 }
 
@@ -174,7 +222,8 @@ struct Sandbox::Slot {
             if (root && (setgroups(0, nullptr) != 0 || setresgid(own, own, own) != 0 || setresuid(own, own, own) != 0))
                 _exit(126);
             const int null = open("/dev/null", O_RDWR);
-            if (null < 0 || dup2(ends[1], 3) < 0 || dup2(errors_ends[1], 2) < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0)
+            if (null < 0 || dup2(ends[1], 3) < 0 || dup2(errors_ends[1], 2) < 0 || dup2(null, 0) < 0 ||
+                dup2(null, 1) < 0)
                 _exit(126);
             if (close_range(4, ~0u, 0) != 0) _exit(126);
             execve(argv[0], argv.data(), environment);
@@ -200,7 +249,9 @@ struct Sandbox::Slot {
         if (!receive_bytes(channel, text.data(), n)) return false;
         head = json::parse(text, nullptr, false);
         if (!head.is_object()) return false;
-        const auto size_of = [&](const char* key) { return std::min<size_t>(head.value(key, size_t(0)), size_t(1) << 30); };
+        const auto size_of = [&](const char* key) {
+            return std::min<size_t>(head.value(key, size_t(0)), size_t(1) << 30);
+        };
         out.resize(size_of("stdout_bytes")), err.resize(size_of("stderr_bytes"));
         return receive_bytes(channel, out.data(), out.size()) && receive_bytes(channel, err.data(), err.size());
     }
@@ -209,9 +260,13 @@ struct Sandbox::Slot {
         const double wall = patience * (5 * limits.cpu_seconds + 2);
         const timeval longest = {time_t(3 * wall + 120), 0};  // compiling included; then the worker itself is stuck
         setsockopt(channel, SOL_SOCKET, SO_RCVTIMEO, &longest, sizeof longest);
-        const json job = {{"language", language == Program::cpp ? "cpp" : "python"}, {"cpu_seconds", limits.cpu_seconds},
-                          {"memory_mb", limits.memory_mb}, {"output_bytes", limits.output_kb << 10}, {"tmp_mb", limits.tmp_mb},
-                          {"processes", limits.processes}, {"wall_seconds", wall}};
+        const json job = {{"language", language == Program::cpp ? "cpp" : "python"},
+                          {"cpu_seconds", limits.cpu_seconds},
+                          {"memory_mb", limits.memory_mb},
+                          {"output_bytes", limits.output_kb << 10},
+                          {"tmp_mb", limits.tmp_mb},
+                          {"processes", limits.processes},
+                          {"wall_seconds", wall}};
         return send_frame(channel, job.dump()) && send_frame(channel, source);
     }
 
@@ -312,7 +367,7 @@ void Sandbox::run(Program language, const std::string& source, const std::vector
                 more = look(next++, run), tries = 0;
             }
         } catch (...) {
-            slot->stop();                 // it is in the middle of a program
+            slot->stop();  // it is in the middle of a program
             throw;
         }
         if (!alive || !send_frame(slot->channel, "end")) slot->stop();
@@ -324,7 +379,8 @@ void Sandbox::run(Program language, const std::string& source, const std::vector
     }
 }
 
-SandboxRun Sandbox::run(Program language, const std::string& source, const std::string& input, const SandboxLimits& limits) {
+SandboxRun Sandbox::run(Program language, const std::string& source, const std::string& input,
+                        const SandboxLimits& limits) {
     SandboxRun result;
     run(language, source, {input}, limits, [&](int, const SandboxRun& run) {
         result = run;

@@ -17,14 +17,14 @@
 
 namespace r1 {
 
-enum class Program { python, cpp };       // Python 3; C++20, compiled in the sandbox
+enum class Program { python, cpp };  // Python 3; C++20, compiled in the sandbox
 
-struct SandboxLimits {                    // of one run
-    double cpu_seconds = 2;               // of all its processes together
+struct SandboxLimits {       // of one run
+    double cpu_seconds = 2;  // of all its processes together
     int memory_mb = 256;
-    int output_kb = 1024;                 // standard output and error together
+    int output_kb = 1024;  // standard output and error together
     int tmp_mb = 16;
-    int processes = 24;                   // and threads
+    int processes = 24;  // and threads
 };
 
 // ok            it ended by itself, with exit_code
@@ -46,11 +46,11 @@ struct SandboxRun {
 
 // What holds a candidate on this machine.
 struct SandboxLevel {
-    bool usable = false;                  // the stated minimum: a uid that is not root, namespaces, seccomp
-    std::string missing;                  // if not: what, and what to do
-    int landlock = 0;                     // version of its interface; 0: the kernel has none
-    bool own_uids = false;                // each slot has one of its own (started as root)
-    std::string python;                   // version
+    bool usable = false;    // the stated minimum: a uid that is not root, namespaces, seccomp
+    std::string missing;    // if not: what, and what to do
+    int landlock = 0;       // version of its interface; 0: the kernel has none
+    bool own_uids = false;  // each slot has one of its own (started as root)
+    std::string python;     // version
 };
 
 class Sandbox {
@@ -59,8 +59,8 @@ public:
     // that lives as long as it does.
     explicit Sandbox(int slots = 1);
     ~Sandbox();
-    // Runs the program on inputs[0], inputs[1], ..., each in a new process, until look(index, run) returns false. C++ is
-    // compiled once. On any thread; waits for a free slot.
+    // Runs the program on inputs[0], inputs[1], ..., each in a new process, until look(index, run) returns false. C++
+    // is compiled once. On any thread; waits for a free slot.
     void run(Program language, const std::string& source, const std::vector<std::string>& inputs,
              const SandboxLimits& limits, const std::function<bool(int, const SandboxRun&)>& look);
     SandboxRun run(Program language, const std::string& source, const std::string& input, const SandboxLimits& limits);
