@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """What keeps the house as it is drawn: which room may include which, how long a file, a function and a line may be, one
-statement a line, one implementation of a GRPO batch, and the layout that .clang-format describes.
+statement a line, one place for what must not be written twice, and the layout that .clang-format describes.
 
     scripts/house.py                checks everything; prints `file:line: what` and ends with `N checks, M failures`
     scripts/house.py --shrink       lowers the numbers of scripts/house_exceptions.txt to what is found now
@@ -38,8 +38,13 @@ ROOMS = {
     "cuda": "base ops loss",
 }
 FILE_LINES, FUNCTION_LINES, COLUMNS = 800, 70, 120
-GRPO = r"\b(answer_terms|advantages|token_weight|shaped_reward)\s*(?:<[\w:]*>)?\("
-GRPO_FILES = {"src/loss/grpo.h", "src/loss/grpo_batch.h", "test/grpo_test.cpp", "cuda/shared_headers.cu"}
+# What is called in one place: the formulas of a GRPO batch; sampling and grading; a prompt's way to tokens.
+ONE_PLACE = {
+    r"\b(answer_terms|advantages|token_weight|shaped_reward)\s*(?:<[\w:]*>)?\(":
+        {"src/loss/grpo.h", "src/loss/grpo_batch.h", "test/grpo_test.cpp", "cuda/shared_headers.cu"},
+    r"\b(grade)\((?:\w+\.)?task, ": {"src/tasks/task.h", "src/tasks/task.cpp", "src/tasks/rollout.cpp", "test/problem_test.cpp"},
+    r"\b(prompt_tokens)\(": {"src/tasks/task.h", "src/tasks/task.cpp", "test/problem_test.cpp", "test/device_test.cpp"},
+}
 CPP = {".h", ".cpp", ".cu", ".cuh"}
 SCRIPTS = {".py", ".sh"}
 FOLDERS = ["src", "cuda", "test", "bench", "reference", "scripts"]
@@ -231,11 +236,12 @@ def one_statement(source):
         neighbours[frame] = words, line, source.line(end)
 
 
-def one_grpo(source):
-    """The formulas of a GRPO batch are put together in one place."""
-    if source.name not in GRPO_FILES:
-        for match in re.finditer(GRPO, source.code):
-            yield source.line(match.start()), f"{match.group(1)} is called by src/loss/grpo_batch.h alone"
+def one_place(source):
+    """Some functions are called in one place."""
+    for pattern, files in ONE_PLACE.items():
+        if source.name not in files:
+            for match in re.finditer(pattern, source.code):
+                yield source.line(match.start()), f"{match.group(1)} is called elsewhere alone: {', '.join(sorted(files))}"
 
 
 def files_of(root):
@@ -258,7 +264,7 @@ RULES = {
     "function-length": (function_length, is_cpp),
     "line-width": (line_width, lambda name: True),
     "one-statement": (one_statement, is_cpp),
-    "one-grpo": (one_grpo, is_cpp),
+    "one-place": (one_place, is_cpp),
 }
 
 
@@ -365,7 +371,7 @@ def check_all(root):
 PLANTED = [
     ("includes", "src/base/a.h", '#include "ops/ops.h"\n#include "base/b.h"\n#include <ops/x>\n', 1),
     ("includes", "src/reward/mathematics/a.cpp", '#include "reward/b.h"\n#include "text/c.h"\n#include "a.h"\n', 2),
-    ("includes", "src/main.cpp", '#include "commands/train.h"\n#include "stages/grpo.h"\n', 1),
+    ("includes", "src/main.cpp", '#include "commands/train.h"\n#include "stages/grpo.h"\n', 0),
     ("includes", "cuda/a.cuh", '#include "cuda/b.h"\n#include "loss/c.h"\n  # include "model/d.h"\n', 1),
     ("includes", "src/loss/a.h", '// #include "ops/ops.h"\n', 0),
     ("file-length", "test/a.cpp", "\n" * 801, 801),
@@ -395,8 +401,9 @@ PLANTED = [
     ("one-statement", "src/a.cpp", "const T a[] = {{1, {2}}, {3, {}}};\nvoid f() {\ng({{1, 2}, {3}}, T{4});\n}\n", 0),
     ("one-statement", "src/a.cpp", "void f() {\nif (a) {\nb();\n} else {\nc();\n}\n// a; b;\ns = \"a; b\";\n}\n", 0),
     ("one-statement", "src/a.cpp", "#define A a; b\nstruct A { int a; float b; };\nint f() { return 1; }\n", 0),
-    ("one-grpo", "src/stages/a.cpp", "void f() {\nadvantages(a);\nanswer_terms<double>(b);\n// token_weight()\n}\n", 2),
-    ("one-grpo", "src/loss/grpo_batch.h", "inline void f() {\nshaped_reward(a);\n}\n", 0),
+    ("one-place", "src/a/a.cpp", "void f() {\nadvantages(a);\nanswer_terms<double>(b);\n// token_weight()\n}\n", 2),
+    ("one-place", "src/a/a.cpp", "void f() {\nprompt_tokens(task, problem);\ngrade(task, problem, answers);\n}\n", 2),
+    ("one-place", "src/loss/grpo_batch.h", "inline void f() {\nshaped_reward(a);\n}\n", 0),
     ("format", "src/a/a.h", "int  f(int*a);\n", 1),
     ("format", "src/a/a.h", "int f(int* a);\n", 0),
 ]

@@ -258,6 +258,35 @@ TEST_CASE("the READMEs' tables name real files with their length") {
     CHECK(rows > 30);
 }
 
+TEST_CASE("the tour in CONTRIBUTING.md: each arrow is a call, and three lead to what people look for") {
+    std::istringstream lines(read_file(R1_SOURCE "/CONTRIBUTING.md"));
+    int ways = 0;
+    for (std::string line; std::getline(lines, line);) {
+        if (line.find(" -> `src/") == std::string::npos) continue;
+        std::vector<std::string> words;        // file, name, file, name, ..., file
+        for (size_t at = line.find('`'); at != std::string::npos; at = line.find('`', at + 1)) {
+            const size_t end = line.find('`', at + 1);
+            words.push_back(line.substr(at + 1, end - at - 1));
+            at = end;
+        }
+        CAPTURE(line);
+        REQUIRE(words.size() % 2 == 1);
+        CHECK(words.size() / 2 <= 3);
+        for (size_t i = 0; i + 2 < words.size(); i += 2) {
+            CAPTURE(words[i]);
+            const std::string& name = words[i + 1];
+            const std::string from = read_file(R1_SOURCE "/" + words[i]), to = read_file(R1_SOURCE "/" + words[i + 2]);
+            const auto holds = [](const std::string& text, const std::string& part) {
+                return text.find(part) != std::string::npos;
+            };
+            CHECK((holds(from, name + "(") || holds(from, ", " + name + ")")));
+            CHECK(holds(to, " " + name + "("));
+        }
+        ++ways;
+    }
+    CHECK(ways == 3);
+}
+
 TEST_CASE("the audit refuses what GRPO is not defined on, in one line") {
     const Prepared& p = prepared();
     const auto audits = [&](const std::string& text, const std::string& options = "") {

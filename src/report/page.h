@@ -11,6 +11,7 @@
 namespace r1 {
 
 extern const char report_html[], report_css[], report_js[], report_curves_js[], report_rollouts_js[];
+extern const char report_settings_js[];
 extern const char audit_html[], audit_css[], audit_js[];
 
 // The HTML, with the part of that name in place of each {{name}}; the newline that ends a part is left out. What stands

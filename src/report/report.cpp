@@ -1,9 +1,9 @@
 // The report of a run. Reads the folder that the stages filled; what is missing is left out, and the page says so:
 //
-//   base/     metrics.jsonl  timings.jsonl                                     pretraining
-//   zero/     metrics.jsonl  timings.jsonl  evaluations.jsonl  rollouts.jsonl  GRPO; metrics.jsonl must be there
+//   base/     metrics.jsonl  timings.jsonl  options.json                       pretraining
+//   zero/     the same, evaluations.jsonl  rollouts.jsonl                      GRPO; metrics.jsonl must be there
 //             model.safetensors                                                the weights that are hashed
-//   control/  metrics.jsonl                                                    GRPO with an empty <think></think>
+//   control/  metrics.jsonl  options.json                                      GRPO with an empty <think></think>
 //   evaluation/{base,zero,control}.json  and the same with .seconds            r1 evaluate
 //
 // and writes report.html and summary.json beside them. The page (report.html) draws everything in the browser from
@@ -29,6 +29,7 @@ struct Run {
     std::string folder;
     json evaluation = json::object();        // by name: base, zero, control; those that there are
     json zero, control, held_out, rollouts;  // lines
+    json settings = json::object();          // options.json of base, zero, control; those that there are
     json base;                               // pretraining, by column: step, loss
     json seconds;                            // pretrain, grpo, evaluate, total; null: not known
     json sha256;                             // weights, metrics
@@ -151,6 +152,13 @@ void read_hashes(Run& run, const std::string& golden) {
     }
 }
 
+void read_settings(Run& run) {
+    for (const char* name : {"base", "zero", "control"}) {
+        const std::string path = run.folder + "/" + name + "/options.json";
+        if (exists(path)) run.settings[name] = read_json(path);
+    }
+}
+
 Run read_run(const ReportOptions& o) {
     Run run;
     run.folder = o.run;
@@ -168,6 +176,7 @@ Run read_run(const ReportOptions& o) {
     run.rollouts = read_part(run, "zero/rollouts.jsonl", "there are no answers to look into.");
     thin_rollouts(run);
     read_seconds(run);
+    read_settings(run);
     if (run.seconds["pretrain"].is_null())
         run.notes.push_back("There is no base/timings.jsonl: how long pretraining took is not known.");
     if (run.seconds["grpo"].is_null())
@@ -277,12 +286,14 @@ std::string page_of(const Run& run) {
                        {"golden", both_equal(run)}, {"golden_words", golden_in_words(run)},
                        {"notes", run.notes},        {"zero", run.zero},
                        {"held_out", run.held_out},  {"control", run.control},
-                       {"base", run.base},          {"rollouts", run.rollouts}};
+                       {"base", run.base},          {"settings", run.settings},
+                       {"rollouts", run.rollouts}};
     return page_of_parts(report_html, {{"report.css", report_css},
                                        {"data", json_for_script(data)},
                                        {"report.js", report_js},
                                        {"report_curves.js", report_curves_js},
-                                       {"report_rollouts.js", report_rollouts_js}});
+                                       {"report_rollouts.js", report_rollouts_js},
+                                       {"report_settings.js", report_settings_js}});
 }
 
 }  // namespace
