@@ -9,7 +9,7 @@
 #include "base/philox.h"
 #include "base/progress.h"
 #include "model/sampler.h"
-#include "model/train.h"
+#include "train/optimizer.h"
 #include "ops/ops.h"
 
 namespace r1 {

@@ -42,7 +42,8 @@ FILE_LINES, FUNCTION_LINES, COLUMNS = 800, 70, 120
 ONE_PLACE = {
     r"\b(answer_terms|advantages|token_weight|shaped_reward)\s*(?:<[\w:]*>)?\(":
         {"src/loss/grpo.h", "src/loss/grpo_batch.h", "test/grpo_test.cpp", "cuda/shared_headers.cu"},
-    r"\b(grade)\((?:\w+\.)?task, ": {"src/tasks/task.h", "src/tasks/task.cpp", "src/tasks/rollout.cpp", "test/problem_test.cpp"},
+    r"\b(grade)\((?:\w+\.)?task, ":
+        {"src/tasks/task.h", "src/tasks/task.cpp", "src/tasks/rollout.cpp", "test/problem_test.cpp"},
     r"\b(prompt_tokens)\(": {"src/tasks/task.h", "src/tasks/task.cpp", "test/problem_test.cpp", "test/device_test.cpp"},
 }
 CPP = {".h", ".cpp", ".cu", ".cuh"}
@@ -241,7 +242,8 @@ def one_place(source):
     for pattern, files in ONE_PLACE.items():
         if source.name not in files:
             for match in re.finditer(pattern, source.code):
-                yield source.line(match.start()), f"{match.group(1)} is called elsewhere alone: {', '.join(sorted(files))}"
+                where = ", ".join(sorted(files))
+                yield source.line(match.start()), f"{match.group(1)} is called elsewhere alone: {where}"
 
 
 def files_of(root):

@@ -21,9 +21,10 @@
     find('settings').append(make('h2', {}, 'Settings'),
         make('p', {class: 'soft'}, 'Everything that can change a result. Where runs differ, the values stand out; runs ' +
             'with equal settings and inputs end with the same bytes.'),
-        make('div', {class: 'card wide'}, make('table', {class: 'settings'},
-            make('thead', {}, make('tr', {}, make('th', {}, ''),
-                ...runs.map(([name]) => make('th', {}, names[name] || name)))),
-            make('tbody', {}, ...keys('options').map(key => row(key, option)),
-                ...keys('inputs').map(key => row(key, input))))));
+        make('details', {class: 'card wide'}, make('summary', {}, 'options and inputs'),
+            make('table', {class: 'settings'},
+                make('thead', {}, make('tr', {}, make('th', {}, ''),
+                    ...runs.map(([name]) => make('th', {}, names[name] || name)))),
+                make('tbody', {}, ...keys('options').map(key => row(key, option)),
+                    ...keys('inputs').map(key => row(key, input))))));
 })();
