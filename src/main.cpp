@@ -14,6 +14,7 @@
 #include "stages/evaluate.h"
 #include "stages/grpo.h"
 #include "stages/pretrain.h"
+#include "stages/rejection.h"
 #include "stages/sft.h"
 
 using namespace r1;
@@ -29,6 +30,8 @@ int main(int argc, char** argv) {
         command<PretrainOptions>("pretrain", "train a base model from scratch on plain text", pretrain),
         command<SftOptions>("sft", "supervised fine-tuning: learn to write the answers of examples", sft),
         command<GrpoOptions>("grpo", "reinforcement learning with group baselines: R1-Zero, from a base model", grpo),
+        command<RejectionOptions>("rejection", "rejection sampling: many answers to problems, and those that are right as examples",
+                                  rejection),
         command<EvaluateOptions>("evaluate", "pass@1, majority vote, length and format on held-out problems",
                                  evaluate_command),
         command<ScoreOptions>("score", "print what a model says of given tokens", score_command),

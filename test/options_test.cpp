@@ -34,10 +34,15 @@ struct Prepared : Folder {
     Prepared() {
         REQUIRE(shell(binary + " countdown --documents 600 --output " + path).status == 0);
         REQUIRE(shell("head -n 40 " + *this / "problems.train.jsonl" + " > " + *this / "problems.jsonl").status == 0);
-        REQUIRE(shell(binary + " tokenizer --corpus " + *this / "corpus.jsonl --output " + *this / "tokenizer.json").status == 0);
-        write("examples.jsonl", "{\"prompt\": \"1 2 make 3.\", \"response\": \" 1 + 2\"}\n{\"tokens\": [0, 17, 18, 1], \"mask\": [0, 0, 1, 1]}\n");
+        REQUIRE(shell(binary + " tokenizer --corpus " + *this / "corpus.jsonl --output " + *this / "tokenizer.json")
+                    .status == 0);
+        write("examples.jsonl",
+              "{\"prompt\": \"1 2 make 3.\", \"response\": \" 1 + 2\"}\n{\"tokens\": [0, 17, 18, 1], \"mask\": [0, 0, "
+              "1, 1]}\n");
         Config c = tiny_config();
-        c.vocab_size = 448, c.num_hidden_layers = 2, c.max_position_embeddings = 320;
+        c.vocab_size = 448;
+        c.num_hidden_layers = 2;
+        c.max_position_embeddings = 320;
         write("tiny.json", config_to_json(c).dump());
         REQUIRE(shell(pretrain("base")).status == 0);
     }
@@ -46,11 +51,14 @@ struct Prepared : Folder {
                *this / "tokenizer.json --batch-tokens 200 --tokens 12000 --output " + *this / output;
     }
     std::string sft(const std::string& output) const {
-        return binary + " sft --steps 100 --batch 2 --model " + *this / "base --data " + *this / "examples.jsonl --output " + *this / output;
+        return binary + " sft --steps 100 --batch 2 --model " + *this / "base --data " +
+               *this / "examples.jsonl --output " + *this / output;
     }
     std::string grpo(const std::string& output) const {
-        return binary + " grpo --steps 40 --prompts 2 --group 2 --max-tokens 8 --slots 8 --evaluate-every 20 --evaluate-count 2 "
-               "--evaluate-k 2 --record-every 20 --model " + *this / "base --problems " + *this / "problems.jsonl --held-out " +
+        return binary +
+               " grpo --steps 40 --prompts 2 --group 2 --max-tokens 8 --slots 8 --evaluate-every 20 --evaluate-count 2 "
+               "--evaluate-k 2 --record-every 20 --model " +
+               *this / "base --problems " + *this / "problems.jsonl --held-out " +
                *this / "problems.test.jsonl --output " + *this / output;
     }
 };
@@ -72,7 +80,7 @@ std::string bytes_of_run(const std::string& folder) {
 // What might be given to an option in place of `now`, the text that its run began with.
 std::vector<std::string> other_values(const Option& option, const std::string& now) {
     if (option.values == 0) return {"true"};
-    if (option.name == "--device") return {"cpu"};   // a GPU need not be there
+    if (option.name == "--device") return {"cpu"};  // a GPU need not be there
     if (option.name == "--isa") return {"generic"};
     if (option.values == 2) return {"3 0.5"};
     if (option.values == 6) return {"40 1 1 0 1 0"};
@@ -92,7 +100,7 @@ std::vector<std::string> other_values(const Option& option, const std::string& n
             option.write(before);
             return false;
         } catch (const UsageError&) {
-            return true;                  // out of its range
+            return true;  // out of its range
         }
     });
     if (option.is_number && values.size() > 1) values.resize(1);
@@ -113,7 +121,8 @@ void check_resume(const std::string& name, const OptionTable& table, const std::
     for (const Option& option : table.all) {
         if (option.effect == Effect::input || option.name == "--output" || option.name == "--resume") continue;
         const json now = record.value(option.name.substr(2), json());
-        const std::vector<std::string> others = other_values(option, now.is_string() ? now.get<std::string>() : now.dump());
+        const std::vector<std::string> others =
+            other_values(option, now.is_string() ? now.get<std::string>() : now.dump());
         CAPTURE(option.name);
         CHECK_FALSE(others.empty());
         for (const std::string& value : others) {
@@ -134,7 +143,8 @@ void check_resume(const std::string& name, const OptionTable& table, const std::
 }
 
 // Other bytes in place of an input are refused by name; the same bytes elsewhere are not.
-void check_inputs(const std::string& name, const OptionTable& table, const std::string& command, const std::vector<std::string>& inputs) {
+void check_inputs(const std::string& name, const OptionTable& table, const std::string& command,
+                  const std::vector<std::string>& inputs) {
     const Prepared& p = prepared();
     const std::string before = bytes_of_run(p / name);
     std::vector<std::string> seen;
@@ -191,7 +201,8 @@ TEST_CASE("options: a resumed run is the run that was begun: pretraining") {
     table.add(table_of(device));
     check_resume("resumed-base", table, command);
     check_inputs("resumed-base", table_of(o), command, {"--corpus", "--tokenizer", "--config"});
-    refuses(prepared().sft("resumed-base") + " --resume", 2, "the run began with r1 pretrain and this is r1 sft", "--resume");
+    refuses(prepared().sft("resumed-base") + " --resume", 2, "the run began with r1 pretrain and this is r1 sft",
+            "--resume");
     refuses(prepared().sft("never-begun") + " --resume", 1, "no saved state", "never-begun");
 }
 
@@ -209,7 +220,8 @@ TEST_CASE("options: a resumed run is the run that was begun: GRPO") {
     check_inputs("resumed-grpo", table_of(o), command, {"--model", "--problems", "--held-out"});
     const json record = read_json(prepared() / "resumed-grpo/options.json");
     CHECK(record["stage"] == "grpo");
-    for (const char* key : {"lr", "objective", "beta", "template", "empty-think", "seed", "max-tokens"}) CHECK(record["options"].contains(key));
+    for (const char* key : {"lr", "objective", "beta", "template", "empty-think", "seed", "max-tokens"})
+        CHECK(record["options"].contains(key));
     for (const char* key : {"threads", "output", "resume", "slots"}) CHECK_FALSE(record["options"].contains(key));
     CHECK(record["inputs"]["problems"]["sha256"] == sha256_of_file(prepared() / "problems.jsonl"));
 }
@@ -219,8 +231,11 @@ TEST_CASE("options: without KL no reference is kept, and nothing is said of KL")
     for (const char* none : {"--kl none", "--beta 0"}) {
         CAPTURE(none);
         REQUIRE(shell(p.grpo("no-kl") + " " + none).status == 0);
-        read_json_lines(p / "no-kl/metrics.jsonl", [](const json& line, int64_t) { CHECK_FALSE((line.contains("kl") || line.contains("kl_loss"))); });
-        read_json_lines(p / "no-kl/rollouts.jsonl", [](const json& line, int64_t) { CHECK_FALSE(line.contains("logp_ref")); });
+        read_json_lines(p / "no-kl/metrics.jsonl", [](const json& line, int64_t) {
+            CHECK_FALSE((line.contains("kl") || line.contains("kl_loss")));
+        });
+        read_json_lines(p / "no-kl/rollouts.jsonl",
+                        [](const json& line, int64_t) { CHECK_FALSE(line.contains("logp_ref")); });
         const TensorFiles state = TensorFiles::of_file(p / "no-kl/training.state");
         CHECK(state.find("weights.model.norm.weight").has_value());
         CHECK_FALSE(state.find("reference.model.norm.weight").has_value());
@@ -239,7 +254,8 @@ TEST_CASE("options: --mismatch reaches the trainer, and in exact mode changes no
     for (const char* kind : {"token-truncate", "token-mask", "sequence-truncate", "sequence-mask"}) {
         REQUIRE(shell(p.grpo("mismatch") + spread + " --mismatch " + kind).status == 0);
         CHECK(sha256_of_file(p / "mismatch/model.safetensors") == weights);
-        read_json_lines(p / "mismatch/rollouts.jsonl", [](const json& line, int64_t) { CHECK(line["logp_sampler"] == line["logp_old"]); });
+        read_json_lines(p / "mismatch/rollouts.jsonl",
+                        [](const json& line, int64_t) { CHECK(line["logp_sampler"] == line["logp_old"]); });
     }
     REQUIRE(shell(p.grpo("mismatch") + spread + " --mismatch token-truncate --mismatch-cap 0.3").status == 0);
     CHECK(sha256_of_file(p / "mismatch/model.safetensors") != weights);  // the cap holds every weight below 1
@@ -248,9 +264,11 @@ TEST_CASE("options: --mismatch reaches the trainer, and in exact mode changes no
 TEST_CASE("a model's configuration and the headers of its tensors are read once") {
     const Prepared& p = prepared();
     const auto opened = [&](const std::string& command, const std::string& file) {
-        return opens_of(file, [&] { execl("/bin/sh", "sh", "-c", ("exec " + command + " > /dev/null").c_str(), nullptr); });
+        return opens_of(file,
+                        [&] { execl("/bin/sh", "sh", "-c", ("exec " + command + " > /dev/null").c_str(), nullptr); });
     };
-    const std::string evaluate = binary + " evaluate --count 2 --k 2 --model " + p / "base --problems " + p / "problems.jsonl";
+    const std::string evaluate =
+        binary + " evaluate --count 2 --k 2 --model " + p / "base --problems " + p / "problems.jsonl";
     const int once = opened(evaluate, "/base/config.json");
     if (once < 0) {
         MESSAGE("ptrace is not allowed here: no process can be watched");
@@ -299,7 +317,8 @@ int run_empty(std::vector<std::string> words) {
     words.insert(words.begin(), {"r1", "empty", "--device", "cpu"});
     std::vector<const char*> argv;
     for (const std::string& word : words) argv.push_back(word.c_str());
-    return run_command_line({command<EmptyOptions>("empty", "a stage that does nothing", empty_stage)}, int(argv.size()), argv.data());
+    return run_command_line({command<EmptyOptions>("empty", "a stage that does nothing", empty_stage)},
+                            int(argv.size()), argv.data());
 }
 
 }  // namespace

@@ -10,7 +10,7 @@
 namespace r1 {
 
 // What a draw is for: the second word of the key, so that no two uses share a stream.
-enum class Purpose : uint32_t { weights = 1, sampling, shuffle, problems, corpus, evaluation, minibatch };
+enum class Purpose : uint32_t { weights = 1, sampling, shuffle, problems, corpus, evaluation, minibatch, selection };
 
 struct Philox4 {
     uint32_t x[4];
