@@ -21,7 +21,8 @@ using namespace r1;
 
 int main(int argc, char** argv) {
     const std::vector<Command> commands = {
-        command<CountdownCorpusOptions>("countdown", "make the Countdown problems and the base corpus", generate_countdown),
+        command<CountdownCorpusOptions>("countdown", "make the Countdown problems and the base corpus",
+                                        generate_countdown),
         command<FunctionsCorpusOptions>("functions", "make the problems of the code task and its base corpus",
                                         generate_functions),
         command<TokenizerOptions>("tokenizer", "train a byte-level BPE tokenizer", tokenizer_command),
@@ -30,7 +31,8 @@ int main(int argc, char** argv) {
         command<PretrainOptions>("pretrain", "train a base model from scratch on plain text", pretrain),
         command<SftOptions>("sft", "supervised fine-tuning: learn to write the answers of examples", sft),
         command<GrpoOptions>("grpo", "reinforcement learning with group baselines: R1-Zero, from a base model", grpo),
-        command<RejectionOptions>("rejection", "rejection sampling: many answers to problems, and those that are right as examples",
+        command<RejectionOptions>("rejection",
+                                  "rejection sampling: many answers to problems, and those that are right as examples",
                                   rejection),
         command<EvaluateOptions>("evaluate", "pass@1, majority vote, length and format on held-out problems",
                                  evaluate_command),
@@ -38,14 +40,16 @@ int main(int argc, char** argv) {
         command<SampleCommandOptions>("sample", "let a model go on from a text", sample_command),
         command<ChatOptions>("chat", "talk with a model", chat_command),
         command<InfoOptions>("info", "what a model is, and what memory it needs, before anything runs", info_command),
-        command<AuditOptions>("audit", "explain GRPO on given numbers, or on a step of a run, term by term", audit_command),
+        command<AuditOptions>("audit", "explain GRPO on given numbers, or on a step of a run, term by term",
+                              audit_command),
         command<ReportOptions>("report", "draw a run as one HTML page, with summary.json", report),
         command<GradeOptions>("grade", "judge one answer on standard input, or JSON lines of answers", grade_command),
         command<SandboxOptions>("sandbox", "run one program that nobody trusts", sandbox_command),
-        command<RenderOptions>("render",
-                               "what a model reads of a conversation: [{\"role\": \"user\", \"content\": ...}, ...] on each "
-                               "line of standard input",
-                               render_command),
+        command<RenderOptions>(
+            "render",
+            "what a model reads of a conversation: [{\"role\": \"user\", \"content\": ...}, ...] on each "
+            "line of standard input",
+            render_command),
     };
     return run_command_line(commands, argc, argv);
 }

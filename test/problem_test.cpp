@@ -238,3 +238,26 @@ TEST_CASE("the same answers, for the majority vote") {
     CHECK_FALSE(right(math, {"none", "\\frac{"}));
     CHECK_FALSE(right(math, {}));
 }
+
+TEST_CASE("evaluation: the paper's protocol, and results by kind") {
+    EvaluateOptions o;
+    const OptionTable table = table_of(o);
+    table.find("--protocol")->write("r1");
+    CHECK((o.k == 64 && o.temperature == 0.6f && o.top_p == 0.95f));
+    CHECK_THROWS_AS(table.find("--protocol")->write("r2"), UsageError);
+
+    const Folder f;
+    REQUIRE(shell(binary + " countdown --documents 300 --output " + f.path).status == 0);
+    REQUIRE(shell(binary + " tokenizer --corpus " + f / "corpus.jsonl --output " + f / "tokenizer.json").status == 0);
+    const std::string files = "--corpus " + f / "corpus.jsonl --tokenizer " + f / "tokenizer.json --output " + f / "base";
+    REQUIRE(shell(binary + " pretrain --tokens 2000 " + files).status == 0);
+    f.write("p.jsonl", countdown + "\n" + own + "\n" + countdown + "\n");
+    const Result r = shell(binary + " evaluate --protocol r1 --k 2 --max-tokens 12 --model " + f / "base --problems " +
+                           f / "p.jsonl --output " + f / "e.json");
+    CAPTURE(r.text);
+    REQUIRE(r.status == 0);
+    const json e = read_json(f / "e.json");
+    CHECK((e["problems"] == 3 && e["answers_each"] == 2));
+    CHECK((e["by_kind"]["countdown"]["problems"] == 2 && e["by_kind"]["math"]["problems"] == 1));
+    CHECK(has(r.text, "countdown, 2 problems"));
+}

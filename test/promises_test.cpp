@@ -204,6 +204,38 @@ TEST_CASE("D4: the micro-batch split changes no bit") {
     CHECK(training_hash(planted, 1, 1000) != training_hash(planted, 1, 1));
 }
 
+// Examples packed row after row into one pass, against each alone: how many log-probabilities and entropies differ.
+static int differing_rows(const Ops& ops) {
+    Model model = sharp_model(ops);
+    const auto sequences = tiny_sequences(12, 60, 8);
+    std::vector<Example> batch;
+    for (const auto& s : sequences) batch.push_back({s.data(), int(s.size())});
+    const auto scored = [&](const std::vector<Example>& examples, int most_rows) {
+        std::vector<Lane> lanes;
+        lanes.push_back(make_lane(model, 1000, false));
+        std::vector<std::vector<float>> rows(examples.size());
+        score(lanes, model, examples, 1.0f, most_rows, [&](int i, const SequenceRows& r) {
+            rows[i].assign(r.logp, r.logp + examples[i].rows());
+            rows[i].insert(rows[i].end(), r.entropy, r.entropy + examples[i].rows());
+        });
+        return rows;
+    };
+    const auto packed = scored(batch, 1000);
+    int different = 0;
+    for (size_t i = 0; i < batch.size(); ++i) {
+        const auto alone = scored({batch[i]}, 1)[0];
+        for (size_t t = 0; t < alone.size(); ++t)
+            different += std::memcmp(&alone[t], &packed[i][t], sizeof(float)) != 0;
+    }
+    return different;
+}
+
+TEST_CASE("D4: examples that are packed into one pass do not see each other") {
+    CHECK(differing_rows(*real_ops) == 0);
+    const Ops planted = with_forward(order_by_rows);
+    CHECK(differing_rows(planted) > 0);
+}
+
 TEST_CASE("D5: the sampler's log-probabilities are the trainer's") {
     for (float temperature : {1.0f, 0.7f}) CHECK(differing_logp(*real_ops, temperature) == 0);
     const Ops planted = with_forward(order_by_rows);

@@ -24,8 +24,15 @@ Sampler make_sampler(const Model& model, int slots) {
             w.slot = arena.carve<int>(rows);
             w.fields = arena.carve<int>(6 * n);
             const auto field = [&](size_t i) { return w.fields ? w.fields + i * n : nullptr; };
-            w.answers = {field(0), field(1), field(2), field(3), field(4), field(5), arena.carve<int>(n * most),
-                         arena.carve<float>(n * most), int(most)};
+            w.answers = {field(0),
+                         field(1),
+                         field(2),
+                         field(3),
+                         field(4),
+                         field(5),
+                         arena.carve<int>(n * most),
+                         arena.carve<float>(n * most),
+                         int(most)};
             w.stop = arena.carve<int>(MOST_STOPS);
             w.logits = arena.carve<float>(n * c.vocab_size);
             w.prefix_logits = arena.carve<float>(c.vocab_size);
@@ -53,8 +60,8 @@ struct Run {
     const Config& c = model.config;
     std::vector<int> fields = std::vector<int>(6 * size_t(slots));  // what the device's were at the last look
     std::vector<int> request = std::vector<int>(slots, -1);         // whose answer is in a slot; -1: none
-    int open = -1, next_sample = 0;      // the request whose samples are being given out
-    int cached = -1;                     // the request whose prompt is in the prefix's cache
+    int open = -1, next_sample = 0;                                 // the request whose samples are being given out
+    int cached = -1;                                                // the request whose prompt is in the prefix's cache
     int64_t tokens = 0;
 
     enum Field { PROMPT, SAMPLE, BEGIN, LIMIT, COUNT, STATE };
@@ -178,7 +185,7 @@ std::vector<std::vector<Completion>> sample(Sampler& sampler, const Model& model
     for (size_t i = 0; i < requests.size(); ++i) {
         completions[i].resize(requests[i].samples);
         ENSURE(!requests[i].prompt.empty() && int(requests[i].prompt.size()) < model.context,
-              "a prompt must leave room for an answer");
+               "a prompt must leave room for an answer");
     }
     ENSURE(options.stop.size() <= size_t(MOST_STOPS), "more stop tokens than there is room for");
     std::atomic<int> next_request{0};
@@ -187,8 +194,8 @@ std::vector<std::vector<Completion>> sample(Sampler& sampler, const Model& model
         progress(tokens);
     };
     parallel_for(int64_t(sampler.workers.size()), [&](int64_t i) {
-        Run{sampler.workers[i], model, options, requests, completions, next_request, sampler.slots, sampler.blocks,
-            sampler.steps}
+        Run{sampler.workers[i], model,         options,        requests,     completions,
+            next_request,       sampler.slots, sampler.blocks, sampler.steps}
             .run(progress ? report : std::function<void(int64_t)>{});
     });
     return completions;

@@ -19,19 +19,19 @@ namespace r1 {
 struct Request {
     std::vector<int> prompt;
     int samples = 1;
-    uint32_t index = 0;                  // of the prompt, for the random numbers
+    uint32_t index = 0;  // of the prompt, for the random numbers
 };
 
 struct Completion {
-    std::vector<int> tokens;             // the answer, with its end token if it ended
-    std::vector<float> logp;             // of each, under softmax(logits / temperature)
-    bool finished = false;               // ended by itself; otherwise cut at max_tokens
+    std::vector<int> tokens;  // the answer, with its end token if it ended
+    std::vector<float> logp;  // of each, under softmax(logits / temperature)
+    bool finished = false;    // ended by itself; otherwise cut at max_tokens
 };
 
 struct SampleOptions {
     float temperature = 1.0f, top_p = 1.0f;
     int max_tokens = 256;
-    std::vector<int> stop = {1};         // tokens that end an answer
+    std::vector<int> stop = {1};  // tokens that end an answer
     uint32_t seed = 0, step = 0;
     Purpose purpose = Purpose::sampling;
 };
@@ -39,16 +39,16 @@ struct SampleOptions {
 // Memory for sampling, made once and used again.
 struct Sampler {
     struct Worker {
-        ForwardPass pass;                // the prompt's blocks are the last of its cache
+        ForwardPass pass;  // the prompt's blocks are the last of its cache
         Arena arena;
-        Answers answers;                 // the device's, as are the next
-        int* fields;                     // of the answers: prompt, sample, begin, limit, count, state, (6, slots)
+        Answers answers;  // the device's, as are the next
+        int* fields;      // of the answers: prompt, sample, begin, limit, count, state, (6, slots)
         float *logits, *prefix_logits, *uniform, *logp;
-        int *token, *slot, *stop;        // of the rows; the stop tokens
+        int *token, *slot, *stop;  // of the rows; the stop tokens
     };
     std::vector<Worker> workers;
-    int slots = 0, blocks = 0;           // blocks of one sequence
-    int steps = 1;                       // decoding steps between looks of the host
+    int slots = 0, blocks = 0;  // blocks of one sequence
+    int steps = 1;              // decoding steps between looks of the host
 };
 
 constexpr int MOST_STOPS = 64;

@@ -16,10 +16,9 @@ Model make_model(const Config& config, const Ops& ops, int context) {
 
 // ---- Attention: x_mid = x + o_proj(attention(rmsnorm(x))) ----
 
-
 // The rotation turns k^R, one for all heads, or the keys of all heads.
-static void rotate_keys(void (*rotate)(float*, int, const int*, const float*, int, int, int, int), const Model& m, float* kv,
-                        float* k_rope, const Rows& r) {
+static void rotate_keys(void (*rotate)(float*, int, const int*, const float*, int, int, int, int), const Model& m,
+                        float* kv, float* k_rope, const Rows& r) {
     const Config& c = m.config;
     const Heads heads = c.heads();
     if (c.latent()) rotate(k_rope, c.down_width(), r.position, m.angles, r.N, 1, 0, heads.shared);
@@ -27,7 +26,7 @@ static void rotate_keys(void (*rotate)(float*, int, const int*, const float*, in
 }
 
 void attention_block_forward(const Model& m, const LayerWeights& w, const Activations& all, LayerActivations& a,
-                                    const Rows& r, const Cache& cache, int layer) {
+                             const Rows& r, const Cache& cache, int layer) {
     const Config& c = m.config;
     const Ops& op = *m.ops;
     const Heads heads = c.heads();
@@ -58,7 +57,7 @@ void attention_block_forward(const Model& m, const LayerWeights& w, const Activa
 
 // a.dx is the gradient of x_mid on entry, of x on return.
 void attention_block_backward(const Model& m, const LayerWeights& w, LayerWeights& g, LayerActivations& l,
-                                     Activations& a, const Rows& r) {
+                              Activations& a, const Rows& r) {
     const Config& c = m.config;
     const Ops& op = *m.ops;
     const Heads heads = c.heads();
@@ -82,7 +81,8 @@ void attention_block_backward(const Model& m, const LayerWeights& w, LayerWeight
     if (q_lora) {
         op.matmul_backward_x(a.dc_q, q_lora, nullptr, 0, dq, H * D_k, w.q_up, N, q_lora, H * D_k);
         op.matmul_backward_w(g.q_up, l.c_q, q_lora, dq, H * D_k, N, q_lora, H * D_k);
-        op.rmsnorm_backward(a.ddown, ld, nullptr, 0, g.q_norm, a.dc_q, q_lora, l.down, ld, l.rstd_q, w.q_norm, N, q_lora);
+        op.rmsnorm_backward(a.ddown, ld, nullptr, 0, g.q_norm, a.dc_q, q_lora, l.down, ld, l.rstd_q, w.q_norm, N,
+                            q_lora);
     } else {
         op.matmul_backward_x(a.dh, C, base, C, dq, H * D_k, w.q_up, N, C, H * D_k);
         op.matmul_backward_w(g.q_up, l.h, C, dq, H * D_k, N, C, H * D_k);
@@ -91,7 +91,8 @@ void attention_block_backward(const Model& m, const LayerWeights& w, LayerWeight
     if (kv_lora) {
         op.matmul_backward_x(a.dc_kv, kv_lora, nullptr, 0, a.dkv, heads.kv(), w.kv_up, N, kv_lora, heads.kv());
         op.matmul_backward_w(g.kv_up, l.c_kv, kv_lora, a.dkv, heads.kv(), N, kv_lora, heads.kv());
-        op.rmsnorm_backward(dc_kv, ld, nullptr, 0, g.kv_norm, a.dc_kv, kv_lora, c_kv, ld, l.rstd_kv, w.kv_norm, N, kv_lora);
+        op.rmsnorm_backward(dc_kv, ld, nullptr, 0, g.kv_norm, a.dc_kv, kv_lora, c_kv, ld, l.rstd_kv, w.kv_norm, N,
+                            kv_lora);
     } else {
         op.matmul_backward_x(a.dh, C, base, C, a.dkv, heads.kv(), w.kv_up, N, C, heads.kv());
         op.matmul_backward_w(g.kv_up, l.h, C, a.dkv, heads.kv(), N, C, heads.kv());
@@ -107,8 +108,7 @@ void attention_block_backward(const Model& m, const LayerWeights& w, LayerWeight
 
 // ---- Feed-forward: x = x_mid + ffn(rmsnorm(x_mid)), with the routed experts' part added ----
 
-void feed_forward_forward(const Model& m, const LayerWeights& w, LayerActivations& a, float* x, int N,
-                                 bool dense) {
+void feed_forward_forward(const Model& m, const LayerWeights& w, LayerActivations& a, float* x, int N, bool dense) {
     const Config& c = m.config;
     const Ops& op = *m.ops;
     const int C = c.hidden_size, F = dense ? c.intermediate_size : c.shared_size();
@@ -133,8 +133,8 @@ void feed_forward_forward(const Model& m, const LayerWeights& w, LayerActivation
 }
 
 // a.dx is the gradient of x on entry, of x_mid on return. Sequences' balance losses are added to *balance_loss.
-void feed_forward_backward(const Model& m, const LayerWeights& w, LayerWeights& g, LayerActivations& l,
-                                   Activations& a, const Rows& r, bool dense, Balance balance, float* balance_loss) {
+void feed_forward_backward(const Model& m, const LayerWeights& w, LayerWeights& g, LayerActivations& l, Activations& a,
+                           const Rows& r, bool dense, Balance balance, float* balance_loss) {
     const Config& c = m.config;
     const Ops& op = *m.ops;
     const int N = r.N, C = c.hidden_size, F = dense ? c.intermediate_size : c.shared_size();
@@ -166,15 +166,16 @@ void feed_forward_backward(const Model& m, const LayerWeights& w, LayerWeights& 
         op.matmul_backward_x(a.dh, C, a.dh, C, a.dlogits, E, w.router, N, C, E);
         op.matmul_backward_w(g.router, l.h_mid, C, a.dlogits, E, N, C, E);
     }
-    op.rmsnorm_backward(a.dx, C, a.dx, C, g.post_attention_norm, a.dh, C, l.x_mid, C, l.rstd_mid,
-                        w.post_attention_norm, N, C);
+    op.rmsnorm_backward(a.dx, C, a.dx, C, g.post_attention_norm, a.dh, C, l.x_mid, C, l.rstd_mid, w.post_attention_norm,
+                        N, C);
 }
 
 // ---- The head ----
 
 void head_forward(const Model& m, float* logits, const float* h, int N) {
     const int C = m.config.hidden_size, V = m.config.vocab_size;
-    if (m.config.tie_word_embeddings) m.ops->matmul_backward_x(logits, V, nullptr, 0, h, C, m.weights.embedding, N, V, C);
+    if (m.config.tie_word_embeddings)
+        m.ops->matmul_backward_x(logits, V, nullptr, 0, h, C, m.weights.embedding, N, V, C);
     else m.ops->matmul_forward(logits, V, nullptr, 0, h, C, m.weights.head, N, C, V);
 }
 

@@ -40,8 +40,10 @@ const Ops& cpu_ops(const char* isa) {
 
 OptionTable table_of(Device& device) {
     OptionTable table;
-    table.word("--device", device.name, {"auto", "cpu", "cuda"},
-               "auto: cuda if a usable GPU is there. Never changes a result").effect = Effect::nothing;
+    table
+        .word("--device", device.name, {"auto", "cpu", "cuda"},
+              "auto: cuda if a usable GPU is there. Never changes a result")
+        .effect = Effect::nothing;
     table.number("--threads", device.threads, between(0, 4096), "threads; 0: all cores. Never changes a result")
         .effect = Effect::nothing;
     table.text("--isa", device.isa, "avx512, avx2 or generic; default: the widest there is. Never changes a result")

@@ -3,7 +3,9 @@
 #include "stages/evaluate.h"
 
 #include <algorithm>
+#include <map>
 
+#include "base/check.h"
 #include "base/progress.h"
 #include "model/disk/folder.h"
 
@@ -31,24 +33,14 @@ bool majority_is_right(const Problem& problem, const std::vector<Answer>& answer
     return best != votes.end() && best->accuracy > 0;
 }
 
-Evaluation evaluate(const Player& player, const std::vector<Question>& questions, const EvaluateOptions& o,
-                    const std::function<void(int64_t)>& progress) {
-    const int n = std::min<int>(o.count, int(questions.size()));
-    std::vector<Ask> asks;
-    for (int i = 0; i < n; ++i) asks.push_back({&questions[i], o.k, uint32_t(i)});
-    SampleOptions sampling;
-    sampling.temperature = o.temperature;
-    sampling.top_p = o.top_p;
-    sampling.max_tokens = o.max_tokens;
-    sampling.seed = o.seed;
-    sampling.purpose = Purpose::evaluation;
-    const std::vector<std::vector<Answer>> all = rollout(player, asks, sampling, progress);
-
+// What the answers to some of the problems come to.
+static Evaluation summed(const std::vector<Question>& questions, const std::vector<std::vector<Answer>>& all,
+                         const std::vector<int>& chosen, int k) {
     Evaluation e;
-    e.problems = n;
-    e.k = o.k;
+    e.problems = int(chosen.size());
+    e.k = k;
     double squares = 0, finished = 0;
-    for (int i = 0; i < n; ++i) {
+    for (const int i : chosen) {
         double right = 0;
         for (const Answer& answer : all[i]) {
             const Completion& c = answer.completion;
@@ -62,35 +54,79 @@ Evaluation evaluate(const Player& player, const std::vector<Question>& questions
             finished += c.finished;
             if (c.finished) e.finished_length += double(c.tokens.size());
         }
-        e.pass_at_1 += right / o.k;
-        squares += right / o.k * (right / o.k);
+        e.pass_at_1 += right / k;
+        squares += right / k * (right / k);
         e.pass_at_k += right > 0;
         e.majority += majority_is_right(questions[i].problem, all[i]);
     }
-    const double answers = double(n) * o.k;
+    const int n = e.problems;
+    const double answers = double(n) * k;
     for (double* share : {&e.pass_at_1, &e.pass_at_k, &e.majority}) *share /= n;
     const double variance = std::max(0.0, squares / n - e.pass_at_1 * e.pass_at_1) / std::max(1, n - 1);
     const double half = 1.96 * exact::sqrt(variance);
     e.low = std::max(0.0, e.pass_at_1 - half);
     e.high = std::min(1.0, e.pass_at_1 + half);
-    for (double* share : {&e.mean_length, &e.format, &e.reflective_share, &e.reflective_words, &e.truncated}) *share /= answers;
+    for (double* share : {&e.mean_length, &e.format, &e.reflective_share, &e.reflective_words, &e.truncated})
+        *share /= answers;
     e.finished_length /= std::max(1.0, finished);
     return e;
 }
 
+Evaluation evaluate(const Player& player, const std::vector<Question>& questions, const EvaluateOptions& o,
+                    const std::function<void(int64_t)>& progress) {
+    const int n = std::min<int>(o.count, int(questions.size()));
+    std::vector<Ask> asks;
+    std::vector<int> chosen;
+    std::map<std::string, std::vector<int>> by_kind;
+    for (int i = 0; i < n; ++i) {
+        asks.push_back({&questions[i], o.k, uint32_t(i)});
+        chosen.push_back(i);
+        by_kind[questions[i].problem.kind->name].push_back(i);
+    }
+    SampleOptions sampling;
+    sampling.temperature = o.temperature;
+    sampling.top_p = o.top_p;
+    sampling.max_tokens = o.max_tokens;
+    sampling.seed = o.seed;
+    sampling.purpose = Purpose::evaluation;
+    const std::vector<std::vector<Answer>> all = rollout(player, asks, sampling, progress);
+    Evaluation e = summed(questions, all, chosen, o.k);
+    if (by_kind.size() < 2) return e;
+    for (const auto& [kind, of_kind] : by_kind) e.by_kind.push_back({kind, summed(questions, all, of_kind, o.k)});
+    return e;
+}
+
 json evaluation_to_json(const Evaluation& e) {
-    return {{"problems", e.problems},
-            {"answers_each", e.k},
-            {"pass_at_1", rounded(e.pass_at_1)},
-            {"pass_at_1_interval", {rounded(e.low), rounded(e.high)}},
-            {"majority_at_" + std::to_string(e.k), rounded(e.majority)},
-            {"pass_at_" + std::to_string(e.k), rounded(e.pass_at_k)},
-            {"mean_length", rounded(e.mean_length)},
-            {"finished_length", rounded(e.finished_length)},
-            {"format", rounded(e.format)},
-            {"reflective_share", rounded(e.reflective_share)},
-            {"reflective_words", rounded(e.reflective_words)},
-            {"truncated", rounded(e.truncated)}};
+    json out = {{"problems", e.problems},
+                {"answers_each", e.k},
+                {"pass_at_1", rounded(e.pass_at_1)},
+                {"pass_at_1_interval", {rounded(e.low), rounded(e.high)}},
+                {"majority_at_" + std::to_string(e.k), rounded(e.majority)},
+                {"pass_at_" + std::to_string(e.k), rounded(e.pass_at_k)},
+                {"mean_length", rounded(e.mean_length)},
+                {"finished_length", rounded(e.finished_length)},
+                {"format", rounded(e.format)},
+                {"reflective_share", rounded(e.reflective_share)},
+                {"reflective_words", rounded(e.reflective_words)},
+                {"truncated", rounded(e.truncated)}};
+    for (const auto& [kind, of_kind] : e.by_kind) out["by_kind"][kind] = evaluation_to_json(of_kind);
+    return out;
+}
+
+// R1's protocol: temperature 0.6, top-p 0.95, 64 answers to each problem [R1v1 section 3; R1v2 D.1].
+static Option protocol_option(EvaluateOptions& o) {
+    const auto write = [&o](const std::string& text) {
+        if (text != "r1") throw UsageError("no protocol \"" + text + "\", --protocol, give r1");
+        o.protocol = text;
+        o.temperature = 0.6f;
+        o.top_p = 0.95f;
+        o.k = 64;
+    };
+    Option option{"--protocol", "the paper's settings, which single options change", write,
+                  [&o] { return o.protocol; }};
+    option.effect = Effect::nothing;  // what it sets has names of its own
+    option.allowed = "r1";
+    return option;
 }
 
 OptionTable table_of(EvaluateOptions& o) {
@@ -98,6 +134,7 @@ OptionTable table_of(EvaluateOptions& o) {
     table.input("--model", o.model, "folder of the model").needed = true;
     table.input("--problems", o.problems, PROBLEMS_HELP);
     table.output("--output", o.output, "JSON file for the result");
+    table.add(protocol_option(o));
     table.number("--count", o.count, at_least(1), "problems, from the top of the file");
     table.number("--k", o.k, at_least(1), "answers to each");
     table.number("--temperature", o.temperature, between(0, 100), "of sampling; 0: the best token");
@@ -107,6 +144,14 @@ OptionTable table_of(EvaluateOptions& o) {
     table.number("--seed", o.seed, at_least(0), "seed");
     table.add(table_of(o.task));
     return table;
+}
+
+static void print(const Evaluation& e) {
+    std::printf(
+        "  pass@1 %.1f %% (95 %% interval %.1f to %.1f)   majority of %d %.1f %%   pass@%d %.1f %%\n"
+        "  length %.1f tokens   format %.1f %%   reflective %.1f %%   truncated %.1f %%\n",
+        100 * e.pass_at_1, 100 * e.low, 100 * e.high, e.k, 100 * e.majority, e.k, 100 * e.pass_at_k, e.mean_length,
+        100 * e.format, 100 * e.reflective_share, 100 * e.truncated);
 }
 
 void evaluate_command(const EvaluateOptions& o, const Device& device) {
@@ -124,11 +169,12 @@ void evaluate_command(const EvaluateOptions& o, const Device& device) {
     std::printf("evaluate %s: %lld answers\n", o.model.c_str(), static_cast<long long>(expected));
     const Evaluation e = evaluate({model, sampler, task}, questions, o, [&](int64_t n) { tokens += n; });
     const double seconds = seconds_now() - begin;
-    std::printf(
-        "  pass@1 %.1f %% (95 %% interval %.1f to %.1f)   majority of %d %.1f %%   pass@%d %.1f %%\n"
-        "  length %.1f tokens   format %.1f %%   reflective %.1f %%   truncated %.1f %%   %.1f s, %s tokens/s\n",
-        100 * e.pass_at_1, 100 * e.low, 100 * e.high, e.k, 100 * e.majority, e.k, 100 * e.pass_at_k, e.mean_length,
-        100 * e.format, 100 * e.reflective_share, 100 * e.truncated, seconds, short_count(double(tokens) / seconds).c_str());
+    print(e);
+    std::printf("  %.1f s, %s tokens/s\n", seconds, short_count(double(tokens) / seconds).c_str());
+    for (const auto& [kind, of_kind] : e.by_kind) {
+        std::printf("%s, %d problems\n", kind.c_str(), of_kind.problems);
+        print(of_kind);
+    }
     if (!o.output.empty()) {
         write_file_atomically(o.output, evaluation_to_json(e).dump(2) + "\n");
         write_file_atomically(o.output + ".seconds", json({{"seconds", rounded(seconds)}}).dump() + "\n");

@@ -6,8 +6,9 @@
 namespace r1 {
 
 struct EvaluateOptions {
-    std::string model, problems, output;      // the model's folder; JSON lines; a JSON file with the result ("": none)
-    int count = 200, k = 16;                  // problems, from the top of the file; answers to each
+    std::string model, problems, output;  // the model's folder; JSON lines; a JSON file with the result ("": none)
+    std::string protocol;                 // "r1", or "": none
+    int count = 200, k = 16;              // problems, from the top of the file; answers to each
     float temperature = 1.0f, top_p = 1.0f;
     int max_tokens = 384, slots = 0;
     uint32_t seed = 1;
@@ -16,13 +17,14 @@ struct EvaluateOptions {
 OptionTable table_of(EvaluateOptions& options);
 
 // Shares are between 0 and 1. pass_at_1 = 1/k sum_i p_i [R1v1 section 3], over problems; its interval is 1.96 standard
-// errors over problems. The majority is over answers that are equal as algebra (programs: as text); ties go to the answer
-// seen first.
+// errors over problems. The majority is over answers that are equal as algebra (programs: as text); ties go to the
+// answer seen first.
 struct Evaluation {
     int problems = 0, k = 0;
     double pass_at_1 = 0, low = 0, high = 0, majority = 0, pass_at_k = 0;
-    double mean_length = 0;                   // tokens of an answer, its end token included
-    double finished_length = 0;               // of those that ended by themselves
+    double mean_length = 0;                                   // tokens of an answer, its end token included
+    double finished_length = 0;                               // of those that ended by themselves
+    std::vector<std::pair<std::string, Evaluation>> by_kind;  // where there is more than one kind
     double format = 0, reflective_share = 0, reflective_words = 0, truncated = 0;
 };
 

@@ -36,7 +36,8 @@ namespace r1 {
 
 OptionTable table_of(GrpoOptions& o) {
     OptionTable table;
-    table.input("--model", o.model, "folder of the model to start from, which is also the first reference").needed = true;
+    table.input("--model", o.model, "folder of the model to start from, which is also the first reference").needed =
+        true;
     table.input("--problems", o.problems, PROBLEMS_HELP);
     table.input("--held-out", o.held_out, "problems for evaluations on the way");
     table.number("--steps", o.steps, at_least(1), "rollouts");
@@ -67,7 +68,8 @@ void check(const GrpoOptions& o) {
     if (o.group < 2) throw UsageError("a group of one answer has no baseline, --group, give 2 or more");
     if (o.updates > int64_t(o.prompts) * o.group)
         throw UsageError("more updates than answers, --updates, give 1 or a few");
-    if (o.output == o.model) throw UsageError("the model's own folder, --output, choose another, so that nothing is lost");
+    if (o.output == o.model)
+        throw UsageError("the model's own folder, --output, choose another, so that nothing is lost");
 }
 
 // ---- rollout
@@ -82,7 +84,8 @@ static std::vector<int> questions_of(const GrpoRun& run, int64_t step, int round
     std::vector<int> chosen;
     for (int64_t i = (step - 1) * run.o.prompts; i < step * run.o.prompts; ++i) {
         if (order.empty() || i % n == 0)
-            order = permutation(uint32_t(n), Stream(run.o.seed, Purpose::shuffle, uint32_t(i / n), 1 + uint32_t(round)));
+            order =
+                permutation(uint32_t(n), Stream(run.o.seed, Purpose::shuffle, uint32_t(i / n), 1 + uint32_t(round)));
         chosen.push_back(int(order[i % n]));
     }
     return chosen;
@@ -174,7 +177,9 @@ static void score_answers(const GrpoRun& run, const Sequences& s, const Model& m
 }
 
 static void score_step(const GrpoRun& run, GrpoStep& step, const Sequences& s) {
-    const auto answer = [&](AnswerIndex i) -> GrpoAnswer<float>& { return step.batch.groups[i.group].answers[i.answer]; };
+    const auto answer = [&](AnswerIndex i) -> GrpoAnswer<float>& {
+        return step.batch.groups[i.group].answers[i.answer];
+    };
     if (run.reference)
         score_answers(run, s, *run.reference, [&](AnswerIndex i) -> std::vector<float>& { return answer(i).logp_ref; });
     if (run.o.math.mismatch == Mismatch::none) return;
@@ -251,8 +256,8 @@ GrpoStep grpo_step(const GrpoRun& run, int64_t number, const LogitsObserver& obs
 // ---- the stage
 
 // An evaluation on held-out problems between two steps.
-static void evaluate_between(const GrpoRun& run, const std::vector<Question>& held_out, int64_t done, LineWriter& writer,
-                             Progress& progress) {
+static void evaluate_between(const GrpoRun& run, const std::vector<Question>& held_out, int64_t done,
+                             LineWriter& writer, Progress& progress) {
     const GrpoOptions& o = run.o;
     if (held_out.empty() || o.evaluate_every <= 0 || done % o.evaluate_every != 0) return;
     EvaluateOptions e;
@@ -264,8 +269,8 @@ static void evaluate_between(const GrpoRun& run, const std::vector<Question>& he
     writer.write(line);
     char text[128];
     std::snprintf(text, sizeof text, "  step %lld, held-out: pass@1 %.1f %%, length %.1f, reflective %.1f %%",
-                  static_cast<long long>(done), 100 * line["pass_at_1"].get<double>(), line["mean_length"].get<double>(),
-                  100 * line["reflective_share"].get<double>());
+                  static_cast<long long>(done), 100 * line["pass_at_1"].get<double>(),
+                  line["mean_length"].get<double>(), 100 * line["reflective_share"].get<double>());
     progress.note(text);
 }
 
@@ -292,8 +297,8 @@ void grpo(GrpoOptions o, const Device& device) {
     run.restore(trainer, reference ? &reference->weights : nullptr);
     Sampler sampler = make_sampler(model, o.slots);
     const GrpoRun grpo_run{o, task, questions, model, reference ? &*reference : nullptr, trainer, sampler};
-    std::printf("grpo: %d steps of %d prompts x %d answers, %d updates each, %zu problems\n", o.steps, o.prompts, o.group,
-                o.updates, questions.size());
+    std::printf("grpo: %d steps of %d prompts x %d answers, %d updates each, %zu problems\n", o.steps, o.prompts,
+                o.group, o.updates, questions.size());
 
     GrpoRecord record(grpo_run, run.lines("rollouts.jsonl"));
     LineWriter& evaluations = run.lines("evaluations.jsonl");

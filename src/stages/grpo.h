@@ -12,18 +12,18 @@
 namespace r1 {
 
 struct GrpoOptions : TrainingOptions {
-    std::string model, problems;              // the model to start from; problems to learn from
-    std::string held_out;                     // problems for the evaluations on the way; "": none
-    int steps = 40;                           // rollouts
-    int prompts = 24, group = 16;             // questions a rollout; answers to each (G)
-    int updates = 2;                          // optimizer steps a rollout (minibatches, one pass)
-    std::string preset;                       // of `math`
+    std::string model, problems;   // the model to start from; problems to learn from
+    std::string held_out;          // problems for the evaluations on the way; "": none
+    int steps = 40;                // rollouts
+    int prompts = 24, group = 16;  // questions a rollout; answers to each (G)
+    int updates = 2;               // optimizer steps a rollout (minibatches, one pass)
+    std::string preset;            // of `math`
     GrpoMath math;
-    int reference_every = 0;                  // pi_ref <- pi after so many updates; 0: never. The paper: 400
+    int reference_every = 0;  // pi_ref <- pi after so many updates; 0: never. The paper: 400
     float temperature = 1.0f;
     int max_tokens = 384, slots = 0;
     int evaluate_every = 0, evaluate_count = 64, evaluate_k = 8;
-    int record_every = 10, record_groups = 2; // rollouts kept for the report
+    int record_every = 10, record_groups = 2;  // rollouts kept for the report
     TaskOptions task;
 
     GrpoOptions() {
@@ -35,7 +35,7 @@ struct GrpoOptions : TrainingOptions {
     }
 };
 OptionTable table_of(GrpoOptions& options);
-void check(const GrpoOptions& options);       // UsageError for options that do not go together
+void check(const GrpoOptions& options);  // UsageError for options that do not go together
 
 // ---- one step
 
@@ -45,7 +45,7 @@ struct GrpoRun {
     const Task& task;
     const std::vector<Question>& questions;
     Model& model;
-    Model* reference;                         // nullptr: KL is no part of what is maximised
+    Model* reference;  // nullptr: KL is no part of what is maximised
     Trainer& trainer;
     Sampler& sampler;
 };
@@ -53,16 +53,16 @@ struct GrpoRun {
 // What a step did. Answers stand group after group; answer k is answer k % G of group k / G.
 struct GrpoStep {
     int64_t number = 0;
-    std::vector<std::vector<Answer>> answers; // by group
-    std::vector<int> question;                // of each group
-    GrpoBatch<float> batch;                   // what went into the loss ...
-    GrpoResult<float> result;                 // ... and what came out, both by group and answer
+    std::vector<std::vector<Answer>> answers;              // by group
+    std::vector<int> question;                             // of each group
+    GrpoBatch<float> batch;                                // what went into the loss ...
+    GrpoResult<float> result;                              // ... and what came out, both by group and answer
     std::vector<std::vector<std::vector<float>>> entropy;  // of each token, by group and answer
-    int groups_without_spread = 0;            // whose rewards are equal before KL is taken off
+    int groups_without_spread = 0;                         // whose rewards are equal before KL is taken off
     std::vector<std::vector<AnswerIndex>> minibatches;     // of each update
     std::vector<Update> updates;
-    float learning_rate = 0;                  // of the last update
-    double sampling_seconds = 0;              // of the rollout, which is no result
+    float learning_rate = 0;      // of the last update
+    double sampling_seconds = 0;  // of the rollout, which is no result
 };
 
 // Whoever wants the logits of some answers while the gradient is computed: to be asked for each answer, and given

@@ -52,7 +52,8 @@ void pretrain(PretrainOptions o, const Device& device) {
     const Ops& ops = open_device(device);
     const Tokenizer tokenizer = Tokenizer::load(o.tokenizer);
     if (tokenizer.bos < 0 || tokenizer.eos < 0)
-        fail("a tokenizer without tokens for begin and end", o.tokenizer, "name them in a tokenizer_config.json beside it");
+        fail("a tokenizer without tokens for begin and end", o.tokenizer,
+             "name them in a tokenizer_config.json beside it");
     const Config config = shape_of(o, tokenizer);
     Run run(o, "pretrain", table_of(o));
     const Documents documents = read_documents(o.corpus, tokenizer, config.max_position_embeddings);
@@ -63,7 +64,8 @@ void pretrain(PretrainOptions o, const Device& device) {
     for (int64_t i = 0; i < run.done(); ++i) reader.read(o.batch_tokens);  // the batches already learned from
     const auto next = [&](int64_t) {
         TokenBatch batch;
-        for (const int64_t i : reader.read(o.batch_tokens)) batch.examples.push_back({documents.text(i), documents.length(i)});
+        for (const int64_t i : reader.read(o.batch_tokens))
+            batch.examples.push_back({documents.text(i), documents.length(i)});
         return batch;
     };
     const auto more = [](json& line, const TokenLoss&, const Update& update) {

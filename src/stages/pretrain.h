@@ -6,10 +6,10 @@
 namespace r1 {
 
 struct PretrainOptions : TokenOptions {
-    std::string corpus, tokenizer;        // JSON lines {"text": ...}; tokenizer.json
-    std::string config;                   // a config.json with the model's shape; "": the demo's
-    int64_t tokens = 7000000;             // to learn from; a corpus that is shorter is read again
-    int batch_tokens = 2048;              // per update
+    std::string corpus, tokenizer;  // JSON lines {"text": ...}; tokenizer.json
+    std::string config;             // a config.json with the model's shape; "": the demo's
+    int64_t tokens = 7000000;       // to learn from; a corpus that is shorter is read again
+    int batch_tokens = 2048;        // per update
 
     PretrainOptions() {  // the weights of the losses and gamma as in [V3 section 4.2]
         lr = 3.5e-3f;

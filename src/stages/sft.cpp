@@ -3,11 +3,11 @@
 //   loss = -1/N sum_{i, t learned} log p(token_{i,t} | tokens before it)            N learned tokens of the batch
 //          + lambda / D sum_k CE_k for D prediction modules, if asked for           [V3 eq 24, 25]
 //
-// Every learned token of a batch weighs the same, as in pretraining; the papers print no formula. AdamW; R1's rate falls
-// along a cosine from 5e-5 to a tenth, over two to three epochs [R1v2 B.4.2]; its students begin at 1e-4 (1.5B) or 8e-5
-// (7B) [R1v2 B.4.3]. Choices of ours:
+// Every learned token of a batch weighs the same, as in pretraining; the papers print no formula. AdamW; R1's rate
+// falls along a cosine from 5e-5 to a tenth, over two to three epochs [R1v2 B.4.2]; its students begin at 1e-4 (1.5B)
+// or 8e-5 (7B) [R1v2 B.4.3]. Choices of ours:
 //   1  A batch is whole examples, drawn without replacement in an order that the seed fixes, epoch after epoch.
-//   2  Nothing is packed: an example is a sequence of its own.
+//   2  Examples are packed row after row, without padding; each is a sequence of its own, and none sees another.
 //   3  Experts: no balance loss unless asked for, and the routers' biases stay as they are.
 #include "stages/sft.h"
 
@@ -23,15 +23,19 @@ namespace r1 {
 OptionTable table_of(SftOptions& o) {
     OptionTable table;
     table.input("--model", o.model, "folder of the model to start from").needed = true;
-    table.input("--data", o.data, "JSON lines {\"prompt\", \"response\"}, {\"messages\": [...]} or {\"tokens\": [...], "
-                                  "\"mask\": [...]}").needed = true;
+    table
+        .input("--data", o.data,
+               "JSON lines {\"prompt\", \"response\"}, {\"messages\": [...]} or {\"tokens\": [...], "
+               "\"mask\": [...]}")
+        .needed = true;
     table.word("--template", o.prompt_template, {"none", "plain", "r1-zero", "chat"},
                "put around a \"prompt\"; chat: the model's own");
     table.number("--steps", o.steps, at_least(0), "updates; 0: as --epochs says");
     table.number("--epochs", o.epochs, at_least(1), "times that the data is seen");
     table.number("--batch", o.batch, at_least(1), "examples an update");
-    table.number("--context", o.context, at_least(0), "longest example in tokens, longer ones are left out; 0: what the "
-                                                      "model reads");
+    table.number("--context", o.context, at_least(0),
+                 "longest example in tokens, longer ones are left out; 0: what the "
+                 "model reads");
     table.add(table_of(static_cast<TrainingOptions&>(o)));
     table.number("--balance-alpha", o.balance_alpha, at_least(0), "weight of the experts' balance loss");
     table.number("--prediction-weight", o.prediction_weight, at_least(0),
@@ -89,7 +93,8 @@ int longest_of(const SftData& data) {
 }  // namespace
 
 void sft(SftOptions o, const Device& device) {
-    if (o.output == o.model) throw UsageError("the model's own folder, --output, choose another, so that nothing is lost");
+    if (o.output == o.model)
+        throw UsageError("the model's own folder, --output, choose another, so that nothing is lost");
     const Ops& ops = open_device(device);
     const ModelFolder folder = open_model(o.model, WithoutTokenizer::allowed);
     Run run(o, "sft", table_of(o));
@@ -98,8 +103,9 @@ void sft(SftOptions o, const Device& device) {
     Trainer trainer = make_token_trainer(model, o, run);
     const int64_t examples = int64_t(data.examples.size());
     const int64_t steps = o.steps > 0 ? o.steps : (examples * o.epochs + o.batch - 1) / o.batch;
-    std::printf("sft: %s\n%lld updates of %d examples, %s parameters\n", in_words(data).c_str(), static_cast<long long>(steps),
-                o.batch, short_count(double(parameter_count(model.config, false))).c_str());
+    std::printf("sft: %s\n%lld updates of %d examples, %s parameters\n", in_words(data).c_str(),
+                static_cast<long long>(steps), o.batch,
+                short_count(double(parameter_count(model.config, false))).c_str());
     const auto next = [&](int64_t step) { return batch_of(data, chosen(data, o, step)); };
     const auto more = [](json& line, const TokenLoss& loss, const Update&) { line["loss"] = rounded(loss.loss, 9); };
     if (!train(run, trainer, token_stage("sft", trainer, o, steps, next, more))) return;
