@@ -249,7 +249,8 @@ TEST_CASE("evaluation: the paper's protocol, and results by kind") {
     const Folder f;
     REQUIRE(shell(binary + " countdown --documents 300 --output " + f.path).status == 0);
     REQUIRE(shell(binary + " tokenizer --corpus " + f / "corpus.jsonl --output " + f / "tokenizer.json").status == 0);
-    const std::string files = "--corpus " + f / "corpus.jsonl --tokenizer " + f / "tokenizer.json --output " + f / "base";
+    const std::string files =
+        "--corpus " + f / "corpus.jsonl --tokenizer " + f / "tokenizer.json --output " + f / "base";
     REQUIRE(shell(binary + " pretrain --tokens 2000 " + files).status == 0);
     f.write("p.jsonl", countdown + "\n" + own + "\n" + countdown + "\n");
     const Result r = shell(binary + " evaluate --protocol r1 --k 2 --max-tokens 12 --model " + f / "base --problems " +
