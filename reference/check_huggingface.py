@@ -190,7 +190,7 @@ def check_train():
             final = picture(model)
         assert max(abs(a - b) for a, b in zip(losses, golden["losses"])) < 1e-9, "the golden file is not this script's"
         try:
-            r1("sft", "--model", source, "--data", data, "--output", output, "--steps", STEPS, "--batch",
+            r1("sft", "--overwrite", "--model", source, "--data", data, "--output", output, "--steps", STEPS, "--batch",
                len(golden["sequences"]), "--lr", RATE, "--warmup", 0, "--schedule", "constant", "--decay", DECAY,
                "--clip", CLIP, "--beta1", BETA1, "--beta2", BETA2, "--seed", 1)
             trained = written_model(output)
@@ -249,8 +249,8 @@ def check_written_tokenizer():
         f.write(json.dumps(dict(tokens=ids, mask=[0] + [1] * (len(ids) - 1))) + "\n")
     what = "write: tokenizer.json"
     try:
-        r1("sft", "--model", source, "--data", data, "--output", output, "--steps", 2, "--batch", 1, "--lr", RATE,
-           "--warmup", 0, "--schedule", "constant")
+        r1("sft", "--overwrite", "--model", source, "--data", data, "--output", output, "--steps", 2, "--batch", 1,
+           "--lr", RATE, "--warmup", 0, "--schedule", "constant")
         theirs = Tokenizer.from_file(os.path.join(written_model(output), "tokenizer.json"))
     except Exception as e:  # a missing file, a refusal, or what the library makes of the file
         return failed(what, e)

@@ -1,5 +1,5 @@
-"""Golden files of tensors, written by the official libraries: what src/model/safetensors.cpp must read to the bit, and
-write to the byte.
+"""Golden files of tensors, written by the official libraries: what src/model/disk/safetensors.cpp must read to the
+bit, and write to the byte.
 
     python check_safetensors.py > golden/safetensors.json        needs torch, numpy, safetensors, huggingface_hub
 

@@ -12,9 +12,11 @@ RUN=${1:-runs/demo}
 SEED=${SEED:-1}
 OPTIONS=${OPTIONS:-}
 if [ "${DEMO:-full}" = short ]; then
-    documents=4000 tokens=80000 steps=2 count=6 control=1 every=0 golden=reference/golden/demo-short.json
+    documents=4000 tokens=80000 steps=2 count=6 control=1 golden=reference/golden/demo-short.json
+    set --
 else
-    documents=200000 tokens=7000000 steps=48 count=200 control=20 every=10 golden=reference/golden/demo.json
+    documents=200000 tokens=7000000 steps=48 count=200 control=20 golden=reference/golden/demo.json
+    set -- --held-out "$RUN/data/problems.test.jsonl" --evaluate-every 10  # looks on the way
 fi
 [ "$SEED" = 1 ] || golden=none
 [ -x "$R1" ] || { echo "r1: error: no program at $R1, in this folder, run make r1 first" >&2; exit 1; }
@@ -33,8 +35,8 @@ $R1 pretrain --corpus "$RUN/data/corpus.jsonl" --tokenizer "$RUN/data/tokenizer.
     --tokens $tokens --seed "$SEED" --save-every 0 $OPTIONS
 
 echo "4  R1-Zero: reinforcement learning by rule rewards alone, without one example of how to think"
-$R1 grpo --model "$RUN/base" --problems "$RUN/data/problems.train.jsonl" --held-out "$RUN/data/problems.test.jsonl" \
-    --output "$RUN/zero" --steps $steps --evaluate-every $every --seed "$SEED" $OPTIONS
+$R1 grpo --model "$RUN/base" --problems "$RUN/data/problems.train.jsonl" "$@" \
+    --output "$RUN/zero" --steps $steps --seed "$SEED" $OPTIONS
 
 echo "5  The control: the same training where thinking is forbidden, which can only learn to guess"
 $R1 grpo --model "$RUN/base" --problems "$RUN/data/problems.train.jsonl" --output "$RUN/control" --empty-think \

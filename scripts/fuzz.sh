@@ -16,7 +16,7 @@ cmake -DFILE=src/reward/sandbox/worker.py -DSYMBOL=sandbox_worker -DOUTPUT=$work
 for target in "$@"; do
     case $target in
     tensors | header | shards | config)
-        sources="test/fuzz/safetensors.cpp src/model/safetensors.cpp src/model/dtype.cpp src/model/config.cpp src/model/rope.cpp src/base/files.cpp -lcrypto"
+        sources="test/fuzz/safetensors.cpp src/model/disk/safetensors.cpp src/model/disk/dtype.cpp src/model/config.cpp src/model/rope.cpp src/base/files.cpp -lcrypto"
         words=safetensors.dict ;;
     tokenizer)
         sources="test/fuzz/tokenizer.cpp src/base/files.cpp $(ls src/text/*.cpp) -lpcre2-8 -lunistring -lcrypto"

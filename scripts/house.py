@@ -28,11 +28,11 @@ ROOMS = {
     "text": "base",
     "reward": "base",
     "loss": "base",
-    "train": "base ops model text",
+    "train": "base ops model",
     "tasks": "base ops model text reward",
     "corpus": "base model text reward tasks",
     "report": "base text loss",
-    "stages": "base ops model text reward loss train tasks corpus report",
+    "stages": "base ops model text reward loss train tasks corpus",
     "commands": "base ops model text reward loss train tasks corpus report stages",
     "main": "base ops model text reward loss train tasks corpus report stages commands",  # its table names them
     "cuda": "base ops loss",
@@ -43,7 +43,7 @@ ONE_PLACE = {
     r"\b(answer_terms|advantages|token_weight|shaped_reward)\s*(?:<[\w:]*>)?\(":
         {"src/loss/grpo.h", "src/loss/grpo_batch.h", "test/grpo_test.cpp", "cuda/shared_headers.cu"},
     r"\b(grade)\((?:\w+\.)?task, ":
-        {"src/tasks/task.h", "src/tasks/task.cpp", "src/tasks/rollout.cpp", "test/problem_test.cpp"},
+        {"src/tasks/rollout.h", "src/tasks/rollout.cpp", "test/problem_test.cpp"},
     r"\b(prompt_tokens)\(": {"src/tasks/task.h", "src/tasks/task.cpp", "test/problem_test.cpp", "test/device_test.cpp"},
 }
 CPP = {".h", ".cpp", ".cu", ".cuh"}

@@ -234,7 +234,7 @@ TEST_CASE("GRPO: on policy the first update is exact") {
 TEST_CASE("what a command needs is checked before it works") {
     const Prepared& p = prepared();
     refuses(p.grpo("x", "--group 1"), 2, "no baseline", "--group");
-    refuses(p.grpo("x", "--temperature 0"), 2, "more than 0", "--temperature");
+    refuses(p.grpo("x", "--temperature 0"), 2, "out of range", "--temperature");
     refuses(p.grpo("x", "--updates 1000"), 2, "updates", "--updates");
     refuses(p.grpo("x", "--aggregation sum"), 2, "no choice", "--aggregation");
     refuses(p.grpo("x", "--preset ppo"), 2, "no preset", "--preset");
@@ -422,11 +422,11 @@ TEST_CASE("GRPO: groups are skipped, resampled and masked as asked") {
     for (const char* options : {"--flat-groups skip", "--flat-groups resample", "--truncated mask", "--kl-in reward --beta 0.1",
                                 "--preset gspo", "--preset cispo", "--preset r1", "--overlong-limit 40 --overlong-cache 20"}) {
         CAPTURE(options);
-        const Result r = shell(p.grpo("variant", "--steps 2 --threads 2 " + std::string(options)));
+        const Result r = shell(p.grpo("variant", "--overwrite --steps 2 --threads 2 " + std::string(options)));
         CAPTURE(r.text);
         CHECK(r.status == 0);
         const std::string first = sha256_of_file(p / "variant/model.safetensors");
-        CHECK(shell(p.grpo("variant", "--steps 2 --threads 1 " + std::string(options))).status == 0);
+        CHECK(shell(p.grpo("variant", "--overwrite --steps 2 --threads 1 " + std::string(options))).status == 0);
         CHECK(sha256_of_file(p / "variant/model.safetensors") == first);
     }
 }

@@ -1,5 +1,5 @@
-// The tables of options: what a number is, what a run records of itself, what --resume refuses, and that a stage is a file
-// and a row.
+// The tables of options: what a number is, what a run records of itself, what --resume refuses, and that a stage is a
+// file and a row.
 #include "base/options.h"
 
 #include <filesystem>
@@ -107,8 +107,8 @@ std::vector<std::string> other_values(const Option& option, const std::string& n
     return values;
 }
 
-// Stops a run half-way, and resumes it with each of the table's options changed in turn. One that can change a result is
-// refused by its name; one that cannot ends with the bytes of a run that was never stopped.
+// Stops a run half-way, and resumes it with each of the table's options changed in turn. One that can change a result
+// is refused by its name; one that cannot ends with the bytes of a run that was never stopped.
 void check_resume(const std::string& name, const OptionTable& table, const std::string& command) {
     const Prepared& p = prepared();
     const std::string folder = p / name, half = p / "half", other = p / "other";
@@ -172,6 +172,17 @@ void check_inputs(const std::string& name, const OptionTable& table, const std::
 
 }  // namespace
 
+TEST_CASE("options: a text in brackets stays as it is; capitals of a choice do not matter") {
+    const Prepared& p = prepared();
+    const std::string one = shell(binary + " score --model " + p / "base --tokens '3 4 5'").text;
+    refuses(binary + " score --model " + p / "base --tokens '[3, 4]'", 2, "[3,", "--tokens");
+    refuses(binary + " tokenizer --output " + p / "t.json --corpus '[corpus.jsonl]'", 1, "cannot open",
+            "[corpus.jsonl]");
+    CHECK(one.find("logprobs") != std::string::npos);
+    CHECK(shell(p.sft("capitals") + " --schedule Linear --dtype FLOAT32").status == 0);
+    refuses(p.grpo("x") + " --evaluate-every 0", 2, "both or none", "--held-out");
+}
+
 TEST_CASE("options: what a number is") {
     CHECK(number_of("--n", "12", at_least(0), true) == 12);
     CHECK(number_of("--n", "1e6", at_least(0), true) == 1000000);
@@ -201,6 +212,12 @@ TEST_CASE("options: a resumed run is the run that was begun: pretraining") {
     table.add(table_of(device));
     check_resume("resumed-base", table, command);
     check_inputs("resumed-base", table_of(o), command, {"--corpus", "--tokenizer", "--config"});
+    // What stands beside a tokenizer.json names its control tokens, and is part of it.
+    prepared().write("tokenizer_config.json", "{\"bos_token\": \"<think>\"}");
+    refuses(command + " --resume", 2, "the run began with --tokenizer", "--resume");
+    REQUIRE(shell("rm " + prepared() / "tokenizer_config.json").status == 0);
+    refuses(prepared().sft("base") + "/", 2, "the own folder of --model", "--output");
+    refuses(prepared().sft("resumed-base"), 2, "a run is there already", "--overwrite");
     refuses(prepared().sft("resumed-base") + " --resume", 2, "the run began with r1 pretrain and this is r1 sft",
             "--resume");
     refuses(prepared().sft("never-begun") + " --resume", 1, "no saved state", "never-begun");
@@ -230,7 +247,7 @@ TEST_CASE("options: without KL no reference is kept, and nothing is said of KL")
     const Prepared& p = prepared();
     for (const char* none : {"--kl none", "--beta 0"}) {
         CAPTURE(none);
-        REQUIRE(shell(p.grpo("no-kl") + " " + none).status == 0);
+        REQUIRE(shell(p.grpo("no-kl") + " --overwrite " + none).status == 0);
         read_json_lines(p / "no-kl/metrics.jsonl", [](const json& line, int64_t) {
             CHECK_FALSE((line.contains("kl") || line.contains("kl_loss")));
         });
@@ -252,12 +269,13 @@ TEST_CASE("options: --mismatch reaches the trainer, and in exact mode changes no
     REQUIRE(shell(p.grpo("plain") + spread).status == 0);
     const std::string weights = sha256_of_file(p / "plain/model.safetensors");
     for (const char* kind : {"token-truncate", "token-mask", "sequence-truncate", "sequence-mask"}) {
-        REQUIRE(shell(p.grpo("mismatch") + spread + " --mismatch " + kind).status == 0);
+        REQUIRE(shell(p.grpo("mismatch") + spread + " --overwrite --mismatch " + kind).status == 0);
         CHECK(sha256_of_file(p / "mismatch/model.safetensors") == weights);
         read_json_lines(p / "mismatch/rollouts.jsonl",
                         [](const json& line, int64_t) { CHECK(line["logp_sampler"] == line["logp_old"]); });
     }
-    REQUIRE(shell(p.grpo("mismatch") + spread + " --mismatch token-truncate --mismatch-cap 0.3").status == 0);
+    REQUIRE(shell(p.grpo("mismatch") + spread + " --overwrite --mismatch token-truncate --mismatch-cap 0.3").status ==
+            0);
     CHECK(sha256_of_file(p / "mismatch/model.safetensors") != weights);  // the cap holds every weight below 1
 }
 
@@ -280,7 +298,7 @@ TEST_CASE("a model's configuration and the headers of its tensors are read once"
     // A run that records its inputs reads them a second time, as bytes, for their hash. The reference is no third time.
     REQUIRE(shell("rm -rf " + p / "watched").status == 0);
     CHECK(opened(p.grpo("watched"), "/base/config.json") == 2);
-    CHECK(opened(p.grpo("watched"), "/base/model.safetensors") == 2);
+    CHECK(opened(p.grpo("watched") + " --overwrite", "/base/model.safetensors") == 2);
 }
 
 // ---- A stage is a file and a row

@@ -1,6 +1,7 @@
 #include "base/options.h"
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <filesystem>
@@ -28,10 +29,15 @@ bool belongs_to_model(const std::string& name) {
 
 }  // namespace
 
+bool same_word(const std::string& a, const std::string& b) {
+    const auto same = [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); };
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(), same);
+}
+
 std::string number_text(double value) { return shortest(value); }
 std::string number_text(float value) { return shortest(value); }
 
-// 1000000, which number_text has as 1e+06.
+// Whole numbers in full: number_text would write 1000000 as 1e+06.
 static std::string plain(double number) {
     const bool whole = number == std::floor(number) && std::fabs(number) < 1e15;
     return whole ? std::to_string(int64_t(number)) : number_text(number);
@@ -39,8 +45,8 @@ static std::string plain(double number) {
 
 std::string in_words(const Range& range) {
     const std::string low = plain(range.low);
-    if (range.high >= MOST_NUMBER) return range.without_low ? "more than " + low : low + " or more";
-    return (range.without_low ? "more than " + low + ", up to " : low + " to ") + plain(range.high);
+    if (range.high >= MOST_NUMBER) return range.open ? "more than " + low : low + " or more";
+    return (range.open ? "more than " + low + ", up to " : low + " to ") + plain(range.high);
 }
 
 double number_of(const std::string& name, const std::string& text, const Range& range, bool whole) {
@@ -57,8 +63,7 @@ double number_of(const std::string& name, const std::string& text, const Range& 
     else if (!unit.empty()) refuse("\"" + text + "\" is not a number");
     if (error != std::errc() || text.empty()) refuse("\"" + text + "\" is not a number");
     if (whole && value != std::floor(value)) refuse(text + " is not a whole number");
-    const bool low_enough = value <= range.high,
-               high_enough = range.without_low ? value > range.low : value >= range.low;
+    const bool low_enough = value <= range.high, high_enough = range.open ? value > range.low : value >= range.low;
     if (!low_enough || !high_enough) refuse(text + " is out of range");  // and so is NaN
     return value;
 }
@@ -90,8 +95,10 @@ Option& OptionTable::word(const char* name, std::string& value, std::vector<std:
     std::string all_words;
     for (const std::string& each : words) all_words += (all_words.empty() ? "" : ", ") + each;
     const auto write = [&value, name, words, all_words](const std::string& text) {
-        if (std::find(words.begin(), words.end(), text) == words.end()) refuse_choice(name, text, all_words);
-        value = text;
+        const auto found =
+            std::find_if(words.begin(), words.end(), [&](const auto& word) { return same_word(word, text); });
+        if (found == words.end()) refuse_choice(name, text, all_words);
+        value = *found;
     };
     Option& option = add({name, help, write, [&value] { return value; }});
     option.allowed = all_words;
@@ -107,18 +114,30 @@ void OptionTable::refuse_choice(const std::string& name, const std::string& text
     throw UsageError("no choice \"" + text + "\", " + name + ", give one of " + names);
 }
 
+// Over names and hashes of files in a folder.
+static std::string sha256_of_files(const std::filesystem::path& folder, const std::vector<std::string>& names) {
+    std::string list;
+    for (const std::string& name : names) list += name + " " + sha256_of_file((folder / name).string()) + "\n";
+    return sha256(list);
+}
+
 std::string sha256_of_input(const std::string& path) {
     namespace fs = std::filesystem;
     std::error_code error;
     if (path.empty()) return "";
-    if (!fs::is_directory(path, error)) return sha256_of_file(path);
-    std::vector<std::string> names;
-    for (const auto& entry : fs::directory_iterator(path, error))
-        if (belongs_to_model(entry.path().filename().string())) names.push_back(entry.path().filename().string());
-    std::sort(names.begin(), names.end());
-    std::string list;
-    for (const std::string& name : names) list += name + " " + sha256_of_file(path + "/" + name) + "\n";
-    return sha256(list);
+    if (fs::is_directory(path, error)) {
+        std::vector<std::string> names;
+        for (const auto& entry : fs::directory_iterator(path, error))
+            if (belongs_to_model(entry.path().filename().string())) names.push_back(entry.path().filename().string());
+        std::sort(names.begin(), names.end());
+        return sha256_of_files(path, names);
+    }
+    if (fs::path(path).filename() != "tokenizer.json") return sha256_of_file(path);
+    std::vector<std::string> names = {"tokenizer.json"};
+    const fs::path folder = fs::path(path).parent_path();
+    for (const char* beside : {"tokenizer_config.json", "config.json", "generation_config.json"})
+        if (fs::exists(folder / beside, error)) names.push_back(beside);
+    return names.size() == 1 ? sha256_of_file(path) : sha256_of_files(folder, names);
 }
 
 json record_of(const std::string& stage, const OptionTable& table) {

@@ -25,9 +25,9 @@ namespace r1 {
 // the same bytes; `nothing` is free: threads, memory, names of places.
 enum class Effect { result, input, nothing };
 
-struct Range {  // low <= value <= high, or low < value where low is left out
+struct Range {  // low <= value <= high
     double low, high;
-    bool without_low = false;
+    bool open = false;  // low itself is not allowed
 };
 constexpr double MOST_NUMBER = 1e15;
 constexpr Range at_least(double low) { return {low, MOST_NUMBER}; }
@@ -40,6 +40,8 @@ std::string in_words(const Range& range);  // "0 to 1", "0 or more", "more than 
 double number_of(const std::string& name, const std::string& text, const Range& range, bool whole);
 std::string number_text(double value);  // the shortest text that gives the number back
 std::string number_text(float value);
+
+bool same_word(const std::string& a, const std::string& b);  // but for capitals
 
 struct Option {
     std::string name, help;                         // "--lr"; "FILE" for an argument without a name
@@ -84,7 +86,7 @@ public:
         const auto write = [&value, name, names](const std::string& text) {
             std::string all_names;
             for (const auto& each : names) {
-                if (text == each.first) {
+                if (same_word(text, each.first)) {
                     value = each.second;
                     return;
                 }
@@ -122,8 +124,8 @@ json record_of(const std::string& stage, const OptionTable& table);
 // record `before` stopped.
 void check_same(const json& before, const json& now);
 
-// SHA-256 of a file; of a model's folder, over the names and hashes of the files that belong to a model. "" without a
-// path.
+// SHA-256 of a file; of a model's folder, over the names and hashes of the files that belong to a model; of a
+// tokenizer.json, with those beside it that name its control tokens. "" without a path.
 std::string sha256_of_input(const std::string& path);
 
 }  // namespace r1

@@ -24,9 +24,13 @@ std::string kind_of(const Option& option) {
                                             : "TEXT";
 }
 
+// The library takes a word in brackets for a list; behind this character it is a word.
+constexpr char PLAIN = '\x01';
+
 std::string joined(const std::vector<std::string>& words) {
     std::string text;
-    for (const std::string& word : words) text += (text.empty() ? "" : " ") + word;
+    for (const std::string& word : words)
+        text += (text.empty() ? "" : " ") + (word.starts_with(PLAIN) ? word.substr(1) : word);
     return text;
 }
 
@@ -59,7 +63,6 @@ struct Prepared {
 // Runs what was chosen, and turns what went wrong into a line and a status.
 int run(const Prepared& chosen, const Device& device) {
     try {
-        catch_signals();
         chosen.run(device);
         return stop_requested() ? 130 : 0;
     } catch (const UsageError& e) {
@@ -71,6 +74,8 @@ int run(const Prepared& chosen, const Device& device) {
                              "), in an input file, compare it with --help");
     } catch (const std::bad_alloc&) {
         return report(1, "out of memory, in this command, use a smaller model, batch or --slots");
+    } catch (const std::exception& e) {
+        return report(1, std::string("something that was not expected (") + e.what() + "), in this command, report it");
     }
 }
 
@@ -94,7 +99,9 @@ int run_command_line(const std::vector<Command>& commands, int argc, const char*
         sub->callback([&chosen, &each] { chosen = &each; });
     }
     try {
-        app.parse(argc, argv);
+        std::vector<std::string> words;  // the last first, as the library wants them
+        for (int i = argc; i-- > 1;) words.push_back((argv[i][0] == '[' ? std::string(1, PLAIN) : "") + argv[i]);
+        app.parse(words);
     } catch (const CLI::CallForHelp& e) {
         return app.exit(e);
     } catch (const CLI::CallForAllHelp& e) {

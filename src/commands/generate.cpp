@@ -21,7 +21,7 @@ static OptionTable writing_table(GenerateOptions& o) {
     table.number("--temperature", o.temperature, between(0, 100), "of sampling; 0: the best token");
     table.number("--top-p", o.top_p, between(0, 1), "mass of the nucleus");
     table.number("--max-tokens", o.max_tokens, between(1, 1e7), "longest answer");
-    table.number("--seed", o.seed, at_least(0), "seed");
+    table.number("--seed", o.seed, at_least(0), "chooses every random number");
     return table;
 }
 
@@ -193,6 +193,7 @@ private:
 }  // namespace
 
 void chat_command(const ChatOptions& o, const Device& device) {
+    catch_signals();
     const Ops& ops = open_device(device, stderr);
     const ModelFolder folder = open_model(o.model);
     const Tokenizer& tokenizer = folder.tokenizer;

@@ -268,7 +268,7 @@ OptionTable table_of(CountdownCorpusOptions& o) {
     table.output("--output", o.output, "folder for problems.train.jsonl, problems.test.jsonl, corpus.jsonl").needed =
         true;
     table.number("--documents", o.documents, between(0, UINT32_MAX), "documents of the corpus");
-    table.number("--seed", o.seed, at_least(0), "seed");
+    table.number("--seed", o.seed, at_least(0), "chooses every random number");
     table.number("--p-guess", c.p_guess, between(0, 1), "share of documents that guess");
     table.number("--p-canonical", c.p_canonical, between(0, 1), "share of searches in canonical order");
     table.number("--p-check", c.p_check, between(0, 1), "share of searchers that check");

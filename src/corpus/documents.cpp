@@ -51,7 +51,7 @@ DocumentReader::DocumentReader(const Documents& documents, uint32_t seed)
 
 std::vector<int64_t> DocumentReader::read(int batch_tokens) {
     std::vector<int64_t> batch;
-    for (int tokens = 0; tokens < batch_tokens;) {
+    for (int64_t tokens = 0; tokens < batch_tokens;) {
         if (next_ == order_.size()) {
             order_ = shuffled(documents_, seed_, ++epoch_);
             next_ = 0;

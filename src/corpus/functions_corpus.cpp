@@ -161,9 +161,9 @@ OptionTable table_of(FunctionsCorpusOptions& o) {
     table.output("--output", o.output, "folder for problems.train.jsonl, problems.test.jsonl, corpus.jsonl").needed =
         true;
     table.number("--documents", o.documents, between(0, UINT32_MAX), "documents of the corpus");
-    table.number("--seed", o.seed, at_least(0), "seed");
-    table.number("--train", c.train, at_least(1), "problems to learn from");
-    table.number("--test", c.test, at_least(1), "problems held out");
+    table.number("--seed", o.seed, at_least(0), "chooses every random number");
+    table.number("--train", c.train, between(1, 1e6), "problems to learn from");
+    table.number("--test", c.test, between(1, 1e6), "problems held out");
     table.number("--p-guess", c.p_guess, between(0, 1), "share of documents that guess");
     table.number("--p-check", c.p_check, between(0, 1), "share of searchers that check");
     table.number("--p-give-up", c.p_give_up, between(0, 1), "a searcher gives up after a `no`");

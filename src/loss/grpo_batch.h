@@ -34,7 +34,7 @@ struct GrpoAnswer {  // n tokens
     std::vector<T> logp_old;      // (n)
     std::vector<T> logp_ref;      // (n), or empty: there is no reference
     std::vector<T> logp_sampler;  // (n), or empty: the sampler is the policy of logp_old
-    double N = 0, L = 0;          // of its minibatch, where they are known; N 0: grpo_count counts them
+    double N = 0, L = 0;          // of its minibatch; N = 0: not known, grpo_count counts them
     int length() const { return int(logp_old.size()); }
 };
 
@@ -106,7 +106,7 @@ struct GrpoResult {
     Wide<T> policy_loss = 0, kl_loss = 0, loss = 0;
 };
 
-// ---- 1
+// ---- 1: advantages, once a rollout
 
 template <class T>
 T grpo_reward(const GrpoAnswer<T>& a, const GrpoMath& math) {
@@ -168,7 +168,7 @@ GrpoResult<T> grpo_advantages(const GrpoBatch<T>& batch, const GrpoMath& math) {
     return out;
 }
 
-// ---- 2
+// ---- 2: counts, once an update
 
 struct AnswerIndex {
     int group, answer;
@@ -193,7 +193,7 @@ void grpo_count(GrpoResult<T>& result, const GrpoBatch<T>& batch, const std::vec
     }
 }
 
-// ---- 3
+// ---- 3: terms, once an answer
 
 // Sets terms, dlogp and sums of one answer.
 template <class T>
@@ -224,7 +224,7 @@ void grpo_terms(GrpoAnswerResult<T>& out, const GrpoAnswer<T>& answer, const Grp
         s.kl_loss = Wide<T>(out.weight) * Wide<T>(T(math.beta)) * s.kl;  // beta as the slope has it
 }
 
-// ---- all
+// ---- all three over a whole batch
 
 template <class T>
 GrpoResult<T> grpo_batch(const GrpoBatch<T>& batch, const GrpoMath& math) {

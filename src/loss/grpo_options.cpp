@@ -240,7 +240,7 @@ Option preset_option(std::string& name, GrpoMath& math, int* reference_every) {
         math = chosen.math;
         if (reference_every) *reference_every = chosen.reference_every;
     };
-    Option option{"--preset", "settings that a paper or a codebase has, which single options change", write,
+    Option option{"--preset", "start from the settings of a paper or a codebase; single options override them", write,
                   [&name] { return name; }};
     option.effect = Effect::nothing;  // what it sets has names of its own
     option.allowed = preset_names();

@@ -13,7 +13,7 @@ OptionTable table_of(GrpoMath& math);
 
 struct Preset {
     const char *name, *source;  // "dapo"; whose, and what is not stated there
-    bool states_epsilon;        // else 0.2 stands here
+    bool states_epsilon;        // of the clip range; otherwise 0.2 is our choice
     GrpoMath math;
     int reference_every = 0;  // updates between refreshes of the reference
 };

@@ -486,7 +486,7 @@ OptionTable table_of(AuditOptions& o) {
     table.flag("--explain", o.explain, "the run's newest metrics in words: what is expected, and what is not");
     table.flag("--json", o.as_json, "print JSON: advantages, loss, gradient, ...");
     table.output("--html", o.html, "file to draw it in");
-    const auto tried = std::make_shared<GrpoMath>();  // takes every value once, so that a wrong one is refused
+    const auto tried = std::make_shared<GrpoMath>();  // a scratch copy: writing to it checks a value
     OptionTable math = table_of(*tried);
     math.all.insert(math.all.begin(), preset_option(o.preset, *tried, nullptr));
     for (Option& option : math.all) {

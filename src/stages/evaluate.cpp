@@ -122,7 +122,7 @@ static Option protocol_option(EvaluateOptions& o) {
         o.top_p = 0.95f;
         o.k = 64;
     };
-    Option option{"--protocol", "the paper's settings, which single options change", write,
+    Option option{"--protocol", "start from the paper's settings; single options override them", write,
                   [&o] { return o.protocol; }};
     option.effect = Effect::nothing;  // what it sets has names of its own
     option.allowed = "r1";
@@ -141,7 +141,7 @@ OptionTable table_of(EvaluateOptions& o) {
     table.number("--top-p", o.top_p, between(0, 1), "mass of the nucleus");
     table.number("--max-tokens", o.max_tokens, between(1, 1e7), "longest answer");
     table.number("--slots", o.slots, between(0, 1e6), SLOTS_HELP).effect = Effect::nothing;
-    table.number("--seed", o.seed, at_least(0), "seed");
+    table.number("--seed", o.seed, at_least(0), "chooses every random number");
     table.add(table_of(o.task));
     return table;
 }

@@ -49,7 +49,7 @@ OptionTable table_of(GrpoOptions& o) {
     table.add(table_of(o.math));
     table.number("--reference-every", o.reference_every, at_least(0),
                  "updates between refreshes of the reference; 0: never");
-    table.number("--temperature", o.temperature, {0, 100, true}, "of sampling and of the policy that is trained");
+    table.number("--temperature", o.temperature, between(1e-6, 100), "of sampling and of the policy that is trained");
     table.number("--max-tokens", o.max_tokens, between(1, 1e7), "longest answer");
     table.number("--slots", o.slots, between(0, 1e6), SLOTS_HELP).effect = Effect::nothing;
     table.number("--evaluate-every", o.evaluate_every, at_least(0), "steps between evaluations on --held-out; 0: none");
@@ -66,10 +66,11 @@ void check(const GrpoOptions& o) {
     check(o.math);
     check_given(o.problems);
     if (o.group < 2) throw UsageError("a group of one answer has no baseline, --group, give 2 or more");
-    if (o.updates > int64_t(o.prompts) * o.group)
-        throw UsageError("more updates than answers, --updates, give 1 or a few");
-    if (o.output == o.model)
-        throw UsageError("the model's own folder, --output, choose another, so that nothing is lost");
+    const int64_t answers = int64_t(o.prompts) * o.group;
+    if (answers > 100'000'000) throw UsageError("too many answers a step, --prompts and --group, give fewer");
+    if (o.held_out.empty() != (o.evaluate_every == 0))
+        throw UsageError("evaluations need problems and a rhythm, --held-out and --evaluate-every, give both or none");
+    if (o.updates > answers) throw UsageError("more updates than answers, --updates, give 1 or a few");
 }
 
 // ---- rollout
@@ -109,21 +110,21 @@ static bool has_spread(const GrpoGroup<float>& group, const GrpoMath& math) {
     });
 }
 
-// Samples and grades answers for the groups in `slots`, whose questions are in step.question.
-static void sample_groups(const GrpoRun& run, GrpoStep& step, int round, const std::vector<int>& slots) {
+// Samples and grades answers for the groups in `places`, whose questions are in step.question.
+static void sample_groups(const GrpoRun& run, GrpoStep& step, int round, const std::vector<int>& places) {
     const GrpoOptions& o = run.o;
     std::vector<Ask> asks;
-    for (const int slot : slots)
-        asks.push_back({&run.questions[step.question[slot]], o.group, uint32_t(slot + round * o.prompts)});
+    for (const int place : places)
+        asks.push_back({&run.questions[step.question[place]], o.group, uint32_t(place + round * o.prompts)});
     SampleOptions sampling;
     sampling.temperature = o.temperature;
     sampling.max_tokens = o.max_tokens;
     sampling.seed = o.seed;
     sampling.step = uint32_t(step.number);
     auto groups = rollout({run.model, run.sampler, run.task}, asks, sampling);
-    for (size_t k = 0; k < slots.size(); ++k) {
-        step.batch.groups[slots[k]] = group_of(groups[k]);
-        step.answers[slots[k]] = std::move(groups[k]);
+    for (size_t k = 0; k < places.size(); ++k) {
+        step.batch.groups[places[k]] = group_of(groups[k]);
+        step.answers[places[k]] = std::move(groups[k]);
     }
 }
 
@@ -132,16 +133,16 @@ static void roll_out(const GrpoRun& run, GrpoStep& step) {
     step.answers.resize(o.prompts);
     step.batch.groups.resize(o.prompts);
     step.question = questions_of(run, step.number, 0);
-    std::vector<int> slots(o.prompts);
-    std::iota(slots.begin(), slots.end(), 0);
+    std::vector<int> places(o.prompts);
+    std::iota(places.begin(), places.end(), 0);
     const int rounds = o.math.flat_groups == FlatGroups::resample ? RESAMPLE_ROUNDS : 0;
-    for (int round = 0; round <= rounds && !slots.empty(); ++round) {
+    for (int round = 0; round <= rounds && !places.empty(); ++round) {
         const std::vector<int> next = questions_of(run, step.number, round);
-        for (const int slot : slots) step.question[slot] = next[slot];
-        sample_groups(run, step, round, slots);
-        std::erase_if(slots, [&](int slot) { return has_spread(step.batch.groups[slot], o.math); });
+        for (const int place : places) step.question[place] = next[place];
+        sample_groups(run, step, round, places);
+        std::erase_if(places, [&](int place) { return has_spread(step.batch.groups[place], o.math); });
     }
-    step.groups_without_spread = int(slots.size());
+    step.groups_without_spread = int(places.size());
 }
 
 // ---- log-probabilities under the reference, and under the trainer

@@ -22,7 +22,7 @@ OptionTable table_of(PretrainOptions& o) {
     table.input("--tokenizer", o.tokenizer, "tokenizer.json").needed = true;
     table.input("--config", o.config, "config.json with the model's shape; default: the demo's");
     table.number("--tokens", o.tokens, at_least(1), "tokens to learn from");
-    table.number("--batch-tokens", o.batch_tokens, at_least(1), "tokens per update");
+    table.number("--batch-tokens", o.batch_tokens, between(1, 1e9), "tokens per update");
     table.add(table_of(static_cast<TrainingOptions&>(o)));
     table.number("--balance-alpha", o.balance_alpha, at_least(0), "weight of the sequence balance loss");
     table.number("--bias-speed", o.bias_speed, at_least(0), "step of the routers' balancing bias");

@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
+#include <functional>
 #include <numeric>
 
 #include "base/check.h"
@@ -38,7 +39,7 @@ OptionTable table_of(RejectionOptions& o) {
     table.number("--top-p", o.top_p, between(0, 1), "mass of the nucleus");
     table.number("--max-tokens", o.max_tokens, between(1, 1e7), "longest answer that is sampled");
     table.number("--slots", o.slots, between(0, 1e6), SLOTS_HELP).effect = Effect::nothing;
-    table.number("--seed", o.seed, at_least(0), "seed");
+    table.number("--seed", o.seed, at_least(0), "chooses every random number");
     table.flag("--any-format", o.any_format, "take answers that do not keep the format, too");
     table.number("--language-min", o.language_min, between(0, 1),
                  "least share of the reasoning's words in --reward-language");
@@ -61,6 +62,10 @@ OptionTable table_of(RejectionOptions& o) {
 static void check(const RejectionOptions& o) {
     check(o.task);
     check_given(o.problems);
+    std::error_code error;
+    for (const std::string& input : {o.problems, o.decontaminate})
+        if (std::filesystem::equivalent(o.output, input, error))
+            throw UsageError("an input, --output " + o.output + ", choose another, so that nothing is lost");
     if (!o.resume && !o.overwrite && exists(o.output))
         throw UsageError("there already, --output " + o.output +
                          ", give --resume to go on or --overwrite to begin anew");
@@ -99,7 +104,7 @@ Selection select_answers(const RejectionOptions& o, const std::vector<Candidate>
     Selection s;
     double right = 0;
     for (int i = 0; i < int(candidates.size()); ++i) {
-        right += candidates[i].finished && candidates[i].accuracy == 1;
+        right += candidates[i].right();
         s.reason.push_back(fault_of(o, candidates[i]));
         const auto equal = [&](int j) { return candidates[j].text == candidates[i].text; };
         if (s.reason[i].empty() && !o.duplicates && std::any_of(s.taken.begin(), s.taken.end(), equal))
@@ -121,8 +126,6 @@ Selection select_answers(const RejectionOptions& o, const std::vector<Candidate>
     if (o.select != Select::random) return s;
     const std::vector<int> chosen = drawn(o, candidates, s.taken.size(), prompt);
     for (const int i : s.taken) s.reason[i] = "not drawn";
-    for (std::string& reason : s.reason)
-        if (reason.empty()) reason = "not drawn";
     for (const int i : chosen) s.reason[i] = "";
     s.taken = chosen;
     return s;
@@ -185,7 +188,7 @@ struct Funnel {
             const Candidate& c = candidates[i];
             add("sampled");
             add("finished", c.finished);
-            right += c.finished && c.accuracy == 1;
+            right += c.right();
             json& rejected = counts["rejected"];
             if (!s.reason[i].empty()) rejected[s.reason[i]] = rejected.value(s.reason[i], int64_t(0)) + 1;
         }
@@ -247,7 +250,7 @@ json line_of(const RejectionOptions& o, const Problem& problem, const Candidate&
             {"uuid", uuid_of(question + "\n" + c.text)},
             {"generations", {c.text}},
             {"is_reasoning_complete", {c.finished}},
-            {"correctness", {c.finished && c.accuracy == 1}},
+            {"correctness", {c.right()}},
             {"finish_reasons", {c.finished ? "stop" : "length"}},
             {"correctness_count", right},
             {"messages", messages}};
@@ -284,6 +287,18 @@ Candidate candidate_of(const Task& task, const Answer& a) {
 
 // ---- the files, and where they stopped
 
+uint64_t bytes_of(const std::string& path) {
+    std::error_code error;
+    const auto size = std::filesystem::file_size(path, error);
+    if (error) fail("cannot read the file", path, error.message() + "; give --overwrite to begin anew");
+    return size;
+}
+void cut_file(const std::string& path, uint64_t bytes) {
+    std::error_code error;
+    std::filesystem::resize_file(path, bytes, error);
+    if (error) fail("cannot write the file", path, error.message() + "; check the disk");
+}
+
 struct Files {
     std::string output;
     json record;
@@ -295,19 +310,21 @@ struct Files {
 
     // Cuts both files to what the state knows of.
     void resume() {
-        if (!exists(state())) fail("nothing to go on from", state(), "leave --resume out to begin");
+        if (!exists(state())) fail("nothing to go on from", state(), "give --overwrite to begin anew");
         const json saved = read_json(state());
-        check_same(saved.value("record", json()), record);
+        if (!saved.is_object() || !saved.contains("record"))
+            fail("no such state", state(), "give --overwrite to begin anew");
+        check_same(saved["record"], record);
         for (int i = 0; i < 2; ++i)
-            if (!exists(file(i)) || std::filesystem::file_size(file(i)) < saved["bytes"][size_t(i)].get<uint64_t>())
+            if (bytes_of(file(i)) < saved["bytes"][size_t(i)].get<uint64_t>())
                 fail("a file that is shorter than it was", file(i), "give --overwrite to begin anew");
         record = saved["record"];
         funnel.counts = saved["funnel"];
         done = saved["prompts"].get<int64_t>();
-        for (int i = 0; i < 2; ++i) std::filesystem::resize_file(file(i), saved["bytes"][size_t(i)].get<uint64_t>());
+        for (int i = 0; i < 2; ++i) cut_file(file(i), saved["bytes"][size_t(i)].get<uint64_t>());
     }
     void save() const {
-        const json bytes = {std::filesystem::file_size(file(0)), std::filesystem::file_size(file(1))};
+        const json bytes = {bytes_of(file(0)), bytes_of(file(1))};
         const json state_now = {{"record", record}, {"prompts", done}, {"bytes", bytes}, {"funnel", funnel.counts}};
         write_file_atomically(state(), state_now.dump(2) + "\n");
         write_file_atomically(output + ".funnel", funnel.counts.dump(2) + "\n");
@@ -334,8 +351,7 @@ void write_prompt(const RejectionOptions& o, const Task& task, const Question& q
     std::vector<Candidate> candidates;
     for (const Answer& a : answers) candidates.push_back(candidate_of(task, a));
     const Selection s = select_answers(o, candidates, uint32_t(files.done));
-    const auto is_right = [](const Candidate& c) { return c.finished && c.accuracy == 1; };
-    const int64_t right = std::count_if(candidates.begin(), candidates.end(), is_right);
+    const int64_t right = std::count_if(candidates.begin(), candidates.end(), std::mem_fn(&Candidate::right));
     for (const int i : s.taken) kept.write(line_of(o, question.problem, candidates[i], right));
     for (size_t i = 0; i < candidates.size(); ++i)
         if (!s.reason[i].empty()) rejected.write(rejected_line(o, question.problem, candidates[i], s.reason[i]));
@@ -349,6 +365,7 @@ void write_prompt(const RejectionOptions& o, const Task& task, const Question& q
 
 void rejection(RejectionOptions o, const Device& device) {
     check(o);
+    catch_signals();
     const Ops& ops = open_device(device);
     const ModelFolder folder = open_model(o.model);
     const Task task = make_task(o.task, o.model, folder.tokenizer);
@@ -356,12 +373,12 @@ void rejection(RejectionOptions o, const Device& device) {
     files.output = o.output;
     files.record = record_of("rejection", table_of(o));
     if (o.resume) files.resume();
-    else remove_file(files.state());  // of another run
     int64_t overlapping = 0;
     const std::vector<Question> questions = questions_of(o, task, folder.config.max_position_embeddings, overlapping);
     files.funnel.counts["overlapping"] = overlapping;
     const Model model = load_model(folder, ops, longest_prompt(questions) + o.max_tokens);
     Sampler sampler = make_sampler(model, o.slots);
+    if (!o.resume) remove_file(files.state());  // of another run
     LineWriter kept(files.file(0), o.resume), rejected(files.file(1), o.resume);
 
     SampleOptions sampling;
@@ -370,7 +387,8 @@ void rejection(RejectionOptions o, const Device& device) {
     sampling.max_tokens = o.max_tokens;
     sampling.seed = o.seed;
     const int64_t total = int64_t(questions.size());
-    // Many prompts at a time, so that slots seldom wait for the last answers; a stop loses at most these.
+    // Many prompts at a time, so that slots seldom wait for the last answers. A stop waits for these; a kill loses them
+    // alone.
     const int64_t at_once = o.save_every > 0 ? o.save_every : std::max(1, 8192 / o.samples);
     std::printf("rejection: %lld prompts x %d answers\n", static_cast<long long>(total), o.samples);
     Progress progress("rejection", total, files.done);
@@ -396,7 +414,7 @@ void rejection(RejectionOptions o, const Device& device) {
         if (files.done < total) progress.update(files.done, text);
         else progress.finish(text);
     }
-    files.save();  // again where it had been stopped between the two files
+    files.save();  // a kill between writing the state and the funnel leaves an old funnel
     if (files.done < total)
         progress.note("stopped after " + std::to_string(files.done) + " prompts; what there is stands in " + o.output +
                       ". To go on: the same r1 rejection command with --resume");

@@ -1,7 +1,6 @@
 // Rejection sampling: a model answers problems many times, and the answers that are right, whole and readable become
 // examples to learn from. R1's second fine-tuning, and its students, learn from such a set [R1v1 section 2.3.3].
 #pragma once
-#include <map>
 #include <string>
 #include <vector>
 
@@ -46,6 +45,7 @@ struct Candidate {
     bool finished = false;
     double accuracy = 0, format = 0, reward = 0, language = 1, repetition = 0;  // all but the reward are 0 to 1
     int length = 0;                                                             // tokens
+    bool right() const { return finished && accuracy == 1; }
 };
 
 // reason[i] is why candidates[i] is not taken, and "" of those that are, which `taken` lists in their order. prompt:

@@ -93,8 +93,6 @@ int longest_of(const SftData& data) {
 }  // namespace
 
 void sft(SftOptions o, const Device& device) {
-    if (o.output == o.model)
-        throw UsageError("the model's own folder, --output, choose another, so that nothing is lost");
     const Ops& ops = open_device(device);
     const ModelFolder folder = open_model(o.model, WithoutTokenizer::allowed);
     Run run(o, "sft", table_of(o));

@@ -1,10 +1,55 @@
 #include "tasks/rollout.h"
 
 #include <exception>
+#include <map>
 
 #include "base/threads.h"
+#include "reward/extract.h"
 
 namespace r1 {
+
+// An answer, judged once for all responses that give the same.
+using Judged = std::map<std::string, Accuracy, std::less<>>;
+static Accuracy judge(Judged& judged, std::string_view answer, const Problem& problem) {
+    const auto known = judged.find(answer);
+    if (known != judged.end()) return known->second;
+    return judged[std::string(answer)] = problem.grade(answer);
+}
+
+static AnswerForm form_of(const Task& task, const Problem& problem) {
+    return task.options.prompt_template == PromptTemplate::chat ? problem.kind->chat_form : AnswerForm::tags;
+}
+
+static Graded grade_one(const Task& task, const Problem& problem, const Completion& completion, Judged& judged) {
+    const TaskOptions& o = task.options;
+    Graded graded;
+    graded.text = opening(task) + task.tokenizer->decode(completion.tokens);
+    const std::string& text = graded.text;
+    graded.reward = rule_reward(
+        text, completion.finished, o.weights,
+        [&](std::string_view answer) {
+        graded.answer = std::string(answer);
+        return judge(judged, answer, problem);
+        },
+        false, form_of(task, problem));
+    float& total = graded.reward.total;
+    if (o.language_weight != 0)
+        total += o.language_weight * float(language_consistency(text, *language_named(o.language)).share);
+    if (o.repetition) total += float(repetition_reward(completion.tokens, *o.repetition));
+    if (o.cosine) {
+        const float right = o.weights.accuracy_weight * graded.reward.accuracy;
+        total += float(cosine_reward(graded.reward.accuracy == 1, int(completion.tokens.size()), *o.cosine)) - right;
+    }
+    graded.reflective = reflective_words(text);
+    return graded;
+}
+
+std::vector<Graded> grade(const Task& task, const Problem& problem, const std::vector<Completion>& completions) {
+    Judged judged;
+    std::vector<Graded> graded;
+    for (const Completion& c : completions) graded.push_back(grade_one(task, problem, c, judged));
+    return graded;
+}
 
 std::vector<std::vector<Answer>> rollout(const Player& player, const std::vector<Ask>& asks, SampleOptions sampling,
                                          const std::function<void(int64_t)>& progress) {

@@ -9,7 +9,7 @@
 
 namespace r1 {
 
-// Who answers, and by what rules.
+// The model that answers, its sampler, and the task that grades.
 struct Player {
     const Model& model;
     Sampler& sampler;
@@ -21,6 +21,15 @@ struct Ask {
     int samples;     // answers to it
     uint32_t index;  // of the prompt, for the random numbers
 };
+
+struct Graded {
+    std::string text;                   // the response, with what the prompt began of it
+    std::optional<std::string> answer;  // in it, if it has one and ended by itself
+    Reward reward;
+    int reflective = 0;  // words [R1v2 C.2]
+};
+// graded[j] is of completions[j]. Programs run in a sandbox; Error if it fails.
+std::vector<Graded> grade(const Task& task, const Problem& problem, const std::vector<Completion>& completions);
 
 struct Answer {
     Completion completion;

@@ -2,11 +2,9 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <map>
 #include <sstream>
 
 #include "base/check.h"
-#include "reward/extract.h"
 
 namespace r1 {
 
@@ -15,7 +13,8 @@ namespace r1 {
 static std::vector<double> numbers_of(const char* name, const std::string& text, size_t count) {
     std::vector<double> numbers;
     std::istringstream words(text);
-    for (std::string word; words >> word;) numbers.push_back(number_of(name, word, between(-1e6, 1e6), false));
+    for (std::string word; words >> word;)  // the first is a count
+        numbers.push_back(number_of(name, word, between(-1e6, 1e6), numbers.empty()));
     if (numbers.size() != count)
         throw UsageError(std::to_string(numbers.size()) + " numbers, " + name + ", give " + std::to_string(count));
     return numbers;
@@ -101,16 +100,12 @@ Task make_task(const TaskOptions& options, const std::string& folder, const Toke
     return task;
 }
 
-// What the prompt already writes of the answer. A chat's models know the empty thought with line feeds.
-static std::string opening(const Task& task) {
+// A chat's models know the empty thought with line feeds.
+std::string opening(const Task& task) {
     const bool empty = task.options.empty_think;
     if (task.options.prompt_template != PromptTemplate::chat || task.chat.family == ChatFamily::plain)
         return empty ? "<think></think>" : "";
     return empty ? "<think>\n\n</think>\n\n" : task.chat.opening;
-}
-
-static AnswerForm form_of(const Task& task, const Problem& problem) {
-    return task.options.prompt_template == PromptTemplate::chat ? problem.kind->chat_form : AnswerForm::tags;
 }
 
 std::vector<int> prompt_tokens(const Task& task, const Problem& problem) {
@@ -143,47 +138,6 @@ int longest_prompt(const std::vector<Question>& questions) {
     size_t longest = 0;
     for (const Question& q : questions) longest = std::max(longest, q.prompt.size());
     return int(longest);
-}
-
-// ---- grades
-
-// An answer, judged once for all responses that give the same.
-using Judged = std::map<std::string, Accuracy, std::less<>>;
-static Accuracy judge(Judged& judged, std::string_view answer, const Problem& problem) {
-    const auto known = judged.find(answer);
-    if (known != judged.end()) return known->second;
-    return judged[std::string(answer)] = problem.grade(answer);
-}
-
-static Graded grade_one(const Task& task, const Problem& problem, const Completion& completion, Judged& judged) {
-    const TaskOptions& o = task.options;
-    Graded graded;
-    graded.text = opening(task) + task.tokenizer->decode(completion.tokens);
-    const std::string& text = graded.text;
-    graded.reward = rule_reward(
-        text, completion.finished, o.weights,
-        [&](std::string_view answer) {
-        graded.answer = std::string(answer);
-        return judge(judged, answer, problem);
-        },
-        false, form_of(task, problem));
-    float& total = graded.reward.total;
-    if (o.language_weight != 0)
-        total += o.language_weight * float(language_consistency(text, *language_named(o.language)).share);
-    if (o.repetition) total += float(repetition_reward(completion.tokens, *o.repetition));
-    if (o.cosine) {
-        const float right = o.weights.accuracy_weight * graded.reward.accuracy;
-        total += float(cosine_reward(graded.reward.accuracy == 1, int(completion.tokens.size()), *o.cosine)) - right;
-    }
-    graded.reflective = reflective_words(text);
-    return graded;
-}
-
-std::vector<Graded> grade(const Task& task, const Problem& problem, const std::vector<Completion>& completions) {
-    Judged judged;
-    std::vector<Graded> graded;
-    for (const Completion& c : completions) graded.push_back(grade_one(task, problem, c, judged));
-    return graded;
 }
 
 }  // namespace r1

@@ -47,18 +47,10 @@ struct Question {
     Problem problem;
     std::vector<int> prompt;
 };
+std::string opening(const Task& task);  // what the prompt already writes of an answer
 std::vector<int> prompt_tokens(const Task& task, const Problem& problem);
 // The file's problems, without those whose prompts fill a context of so many tokens; says how many those were.
 std::vector<Question> read_questions(const Task& task, const std::string& path, int context);
 int longest_prompt(const std::vector<Question>& questions);  // tokens; 0 of none
-
-struct Graded {
-    std::string text;                   // the response, with what the prompt began of it
-    std::optional<std::string> answer;  // in it, if it has one and ended by itself
-    Reward reward;
-    int reflective = 0;  // words [R1v2 C.2]
-};
-// graded[j] is of completions[j]. Programs run in a sandbox; Error if it fails.
-std::vector<Graded> grade(const Task& task, const Problem& problem, const std::vector<Completion>& completions);
 
 }  // namespace r1

@@ -27,7 +27,7 @@ struct SequenceRows {
 // Which sequences' logits are brought back to the host; empty: none.
 using WantsLogits = std::function<bool(int index)>;
 
-// Log-probabilities come back, and dlogp goes out, by the head's chunks.
+// One worker's memory. The head runs in chunks of rows: for each, log-probabilities are downloaded and dlogp uploaded.
 struct Lane {
     const Memory* memory;
     ForwardPass pass;

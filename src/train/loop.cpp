@@ -1,5 +1,6 @@
 #include "train/loop.h"
 
+#include <filesystem>
 #include <utility>
 
 #include "base/check.h"
@@ -20,17 +21,18 @@ OptionTable table_of(TrainingOptions& o) {
                  "how the rate falls after warm-up");
     table.number("--decay", o.decay, at_least(0), "weight decay of matrices");
     table.number("--clip", o.clip, at_least(0), "largest norm of the gradient; 0: any");
-    table.number("--beta1", o.beta1, between(0, 0.999999), "AdamW");
-    table.number("--beta2", o.beta2, between(0, 0.999999), "AdamW");
+    table.number("--beta1", o.beta1, between(0, 0.999999), "decay of AdamW's mean of gradients");
+    table.number("--beta2", o.beta2, between(0, 0.999999), "decay of AdamW's mean of squared gradients");
     table.number("--shards", o.shards, between(1, 4096), "virtual shards of the batch: part of the arithmetic");
     table
         .number("--micro-rows", o.micro_rows, between(0, 1e7),
                 "tokens computed at a time; 0: 256, or 8192 on a GPU. Speed and memory, not results")
         .effect = Effect::nothing;
-    table.number("--seed", o.seed, at_least(0), "seed");
+    table.number("--seed", o.seed, at_least(0), "chooses every random number");
     table.number("--save-every", o.save_every, at_least(0), "steps between saved states; 0: only at the end").effect =
         Effect::nothing;
     table.flag("--resume", o.resume, "go on from the saved state in --output").effect = Effect::nothing;
+    table.flag("--overwrite", o.overwrite, "begin anew where a run is there").effect = Effect::nothing;
     return table;
 }
 
@@ -59,22 +61,39 @@ static void keep_lines(const std::string& path, int64_t steps) {
     write_file_atomically(path, std::string_view(content).substr(0, kept));
 }
 
+// A run in the folder of one of its inputs would destroy the input.
+static void check_not_an_input(const std::string& folder, const OptionTable& table) {
+    for (const Option& option : table.all) {
+        std::error_code error;
+        if (option.effect == Effect::input && std::filesystem::equivalent(folder, option.read(), error))
+            throw UsageError("the own folder of " + option.name +
+                             ", --output, choose another, so that nothing is lost");
+    }
+}
+
 Run::Run(const TrainingOptions& o, const std::string& stage, const OptionTable& table)
-    : folder_(o.output), record_(record_of(stage, table)), resumed_(o.resume) {
+    : folder_(o.output), resumed_(o.resume) {
+    check_not_an_input(folder_, table);
+    if (!o.resume && !o.overwrite && exists(state()))
+        throw UsageError("a run is there already, --output " + folder_ +
+                         ", give --resume to go on or --overwrite to begin anew");
+    record_ = record_of(stage, table);
     if (!resumed_) return;
     const json progress = read_progress(state());
     if (!progress.is_object()) fail("no saved state to go on from", folder_, "leave --resume out to begin the run");
-    check_same(progress.value("record", json()), record_);
-    record_ = progress["record"];  // paths as they were
+    if (!progress.contains("record"))
+        fail("a saved state of another version", folder_, "give --overwrite to begin anew");
+    check_same(progress["record"], record_);
+    record_ = progress["record"];  // with the paths that the run began with, as options.json has them
     done_ = progress.value("step", int64_t(0));
 }
 
 void Run::begin() {
     if (begun_) return;
     begun_ = true;
-    if (resumed_) return;
     make_folder(folder_);
-    remove_file(state());  // of another run
+    if (!resumed_) remove_file(state());  // of the run that is overwritten
+    if (resumed_ && exists(folder_ + "/options.json")) return;
     write_file_atomically(folder_ + "/options.json", record_.dump(2) + "\n");
 }
 
@@ -102,6 +121,7 @@ void Run::save(int64_t done, Trainer& trainer, Weights* reference) {
 
 bool train(Run& run, Trainer& trainer, const Stage& stage) {
     LineWriter &metrics = run.lines("metrics.jsonl"), &timings = run.lines("timings.jsonl");
+    catch_signals();
     int64_t done = run.done();
     Progress progress(stage.name, stage.steps, done);
     if (!run.resumed() && stage.look) stage.look(0, progress);

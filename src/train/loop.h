@@ -28,7 +28,7 @@ struct TrainingOptions {
     int shards = 2, micro_rows = 0;
     uint32_t seed = 1;
     int save_every = 200;  // steps
-    bool resume = false;
+    bool resume = false, overwrite = false;
 };
 OptionTable table_of(TrainingOptions& options);
 TrainOptions trainer_options(const TrainingOptions& options);
@@ -71,7 +71,8 @@ struct Stage {
     std::string name;  // its command
     int64_t steps = 0;
     std::function<StepReport(int64_t step)> step;  // does one, counted from 1
-    // Looks on after each step, and at 0 before the first of a new run. What it writes are lines of the run.
+    // Called after each step, and once with done = 0 before the first step of a new run. Lines that it writes belong to
+    // the run.
     std::function<void(int64_t done, Progress& progress)> look = {};
     Weights* reference = nullptr;  // saved and restored with the model
     int save_every = 0;            // 0: only at the end
