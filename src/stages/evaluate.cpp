@@ -92,7 +92,10 @@ Evaluation evaluate(const Player& player, const std::vector<Question>& questions
     const std::vector<std::vector<Answer>> all = rollout(player, asks, sampling, progress);
     Evaluation e = summed(questions, all, chosen, o.k);
     if (by_kind.size() < 2) return e;
-    for (const auto& [kind, of_kind] : by_kind) e.by_kind.push_back({kind, summed(questions, all, of_kind, o.k)});
+    for (const auto& [kind, of_kind] : by_kind) {
+        e.by_kind.push_back(summed(questions, all, of_kind, o.k));
+        e.by_kind.back().kind = kind;
+    }
     return e;
 }
 
@@ -109,7 +112,7 @@ json evaluation_to_json(const Evaluation& e) {
                 {"reflective_share", rounded(e.reflective_share)},
                 {"reflective_words", rounded(e.reflective_words)},
                 {"truncated", rounded(e.truncated)}};
-    for (const auto& [kind, of_kind] : e.by_kind) out["by_kind"][kind] = evaluation_to_json(of_kind);
+    for (const Evaluation& of_kind : e.by_kind) out["by_kind"][of_kind.kind] = evaluation_to_json(of_kind);
     return out;
 }
 
@@ -171,8 +174,8 @@ void evaluate_command(const EvaluateOptions& o, const Device& device) {
     const double seconds = seconds_now() - begin;
     print(e);
     std::printf("  %.1f s, %s tokens/s\n", seconds, short_count(double(tokens) / seconds).c_str());
-    for (const auto& [kind, of_kind] : e.by_kind) {
-        std::printf("%s, %d problems\n", kind.c_str(), of_kind.problems);
+    for (const Evaluation& of_kind : e.by_kind) {
+        std::printf("%s, %d problems\n", of_kind.kind.c_str(), of_kind.problems);
         print(of_kind);
     }
     if (!o.output.empty()) {

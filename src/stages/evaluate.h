@@ -22,9 +22,10 @@ OptionTable table_of(EvaluateOptions& options);
 struct Evaluation {
     int problems = 0, k = 0;
     double pass_at_1 = 0, low = 0, high = 0, majority = 0, pass_at_k = 0;
-    double mean_length = 0;                                   // tokens of an answer, its end token included
-    double finished_length = 0;                               // of those that ended by themselves
-    std::vector<std::pair<std::string, Evaluation>> by_kind;  // where there is more than one kind
+    double mean_length = 0;           // tokens of an answer, its end token included
+    double finished_length = 0;       // of those that ended by themselves
+    std::string kind;                 // of the problems, in by_kind
+    std::vector<Evaluation> by_kind;  // where there is more than one kind
     double format = 0, reflective_share = 0, reflective_words = 0, truncated = 0;
 };
 
