@@ -233,6 +233,6 @@ TEST_CASE("rejection sampling: killed at system calls that change a file, and re
         return;
     }
     CHECK(wrong == 0);
-    CHECK(resumed > kills / 2);
+    CHECK(resumed > kills / 3);  // with a state to go on from, as for training runs
     CHECK(kills > 10);
 }
