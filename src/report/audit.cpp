@@ -1,5 +1,5 @@
-// r1 audit: explains GRPO on the numbers of a file or of a run's step. What is computed stands in audit.h and
-// grpo.h, what is read in audit_read.cpp; here it is put into words.
+// r1 audit: explains GRPO on the numbers of a file or of a run's step. What is computed stands in loss/grpo_batch.h,
+// what is read in audit_read.cpp; here it is put into words.
 #include "report/audit.h"
 
 #include <algorithm>
