@@ -15,6 +15,7 @@
 #include "stages/grpo.h"
 #include "stages/pretrain.h"
 #include "stages/rejection.h"
+#include "stages/reward_model.h"
 #include "stages/sft.h"
 
 using namespace r1;
@@ -34,6 +35,9 @@ int main(int argc, char** argv) {
         command<RejectionOptions>("rejection",
                                   "rejection sampling: many answers to problems, and those that are right as examples",
                                   rejection),
+        command<RewardModelOptions>("reward-model",
+                                    "learn to score responses: how helpful, from pairs, or how safe, from labels",
+                                    reward_model),
         command<EvaluateOptions>("evaluate", "pass@1, majority vote, length and format on held-out problems",
                                  evaluate_command),
         command<ScoreOptions>("score", "print what a model says of given tokens", score_command),

@@ -89,7 +89,7 @@ static void print(const Config& c, const MemoryNeeds& needs, const InfoOptions& 
     int experts = 0;
     for (int l = 0; l < c.num_hidden_layers; ++l) experts += !c.is_dense(l);
     const Heads h = c.heads();
-    std::printf("%s: %d layers, %d channels, %d tokens, %d positions%s\n", architecture_of(c), c.num_hidden_layers,
+    std::printf("%s: %d layers, %d channels, %d tokens, %d positions%s\n", architecture_of(c).c_str(), c.num_hidden_layers,
                 c.hidden_size, c.vocab_size, c.max_position_embeddings,
                 c.tie_word_embeddings ? ", the embedding is the head" : "");
     if (c.latent())

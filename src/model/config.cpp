@@ -32,15 +32,16 @@ namespace {
 
 struct FamilyNames {
     Family family;
-    const char *type, *architecture;
+    const char *type, *name;  // of the architecture, before "ForCausalLM" or "ForSequenceClassification"
 };
-constexpr FamilyNames FAMILIES[] = {{Family::deepseek_v3, "deepseek_v3", "DeepseekV3ForCausalLM"},
-                                    {Family::deepseek_v2, "deepseek_v2", "DeepseekV2ForCausalLM"},
-                                    {Family::qwen2, "qwen2", "Qwen2ForCausalLM"},
-                                    {Family::llama, "llama", "LlamaForCausalLM"},
-                                    {Family::qwen3, "qwen3", "Qwen3ForCausalLM"},
-                                    {Family::qwen3_moe, "qwen3_moe", "Qwen3MoeForCausalLM"},
-                                    {Family::olmoe, "olmoe", "OlmoeForCausalLM"}};
+constexpr const char* SCORING_SUFFIX = "ForSequenceClassification";
+constexpr FamilyNames FAMILIES[] = {{Family::deepseek_v3, "deepseek_v3", "DeepseekV3"},
+                                    {Family::deepseek_v2, "deepseek_v2", "DeepseekV2"},
+                                    {Family::qwen2, "qwen2", "Qwen2"},
+                                    {Family::llama, "llama", "Llama"},
+                                    {Family::qwen3, "qwen3", "Qwen3"},
+                                    {Family::qwen3_moe, "qwen3_moe", "Qwen3Moe"},
+                                    {Family::olmoe, "olmoe", "Olmoe"}};
 
 constexpr int NEEDED = -2;   // a key without a default
 bool is_deepseek(const Config& c) { return c.family == Family::deepseek_v3 || c.family == Family::deepseek_v2; }
@@ -184,6 +185,20 @@ void read_window(Config& c, const Reader& file) {
     c.max_position_embeddings = std::min(c.max_position_embeddings, window);
 }
 
+// Hugging Face counts a classifier's scores by the names of its labels.
+void read_labels(Config& c, const Reader& file) {
+    const json* architectures = file.find("architectures");
+    if (!architectures || !architectures->is_array() || architectures->empty() || !(*architectures)[0].is_string())
+        return;
+    if (!(*architectures)[0].get_ref<const std::string&>().ends_with(SCORING_SUFFIX)) return;
+    file.read("num_labels", c.labels, 2);
+    if (const json* names = file.find("id2label"); names && names->is_object()) c.labels = int(names->size());
+    if (c.labels != 1)
+        fail("a classifier of " + std::to_string(c.labels) + " labels", file.where, "give a model with one score");
+    c.tie_word_embeddings = false;
+    c.num_nextn_predict_layers = 0;
+}
+
 void read_choices(Config& c, const Reader& file) {
     if (file.text("hidden_act", "silu") != "silu") fail("an activation other than silu", file.where, "give a model with silu");
     c.rms_norm_eps = float(file.number("rms_norm_eps", c.family == Family::olmoe ? 1e-5 : 1e-6));
@@ -230,10 +245,25 @@ void read_choices(Config& c, const Reader& file) {
 
 }  // namespace
 
-const char* architecture_of(const Config& c) {
+std::string architecture_of(const Config& c) {
     for (const FamilyNames& f : FAMILIES)
-        if (f.family == c.family) return f.architecture;
+        if (f.family == c.family) return std::string(f.name) + (c.labels ? SCORING_SUFFIX : "ForCausalLM");
     return "";
+}
+
+Config reward_config(const Config& language_model) {
+    Config c = language_model;
+    c.source = config_to_json(c);
+    c.labels = 1;
+    c.num_nextn_predict_layers = 0;
+    c.tie_word_embeddings = false;  // there is no head that could be the embedding
+    json& file = c.source;
+    file["architectures"] = {architecture_of(c)};
+    file["id2label"] = {{"0", "score"}};
+    file["label2id"] = {{"score", 0}};
+    if (!file.contains("pad_token_id") || file["pad_token_id"].is_null()) file["pad_token_id"] = c.eos_token_id;
+    if (file.contains("num_nextn_predict_layers")) file["num_nextn_predict_layers"] = 0;
+    return c;
 }
 
 void check_config(const Config& c, const std::string& where) {
@@ -323,6 +353,7 @@ Config config_from_json(const json& object, const std::string& where) {
     set_family(c, family->family);
     visit_numbers(c, [&](const char* key, int& value, int otherwise) { file.read(key, value, otherwise); });
     read_choices(c, file);
+    read_labels(c, file);
     read_rope(c, file);
     check_config(c, where);
     c.source = object;

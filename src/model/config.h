@@ -9,6 +9,9 @@
 //   Qwen3ForCausalLM            grouped queries, heads normed  dense
 //   Qwen3MoeForCausalLM         the same                       experts by softmax
 //   OlmoeForCausalLM            grouped queries, rows normed   experts by softmax
+//
+// ...ForSequenceClassification of each family has the same blocks and, in place of the head over the vocabulary, one
+// score of the sequence: a reward model.
 #pragma once
 #include <string>
 #include <vector>
@@ -74,6 +77,7 @@ struct Config {
     int max_position_embeddings = 512;
     bool tie_word_embeddings = false;        // the head is the embedding
     int num_nextn_predict_layers = 0;        // modules that predict further tokens [V3 section 2.2]
+    int labels = 0;                          // scores of a whole sequence in place of the head; 0: a language model
     int bos_token_id = 0, eos_token_id = 1;  // -1: none
     json source;                             // the file that it was read from; what is not ours there is kept
 
@@ -99,6 +103,8 @@ void check_config(const Config& config, const std::string& where);
 json config_to_json(const Config& config);
 Config config_from_json(const json& object, const std::string& where);
 Config read_config(const std::string& path);   // a file of at most a megabyte
-const char* architecture_of(const Config& config);
+std::string architecture_of(const Config& config);
+// A reward model on the blocks of a language model: one score, no head, no prediction modules.
+Config reward_config(const Config& language_model);
 
 }  // namespace r1

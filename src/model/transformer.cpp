@@ -190,6 +190,17 @@ void head_backward(const Model& m, float* dh, float* dhead, const float* dlogits
     }
 }
 
+void score_forward(const Model& m, float* score, const float* h, int N) {
+    const int C = m.config.hidden_size;
+    m.ops->matmul_forward(score, 1, nullptr, 0, h, C, m.weights.score, N, C, 1);
+}
+
+void score_backward(const Model& m, float* dh, float* dw, const float* dscore, const float* h, int N) {
+    const int C = m.config.hidden_size;
+    m.ops->matmul_backward_w(dw, h, C, dscore, 1, N, C, 1);
+    m.ops->matmul_backward_x(dh, C, nullptr, 0, dscore, 1, m.weights.score, N, C, 1);
+}
+
 // ---- The whole ----
 
 void forward(const Model& m, Activations& a, const Rows& r, const Cache& cache) {

@@ -93,6 +93,10 @@ void forward(const Model& model, Activations& a, const Rows& rows, const Cache& 
 void head_forward(const Model& model, float* logits, const float* h, int N);
 void head_backward(const Model& model, float* dh, float* dhead, const float* dlogits, const float* h, int N);
 
+// A reward model's score of each row (N) = h w; and from dscore: dh is set, dw += h^T dscore, tokens.
+void score_forward(const Model& model, float* score, const float* h, int N);
+void score_backward(const Model& model, float* dh, float* dw, const float* dscore, const float* h, int N);
+
 struct Balance {                              // the sequence-wise balance loss [V3 eq 17]: alpha, and the weight of a
     float alpha = 0, weight = 0;              // sequence in the batch's loss
 };

@@ -36,6 +36,7 @@ struct PredictionWeights {
 
 struct Weights {
     float *embedding, *norm, *head;           // (V, C), (C), (C, V); no head where the embedding is it
+    float* score;                             // (C, 1) of a reward model, which has no head
     std::vector<LayerWeights> layer;
     std::vector<PredictionWeights> prediction;
     Arena arena;
@@ -63,6 +64,8 @@ struct Tensor {
     }
     float& at(int64_t o, int64_t i) const { return ld ? data[i * ld + column(o)] : data[in ? o * in + i : column(o)]; }
 };
+
+inline constexpr const char* SCORE_NAME = "score.weight";
 
 // block(pointer, floats, kind) for each contiguous part of the arena, in its order; then tensor(Tensor) for what the
 // file holds of it. Both may look at, set or fill what they are given.
@@ -209,7 +212,8 @@ struct Visit {
         w.layer.resize(c.all_layers()), w.prediction.resize(c.num_nextn_predict_layers);
         for (int l = 0; l < c.num_hidden_layers; ++l) layer(prefix_of(l), w.layer[l], c.is_dense(l));
         gain("model.norm.weight", w.norm, C);
-        if (!c.tie_word_embeddings) matrix("lm_head.weight", w.head, C, c.vocab_size, fan(C) * 0.25);
+        if (c.labels) matrix(SCORE_NAME, w.score, C, c.labels, fan(C) * 0.25);
+        else if (!c.tie_word_embeddings) matrix("lm_head.weight", w.head, C, c.vocab_size, fan(C) * 0.25);
         for (int k = 0; k < c.num_nextn_predict_layers; ++k)
             prediction(prefix_of(c.num_hidden_layers + k), w.prediction[k], w.layer[c.num_hidden_layers + k]);
     }

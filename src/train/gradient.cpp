@@ -47,6 +47,7 @@ struct BatchGradient {
     const std::vector<Example>& batch;
     const SequenceLoss& loss;
     const WantsLogits& wants_logits;
+    const std::vector<float>* dscore = nullptr;  // of each sequence, in place of `loss`
 
     // The loss of the lane's sequences by the head over h: dh is set, dhead added to.
     void head(Lane& lane, const float* h, const int* target, float* dh, float* dhead, int ahead) const {
@@ -61,6 +62,18 @@ struct BatchGradient {
                                         inverse_temperature);
             head_backward(model, dh + at, dhead, lane.logits, h + at, chunk.rows);
         });
+    }
+
+    // The same by a reward model's score of each sequence's last row.
+    void score_head(Lane& lane, float* dweight) const {
+        const Activations& a = lane.pass.activations;
+        const PackedRows& packed = lane.pass.packed;
+        const int N = packed.rows.N;
+        std::fill(lane.host.begin(), lane.host.begin() + N, 0.0f);
+        for (size_t b = 0; b < lane.members.size(); ++b)
+            lane.host[size_t(packed.offsets()[b + 1] - 1)] = (*dscore)[size_t(lane.members[b])];
+        lane.memory->upload(lane.dlogp, lane.host.data(), size_t(N) * sizeof(float));
+        score_backward(*t.model, a.dfinal, dweight, lane.dlogp, a.h, N);
     }
 
     // Adds the gradient of a shard, the sequences [begin, end), a micro-batch after the other. weight: of a sequence's
@@ -82,7 +95,8 @@ struct BatchGradient {
             begin = fill(lane, batch, begin, end, t.options.micro_rows);
             if (lane.members.empty()) break;
             run(model, lane.pass);
-            head(lane, a.h, packed.target, a.dfinal, shared.head, 1);
+            if (dscore) score_head(lane, t.gradient[s].score);
+            else head(lane, a.h, packed.target, a.dfinal, shared.head, 1);
             for (int k = 0; k < modules; ++k) {
                 prediction_forward(model, a, rows, after(k), lane.pass.cache, k);
                 head(lane, a.prediction[k].h, after(k + 1), a.prediction[k].dh, shared.module_head[k], k + 2);
@@ -99,12 +113,12 @@ struct BatchGradient {
 
 }  // namespace
 
-void accumulate(Trainer& t, const std::vector<Example>& batch, const SequenceLoss& loss,
-                const WantsLogits& wants_logits) {
+static void accumulate(const BatchGradient& gradient) {
+    Trainer& t = gradient.t;
+    const std::vector<Example>& batch = gradient.batch;
     const std::vector<int> cut = cut_parts(batch, t.options.shards);
     const float weight = 1.0f / float(batch.size());
     const int lanes = int(t.lanes.size());
-    const BatchGradient gradient{t, batch, loss, wants_logits};
     const auto run_shard = [&](int s, Lane& lane) { gradient.shard(s, cut[s], cut[s + 1], weight, lane); };
     // Fewer lanes than threads: shards one after the other, every operation split among the threads.
     if (lanes < thread_count()) {
@@ -114,6 +128,17 @@ void accumulate(Trainer& t, const std::vector<Example>& batch, const SequenceLos
     parallel_for(lanes, [&](int64_t lane) {
         for (int s = int(lane); s < t.options.shards; s += lanes) run_shard(s, t.lanes[lane]);
     });
+}
+
+void accumulate(Trainer& t, const std::vector<Example>& batch, const SequenceLoss& loss,
+                const WantsLogits& wants_logits) {
+    accumulate(BatchGradient{t, batch, loss, wants_logits});
+}
+
+void accumulate_scores(Trainer& t, const std::vector<Example>& batch, const std::vector<float>& dscore) {
+    const SequenceLoss no_loss;
+    const WantsLogits no_logits;
+    accumulate(BatchGradient{t, batch, no_loss, no_logits, &dscore});
 }
 
 TokenLoss accumulate_tokens(Trainer& trainer, const std::vector<Example>& batch, float lambda,

@@ -57,6 +57,10 @@ Trainer make_trainer(Model& model, const TrainOptions& options);
 void accumulate(Trainer& trainer, const std::vector<Example>& batch, const SequenceLoss& loss,
                 const WantsLogits& wants_logits = {});
 
+// Adds the gradient of a loss of the batch's scores: dscore[i] = d loss / d score of batch[i], which is whole. For a
+// reward model.
+void accumulate_scores(Trainer& trainer, const std::vector<Example>& batch, const std::vector<float>& dscore);
+
 // Next-token prediction on a batch, for pretraining and SFT; its gradient is accumulated, one call per update:
 //
 //   loss = CE + lambda / D sum_k CE_k,   CE = -1/N sum log p(tokens[t + 1])           [V3 eq 24, 25]

@@ -8,11 +8,13 @@
 
 namespace r1 {
 
-// A sequence to learn from or to score: row t predicts tokens[t + 1], for t in [0, length - 1).
+// A sequence to learn from or to score: row t predicts tokens[t + 1], for t in [0, length - 1). One that a reward model
+// reads is whole: its last token is a row too, the one that the score is read from.
 struct Example {
     const int* tokens;
     int length;
-    int rows() const { return length - 1; }
+    bool whole = false;
+    int rows() const { return whole ? length : length - 1; }
 };
 
 // What the model says of a sequence: of each row the log-probability of its target, the entropy, and, if they were

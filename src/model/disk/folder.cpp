@@ -18,8 +18,10 @@ static void without_missing_prediction(Config& c, const TensorFiles& files) {
         c.num_nextn_predict_layers = 0;
 }
 
-ModelFolder open_model(const std::string& path, WithoutTokenizer without) {
+ModelFolder open_model(const std::string& path, WithoutTokenizer without, RewardModels reward_models) {
     Config config = read_configuration(path);
+    if (config.labels && reward_models == RewardModels::refused)
+        fail("a reward model, which writes no text", path, "give a language model");
     const bool lacks = without == WithoutTokenizer::allowed && !exists(path + "/tokenizer.json");
     Tokenizer tokenizer = lacks ? Tokenizer() : Tokenizer::load(path + "/tokenizer.json", {}, config.source.dump());
     if (tokenizer.size() > config.vocab_size)
@@ -41,6 +43,16 @@ Config load_config(const std::string& path) {
 Model load_model(const ModelFolder& folder, const Ops& ops, int context) {
     Model model = make_model(folder.config, ops, context);
     restore_weights(folder.config, model.weights, "", folder.files);
+    return model;
+}
+
+Model load_reward_base(const ModelFolder& folder, const Ops& ops, int context, uint32_t seed) {
+    const Config config = folder.config.labels ? folder.config : reward_config(folder.config);
+    Model model = make_model(config, ops, context);
+    Weights initial = make_weights(config);
+    initialise(config, initial, seed);
+    upload(model.weights, initial);
+    restore_weights(config, model.weights, "", folder.files);
     return model;
 }
 

@@ -19,15 +19,22 @@ struct ModelFolder {
     TensorFiles files;
 };
 
-// A folder without tokenizer.json is refused, or its tokenizer is empty.
+// A folder without tokenizer.json is refused, or its tokenizer is empty. A reward model, which writes no text, is
+// refused unless it is what is wanted.
 enum class WithoutTokenizer { refused, allowed };
-ModelFolder open_model(const std::string& path, WithoutTokenizer without = WithoutTokenizer::refused);
+enum class RewardModels { refused, allowed };
+ModelFolder open_model(const std::string& path, WithoutTokenizer without = WithoutTokenizer::refused,
+                       RewardModels reward_models = RewardModels::refused);
 
 // The configuration of a folder that may lack the weights.
 Config load_config(const std::string& path);
 
 // The folder's model on a device. context: as in make_model.
 Model load_model(const ModelFolder& folder, const Ops& ops, int context = 0);
+
+// A reward model to train, from a folder's blocks: of a language model's folder the weights of the score are drawn from
+// the seed; a reward model's are its own.
+Model load_reward_base(const ModelFolder& folder, const Ops& ops, int context, uint32_t seed);
 
 // Weights (rounded to dtype: F32, BF16 or F16) and config.json.
 void save_weights(const std::string& folder, const Config& config, Weights& weights, Dtype dtype = Dtype::F32);

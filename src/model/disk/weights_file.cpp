@@ -50,12 +50,13 @@ void check_tensors(const Config& config, const TensorFiles& files, const std::ve
 
 void restore_weights(const Config& config, Weights& w, const std::string& prefix, const TensorFiles& files) {
     Weights staging{};
-    if (!on_host(w)) staging = make_weights(config);
+    if (!on_host(w)) staging = download(config, w);
     std::vector<float> values;
     visit(
         config, on_host(w) ? w : staging, [](float*, size_t, TensorKind) {},
         [&](const Tensor& t) {
         if (t.kind == TensorKind::again) return;
+        if (t.name == SCORE_NAME && !files.find(prefix + t.name)) return;
         const TensorEntry entry = *files.find(prefix + t.name);
         values.resize(size_t(entry.count));
         files.read(entry, values.data());

@@ -17,7 +17,8 @@ void store_weights(const Config& config, Weights& weights, const std::string& pr
 void check_tensors(const Config& config, const TensorFiles& files, const std::vector<std::string>& prefixes,
                    const std::string& path);
 
-// Numbers of any type that safetensors.h reads become float32. After check_tensors.
+// Numbers of any type that safetensors.h reads become float32. After check_tensors. Where a reward model is made from a
+// language model's files, the weights of the score stay as they are.
 void restore_weights(const Config& config, Weights& weights, const std::string& prefix, const TensorFiles& files);
 
 }  // namespace r1
