@@ -270,12 +270,12 @@ struct Sequence {
     T balance = 0;                       // sum of f_i P_i of the layers
 };
 
+// The final states, normalised, of the first `count` tokens; the layers' balance losses are added to `balance_sum`.
 template <class T>
-Sequence<T> evaluate(const Model<T>& m, const std::vector<int>& tokens, double inverse_temperature) {
+Rows<T> final_states(const Model<T>& m, const std::vector<int>& tokens, size_t count, T& balance_sum) {
     const Config& c = m.config;
-    Sequence<T> result;
     Rows<T> x;
-    for (size_t t = 0; t + 1 < tokens.size(); ++t) {
+    for (size_t t = 0; t < count; ++t) {
         const T* row = m.at("model.embed_tokens.weight") + size_t(tokens[t]) * c.hidden_size;
         x.emplace_back(row, row + c.hidden_size);
     }
@@ -297,14 +297,29 @@ Sequence<T> evaluate(const Model<T>& m, const std::vector<int>& tokens, double i
                 add(x[t], network(m, mlp + "experts." + std::to_string(r.expert[j]) + ".", u), r.gate[j]);
             score.push_back(r.score);
         }
-        if (!c.is_dense(l)) result.balance += balance(score, c);
+        if (!c.is_dense(l)) balance_sum += balance(score, c);
     }
+    for (Row<T>& row : x) row = m.norm("model.norm.weight", row);
+    return x;
+}
+
+template <class T>
+Sequence<T> evaluate(const Model<T>& m, const std::vector<int>& tokens, double inverse_temperature) {
+    Sequence<T> result;
+    const Rows<T> x = final_states(m, tokens, tokens.size() - 1, result.balance);
     for (size_t t = 0; t < x.size(); ++t) {
-        const Row<T> logits = m.apply("lm_head.weight", m.norm("model.norm.weight", x[t]));
+        const Row<T> logits = m.apply("lm_head.weight", x[t]);
         result.logp.push_back(log_probability(logits, tokens[t + 1], inverse_temperature));
         result.entropy.push_back(entropy(logits, inverse_temperature));
     }
     return result;
+}
+
+// What a reward model says of the tokens: a score, read at the last of them.
+template <class T>
+T score(const Model<T>& m, const std::vector<int>& tokens) {
+    T balance_sum = 0;
+    return m.apply("score.weight", final_states(m, tokens, tokens.size(), balance_sum).back())[0];
 }
 
 }  // namespace r1::reference

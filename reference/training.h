@@ -22,4 +22,10 @@ void adamw(T& w, T& m, T& v, T g, int t, T lr, T beta1, T beta2, T epsilon, T de
     w -= lr * (m_hat / (std::sqrt(v_hat) + epsilon) + decay * w);
 }
 
+// -log sigmoid(z): of a pair z = s_chosen - s_rejected [Bradley and Terry 1952], of a label z = s or -s
+template <class T>
+T logistic_loss(const T& z) {
+    return std::log(1.0 + std::exp(-z));
+}
+
 }  // namespace r1::reference
