@@ -10,6 +10,8 @@ train   ten steps of `r1 sft` against PyTorch in float64 (the loop, data and mod
         Bars: losses 1e-6, weights 1e-5, each relative.
 write   the directory `r1 sft` wrote: transformers loads it with no missing or unexpected tensor and computes what
         `r1 score` does; its tokenizer.json encodes as the one it was given.
+reward  `r1 score` on random ...ForSequenceClassification models of every architecture, and the folder that `r1 reward-model`
+        writes, which transformers loads whole: the score. Bar: |a - b| / max(1, |b|) <= 1e-5.
 fp8     DeepSeek's 8-bit checkpoints, 128 x 128 blocks with weight_scale_inv, sizes that are and are not multiples of
         128, against transformers with the dequantised weights.
 
@@ -20,6 +22,7 @@ import argparse
 import subprocess
 
 from safetensors.torch import save_file
+from transformers import AutoModelForSequenceClassification
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from make_golden_hf import *
@@ -307,15 +310,61 @@ def check_fp8():
             compare(f"fp8: {name}, the rest {str(rest)[6:]}", directory, tokens, model)
 
 
+# ---- reward models
+
+def load_scoring(directory):
+    return AutoModelForSequenceClassification.from_pretrained(directory, dtype=torch.float32, attn_implementation="eager",
+                                                              experts_implementation="eager", output_loading_info=True)
+
+
+def compare_score(what, directory, tokens, model):
+    with torch.no_grad():
+        theirs = model(torch.tensor([tokens])).logits[0, 0].item()
+    answer = json.loads(r1("score", "--model", directory, "--tokens", " ".join(map(str, tokens))))
+    row(what, abs(answer["score"] - theirs) / max(1, abs(theirs)), LOGITS)
+
+
+def check_reward():
+    for seed, base in enumerate((V3, V2, Q2, Q3, LL, QM)):  # transformers has no such class of OLMoE
+        language_model = randomised(large(base), 300 + seed)
+        tokens = safe_tokens(language_model, 60, seed)
+        config = language_model.config
+        config.num_labels, config.pad_token_id = 1, 0
+        torch.manual_seed(seed)
+        model = AutoModelForSequenceClassification.from_config(config, attn_implementation="eager")
+        kept = {k: v for k, v in language_model.state_dict().items() if not k.startswith("lm_head")}
+        missing, unexpected = model.load_state_dict(kept, strict=False)
+        assert missing == ["score.weight"] and not unexpected, (missing, unexpected)
+        directory = directory_of(model, "model")
+        compare_score(f"reward: {base['model_type']}, written by transformers, 60 tokens", directory, tokens,
+                      load_scoring(directory)[0])
+    world, out = os.path.join(SCRATCH, "world"), os.path.join(SCRATCH, "reward")
+    r1("countdown", "--documents", 400, "--output", world)
+    r1("tokenizer", "--corpus", f"{world}/corpus.jsonl", "--output", f"{world}/tokenizer.json")
+    r1("pretrain", "--corpus", f"{world}/corpus.jsonl", "--tokenizer", f"{world}/tokenizer.json", "--tokens", 20000,
+       "--output", f"{world}/base")
+    with open(f"{world}/pairs.jsonl", "w") as f:
+        for i in range(64):
+            f.write(json.dumps({"prompt": f"{i} make {i}", "chosen": f"try {i} yes", "rejected": "no"}) + "\n")
+    r1("reward-model", "--model", f"{world}/base", "--data", f"{world}/pairs.jsonl", "--batch", 16, "--lr", 1e-3,
+       "--output", out)
+    model, info = load_scoring(out)
+    if info["missing_keys"] or info["unexpected_keys"]:
+        failed("reward: what r1 reward-model writes", f"{info['missing_keys']}, {info['unexpected_keys']}")
+    for count in (1, 7, 40):
+        compare_score(f"reward: what r1 reward-model writes, {count} tokens", out,
+                      draw_tokens(f"reward {count}", count, model.config.vocab_size), model)
+
+
 def main():
     global PROGRAM, SCRATCH, HERE
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--r1", required=True, help="the program")
-    parser.add_argument("--only", default="score,train,write,fp8", help="parts, separated by commas")
+    parser.add_argument("--only", default="score,train,write,reward,fp8", help="parts, separated by commas")
     parser.add_argument("--keep", help="work in this directory and leave the models there")
     args = parser.parse_args()
     PROGRAM, HERE = os.path.abspath(args.r1), os.path.dirname(os.path.abspath(__file__))
-    parts = dict(score=check_score, train=check_train, write=check_written_tokenizer, fp8=check_fp8)
+    parts = dict(score=check_score, train=check_train, write=check_written_tokenizer, reward=check_reward, fp8=check_fp8)
     chosen = args.only.split(",")
     if set(chosen) - set(parts):
         parser.error(f"--only takes {', '.join(parts)}")

@@ -40,7 +40,7 @@ int main(int argc, char** argv) {
                                     reward_model),
         command<EvaluateOptions>("evaluate", "pass@1, majority vote, length and format on held-out problems",
                                  evaluate_command),
-        command<ScoreOptions>("score", "print what a model says of given tokens", score_command),
+        command<ScoreOptions>("score", "print what a model, or a reward model, says of given tokens", score_command),
         command<SampleCommandOptions>("sample", "let a model go on from a text", sample_command),
         command<ChatOptions>("chat", "talk with a model", chat_command),
         command<InfoOptions>("info", "what a model is, and what memory it needs, before anything runs", info_command),

@@ -89,8 +89,8 @@ static void print(const Config& c, const MemoryNeeds& needs, const InfoOptions& 
     int experts = 0;
     for (int l = 0; l < c.num_hidden_layers; ++l) experts += !c.is_dense(l);
     const Heads h = c.heads();
-    std::printf("%s: %d layers, %d channels, %d tokens, %d positions%s\n", architecture_of(c).c_str(), c.num_hidden_layers,
-                c.hidden_size, c.vocab_size, c.max_position_embeddings,
+    std::printf("%s: %d layers, %d channels, %d tokens, %d positions%s\n", architecture_of(c).c_str(),
+                c.num_hidden_layers, c.hidden_size, c.vocab_size, c.max_position_embeddings,
                 c.tie_word_embeddings ? ", the embedding is the head" : "");
     if (c.latent())
         std::printf("  attention: latent, %d heads of %d + %d and %d channels, latents of %d (queries: %d)\n", h.H,

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "model/disk/folder.h"
+#include "model/scorer.h"
 #include "train/lane.h"
 
 namespace r1 {
@@ -32,8 +33,15 @@ OptionTable table_of(ScoreOptions& o) {
     return table;
 }
 
+static void score_sequence(const Model& model, const std::vector<int>& tokens, const ScoreOptions& o) {
+    if (!o.logits.empty())
+        throw UsageError("a reward model has no logits, --logits, leave it out to see the score of the tokens");
+    Scorer scorer = make_scorer(model);
+    std::printf("%s\n", json({{"score", rounded(scores_of(scorer, model, {tokens})[0], 9)}}).dump().c_str());
+}
+
 void score_command(const ScoreOptions& o, const Device& device) {
-    const ModelFolder folder = open_model(o.model, WithoutTokenizer::allowed);
+    const ModelFolder folder = open_model(o.model, WithoutTokenizer::allowed, RewardModels::allowed);
     const Config& config = folder.config;
     std::vector<int> tokens = read_tokens(o.tokens, config.vocab_size);
     const int N = int(tokens.size()), V = config.vocab_size;
@@ -42,6 +50,7 @@ void score_command(const ScoreOptions& o, const Device& device) {
              "the model reads at most " + std::to_string(config.max_position_embeddings));
     const Ops& op = open_device(device, stderr);
     const Model model = load_model(folder, op, N);
+    if (config.labels) return score_sequence(model, tokens, o);
     tokens.push_back(0);  // a target for the last token, whose logits are wanted too
     std::vector<Lane> lanes;
     lanes.push_back(make_lane(model, N, false));

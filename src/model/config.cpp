@@ -253,6 +253,8 @@ std::string architecture_of(const Config& c) {
 
 Config reward_config(const Config& language_model) {
     Config c = language_model;
+    if (c.family == Family::olmoe)
+        fail("OLMoE as a reward model, which Hugging Face has no class for", "config.json", "give another family");
     c.source = config_to_json(c);
     c.labels = 1;
     c.num_nextn_predict_layers = 0;

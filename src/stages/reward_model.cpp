@@ -1,12 +1,12 @@
-// Reward models. The blocks of a language model, one score in place of the head, read at the last token of the response:
+// Reward models: the blocks of a language model, and in place of the head one score, read at the response's last token.
 //
 //   helpful   loss = -log sigmoid(s_chosen - s_rejected)                            [Bradley and Terry 1952]
 //   safe      loss = -log sigmoid(s) if safe, -log sigmoid(-s) if not
 //
 // means over a batch (loss/preference.h). R1's are trained on 66,000 pairs and 106,000 labelled responses, batch 256,
 // rate 6e-6, one epoch, at most 8,192 tokens [NATURE Methods]; the paper prints no loss. Choices of ours:
-//   1  An update scores its batch first and then runs it again for the gradient, so that the two sides of a pair need not
-//      go through the model together, and how the batch is cut cannot be seen.
+//   1  An update scores its batch first and then runs it again for the gradient, so that the two sides of a pair need
+//      not go through the model together, and how the batch is cut cannot be seen.
 //   2  The score's initial weights are small and random; all weights are trained.
 //   3  Experts: no balance loss, and the routers' biases stay as they are, as in fine-tuning.
 #include "stages/reward_model.h"
