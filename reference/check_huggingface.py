@@ -10,8 +10,8 @@ train   ten steps of `r1 sft` against PyTorch in float64 (the loop, data and mod
         Bars: losses 1e-6, weights 1e-5, each relative.
 write   the directory `r1 sft` wrote: transformers loads it with no missing or unexpected tensor and computes what
         `r1 score` does; its tokenizer.json encodes as the one it was given.
-reward  `r1 score` on random ...ForSequenceClassification models of every architecture, and the folder that `r1 reward-model`
-        writes, which transformers loads whole: the score. Bar: |a - b| / max(1, |b|) <= 1e-5.
+reward  `r1 score` on random ...ForSequenceClassification models of every architecture, and the folder that
+        `r1 reward-model` writes, which transformers loads whole: the score. Bar: |a - b| / max(1, |b|) <= 1e-5.
 fp8     DeepSeek's 8-bit checkpoints, 128 x 128 blocks with weight_scale_inv, sizes that are and are not multiples of
         128, against transformers with the dequantised weights.
 
@@ -313,8 +313,8 @@ def check_fp8():
 # ---- reward models
 
 def load_scoring(directory):
-    return AutoModelForSequenceClassification.from_pretrained(directory, dtype=torch.float32, attn_implementation="eager",
-                                                              experts_implementation="eager", output_loading_info=True)
+    how = dict(dtype=torch.float32, attn_implementation="eager", experts_implementation="eager")
+    return AutoModelForSequenceClassification.from_pretrained(directory, output_loading_info=True, **how)
 
 
 def compare_score(what, directory, tokens, model):
@@ -364,7 +364,8 @@ def main():
     parser.add_argument("--keep", help="work in this directory and leave the models there")
     args = parser.parse_args()
     PROGRAM, HERE = os.path.abspath(args.r1), os.path.dirname(os.path.abspath(__file__))
-    parts = dict(score=check_score, train=check_train, write=check_written_tokenizer, reward=check_reward, fp8=check_fp8)
+    parts = dict(score=check_score, train=check_train, write=check_written_tokenizer, reward=check_reward,
+                 fp8=check_fp8)
     chosen = args.only.split(",")
     if set(chosen) - set(parts):
         parser.error(f"--only takes {', '.join(parts)}")

@@ -89,4 +89,26 @@ std::vector<float> rewards_of(RewardModel& m, const std::vector<RewardAsk>& asks
     return rewards;
 }
 
+// ---- the reward of general prompts
+
+OptionTable table_of(PreferenceOptions& o) {
+    OptionTable table;
+    table.input("--reward-model", o.helpful_model,
+                "folder of a helpful reward model, which rewards answers to general prompts");
+    table.input("--safety-model", o.safety_model,
+                "folder of a safe reward model, which rewards answers to general prompts of the set safe");
+    table.number("--preference-weight", o.weight, between(-1e6, 1e6), "of what reward models say, from 0 to 1");
+    return table;
+}
+
+Preferences load_preferences(const PreferenceOptions& o, const Ops& ops) {
+    Preferences preferences;
+    preferences.weight = o.weight;
+    if (!o.helpful_model.empty()) preferences.helpful = load_reward_model(o.helpful_model, RewardKind::helpful, ops);
+    if (!o.safety_model.empty()) preferences.safe = load_reward_model(o.safety_model, RewardKind::safe, ops);
+    return preferences;
+}
+
+float preference_reward(RewardKind kind, float said) { return kind == RewardKind::safe ? said : exact::sigmoid(said); }
+
 }  // namespace r1

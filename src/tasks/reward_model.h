@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/options.h"
 #include "model/disk/folder.h"
 #include "model/scorer.h"
 #include "tasks/prompt.h"
@@ -55,5 +56,26 @@ struct RewardAsk {
 };
 // What the model says of each, as the table above has it. A question that leaves no room for a response gets 0.
 std::vector<float> rewards_of(RewardModel& model, const std::vector<RewardAsk>& asks);
+
+// ---- the reward of general prompts: Reward_general = Reward_reward_model + Reward_format               [NATURE eq 10]
+
+struct PreferenceOptions {
+    std::string helpful_model, safety_model;  // folders; "": prompts of that set are rewarded by their rubrics
+    float weight = 1;                         // of the reward model's part
+    bool given() const { return !helpful_model.empty() || !safety_model.empty(); }
+};
+OptionTable table_of(PreferenceOptions& options);
+
+struct Preferences {
+    float weight = 1;
+    std::unique_ptr<RewardModel> helpful, safe;  // null: not given
+    RewardModel* of_set(const std::string& set) const { return set == "safe" ? safe.get() : helpful.get(); }
+};
+Preferences load_preferences(const PreferenceOptions& options, const Ops& ops);
+
+// Reward_reward_model, from 0 to 1 as the rules' rewards are, so that an answer that is cut off, and gets 0, never does
+// better than a bad one that ends: P(safe), or the probability that a helpful model prefers the response to one whose
+// score is 0. The paper does not say how it scales scores.
+float preference_reward(RewardKind kind, float said);
 
 }  // namespace r1
