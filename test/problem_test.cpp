@@ -75,7 +75,7 @@ TEST_CASE("a reference that cannot be graded is left out and counted, or refused
 }
 
 TEST_CASE("lines that are no problem are refused") {
-    for (const std::string bad : {R"({})", R"({"text": "x"})", R"({"question": "x"})", R"({"prompt": "x"})", R"({"question": "", "answer": "1"})",
+    for (const std::string bad : {R"({})", R"({"text": "x"})", R"({"question": "x"})", R"({"prompt": 7})", R"({"question": "", "answer": "1"})",
                                   R"({"question": 3, "answer": "1"})", R"({"prompt": "x", "reference": [1]})", R"({"nums": [1, "2"], "target": 3})",
                                   R"({"nums": [1, 2]})", R"({"nums": 1, "target": 3})", R"({"prompt": " ", "tests": []})", R"([])", R"(x)"}) {
         CAPTURE(bad);
@@ -201,6 +201,45 @@ TEST_CASE("answers to mathematics: between tags, or boxed after the thinking in 
     CHECK(graded("It is \\boxed{1/2}.").reward.total == 1);                               // right, without thinking
     CHECK(graded("<think>a</think> It is \\boxed{2/4}.").reward.total == 2);
     CHECK(graded("x <think>a</think> It is \\boxed{2/4}.").reward.total == 1);
+}
+
+TEST_CASE("lenient: right in whatever form the answer stands") {
+    const Tokenizer t = train_tokenizer(std::vector<std::string>{"a"}, 300);
+    const Task task = make_task({}, "/nowhere", t);
+    const std::vector<Problem> problems = {
+        problem_of(own), problem_of(R"({"prompt": "p", "rubric": [{"words_at_least": 1}, {"words_at_most": 3}]})")};
+    const auto lenient = [&](const std::string& text, bool finished = true, int problem = 0) {
+        const Completion completion{t.encode(text, Tags::parse), {}, finished};
+        return lenient_accuracy(problems[size_t(problem)],
+                                {completion, grade(task, problems[size_t(problem)], {completion})[0]});
+    };
+    for (const char* right : {"<think>so</think><answer>42</answer>", "<think>so</think>It is \\boxed{42}.",
+                              "<think>so</think> 42", "42", "It is \\boxed{42}.", "<answer>42</answer>",
+                              "<answer>1</answer> no, \\boxed{42}"})
+        CHECK(lenient(right) == 1);
+    for (const char* wrong :
+         {"<think>42", "<think>\\boxed{42}</think> 41", "<think></think><answer>41</answer> 42", ""})
+        CHECK(lenient(wrong) == 0);
+    CHECK(lenient("<think>so</think> 42", false) == 0);
+    CHECK(lenient("<think>so</think> cats and dogs", true, 1) == 1);
+    CHECK(lenient("<think>so</think> cats, dogs, fish, birds", true, 1) == 0.5f);
+}
+
+TEST_CASE("what a chat asks for is what is looked for") {
+    const Tokenizer t = train_tokenizer(std::vector<std::string>{"a"}, 300);
+    Task task = make_task({}, "/nowhere", t);
+    task.options.prompt_template = PromptTemplate::chat;
+    const Problem choice = problem_of(R"({"question": "q", "choices": ["x", "y"], "answer": 1})"),
+                  zh = problem_of(R"({"prompt": "q", "reference": 1, "language": "zh"})");
+    const auto asked = [&](const Problem& p, AnswerFormOption option) {
+        task.options.answer_form = option;
+        return t.decode(prompt_tokens(task, p));
+    };
+    CHECK(has(asked(choice, AnswerFormOption::automatic), "put the letter of the right option within \\boxed{}."));
+    CHECK(has(asked(choice, AnswerFormOption::tags), "give the letter of the right option within <answer> </answer>"));
+    CHECK(asked(problem_of(R"({"prompt": "p"})"), AnswerFormOption::boxed) == "User: p Assistant:");
+    CHECK(has(asked(zh, AnswerFormOption::tags), "请先在 <think> </think> 标签内思考，再在 <answer> </answer> 标签内给出最终答案。"));
+    CHECK(has(asked(zh, AnswerFormOption::automatic), "请逐步推理，并将最终答案放入 \\boxed{}。"));
 }
 
 TEST_CASE("the same answers, for the majority vote") {

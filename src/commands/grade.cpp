@@ -1,6 +1,6 @@
 // An answer is a whole response or the bare answer. A response is told by its tags: if one of the four stands in it,
 // its answer is what extract.h says, and may be none; without any tag all of it is the answer, and the format is 0.
-// Mathematics takes what is boxed in the answer, if anything is.
+// Mathematics, choice and logic take what is boxed in the answer, if anything is.
 #include "commands/grade.h"
 
 #include <cstdio>
@@ -18,6 +18,7 @@
 #include "reward/extract.h"
 #include "reward/language.h"
 #include "reward/mathematics/grade.h"
+#include "tasks/problem.h"
 
 namespace r1 {
 
@@ -40,7 +41,9 @@ static Option numbers_option(std::vector<int>& numbers) {
 
 OptionTable table_of(GradeOptions& o) {
     OptionTable table;
-    table.word("--task", o.task, {"countdown", "math", "code", "format", "language"}, "what the answers are answers to")
+    table
+        .word("--task", o.task, {"countdown", "math", "code", "choice", "logic", "format", "language"},
+              "what the answers are answers to")
         .needed = true;
     table.add(numbers_option(o.numbers));
     table.number("--target", o.target, between(-1e9, 1e9), "countdown: what they must give");
@@ -49,9 +52,13 @@ OptionTable table_of(GradeOptions& o) {
     table.input("--tests", o.tests,
                 "code: a file with JSON {\"tests\": [{\"input\": \"1 2\\n\", \"output\": \"3\\n\"}], "
                 "\"language\": \"python\"}");
+    table.input("--problem", o.problem,
+                "choice, logic: a file with one problem in JSON, as a line of --problems of other commands");
     table.text("--language", o.language, "language: en, zh, ja, ko, ru, ar, el, he, th or hi");
-    table.flag("--jsonl", o.jsonl,
-               "lines {\"answer\": ...}, each with its own numbers, target, reference, language or tests if it likes");
+    table.flag(
+        "--jsonl", o.jsonl,
+        "lines {\"answer\": ...}, each with its own numbers, target, reference, language or tests if it likes; of "
+        "choice and logic problems with the answer in \"response\"");
     return table;
 }
 
@@ -92,6 +99,17 @@ struct Grader {
     std::string reference_text = {};
     json tests = {};
     std::optional<CodeTask> code = {};
+
+    // By the problem of a kind that is read as a whole.
+    json grade_problem(const std::string& text, const Problem& problem) const {
+        std::string fault;
+        const bool format = format_ok(text, &fault);
+        const auto answer = answer_in(text);
+        if (!answer) return result(0, format, "no answer");
+        const auto boxed = extract_boxed(*answer);
+        const Accuracy accuracy = problem.grade(boxed ? *boxed : *answer);
+        return result(accuracy.value, format, accuracy.reason);
+    }
 
     json grade(const std::string& text, const GradeOptions& of, const json& own_tests, const std::string& where) {
         std::string fault;
@@ -167,9 +185,36 @@ GradeOptions options_of(GradeOptions o, const json& line, const std::string& whe
     return o;
 }
 
+// Choice and logic: a problem is one JSON object, a file of its own or each line of standard input. On a line the
+// answer to be judged stands in "response", since "answer" is the right one of a choice; of a puzzle "answer" will do.
+void grade_problems(const GradeOptions& o) {
+    const Grader grader{o};
+    if (!o.jsonl) {
+        if (o.problem.empty()) throw UsageError("nothing to grade by, --task " + o.task + ", give --problem FILE");
+        const json object = read_json(o.problem);
+        if (!object.is_object()) fail("not a JSON object", o.problem, "write the problem as one object");
+        const Problem problem = read_problem(object, o.task, o.problem);
+        const std::string text{std::istreambuf_iterator<char>(std::cin), {}};
+        std::printf("%s\n", grader.grade_problem(text, problem).dump().c_str());
+        return;
+    }
+    std::string line;
+    for (int64_t number = 1; std::getline(std::cin, line); ++number) {
+        const std::string where = "standard input line " + std::to_string(number);
+        const json object = json::parse(line, nullptr, false);
+        const char* key = o.task == "logic" && !object.contains("response") ? "answer" : "response";
+        if (!object.is_object() || !object.contains(key) || !object[key].is_string())
+            fail("a line without \"response\"", where, "write the problem's keys and {\"response\": \"...\"}");
+        const Problem problem = read_problem(object, o.task, where);
+        std::printf("%s\n", grader.grade_problem(object[key], problem).dump().c_str());
+        std::fflush(stdout);
+    }
+}
+
 }  // namespace
 
 void grade_command(const GradeOptions& o) {
+    if (o.task == "choice" || o.task == "logic") return grade_problems(o);
     Grader grader{o};
     const json tests = o.tests.empty() ? json() : read_json(o.tests);
     if (!o.jsonl) {

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/files.h"
+#include "tasks/problem.h"
 
 namespace r1 {
 
@@ -18,6 +19,7 @@ struct Reader {
     const SftDataOptions& o;
     SftData data = {};
     std::string where = {};
+    double weight = 1;  // of the line
 
     std::string text(const json& object, const char* key, bool may_be_empty) const {
         if (!object.is_object() || !object.contains(key) || !object[key].is_string())
@@ -44,6 +46,7 @@ struct Reader {
             ++data.too_long;
             return;
         }
+        example.weight = weight;
         data.tokens += int64_t(example.tokens.size()), data.learned += learned;
         data.examples.push_back(std::move(example));
     }
@@ -133,6 +136,7 @@ struct Reader {
 
     void read(const json& line) {
         ++data.lines;
+        weight = weight_of(line, where);
         if (line.contains("tokens")) return tokens_of(line);
         if (tokenizer.size() == 0)
             fail("text, and a model without tokenizer.json", where, "give {\"tokens\": [...], \"mask\": [...]}");

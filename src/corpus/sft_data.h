@@ -6,7 +6,8 @@
 //   {"tokens": [0, 17, 4, 1], "mask": [0, 0, 1, 1]}
 //
 // What is learned is what the model is to write: responses, every answer of a conversation, and the token that ends
-// each. <think> and its like are tags in answers and system messages, letters in what a user says.
+// each. <think> and its like are tags in answers and system messages, letters in what a user says. A line may have a
+// "weight", from 0.001 to 1000: how often an epoch has it.
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -22,6 +23,7 @@ namespace r1 {
 struct SftExample {
     std::vector<int> tokens;
     std::vector<uint8_t> mask;  // [tokens]: 1 where the token is learned, as a target; the first never is
+    double weight = 1;          // how often an epoch has the example
 };
 
 struct SftDataOptions {

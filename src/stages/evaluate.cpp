@@ -3,11 +3,14 @@
 #include "stages/evaluate.h"
 
 #include <algorithm>
+#include <exception>
 #include <map>
 
 #include "base/check.h"
 #include "base/progress.h"
+#include "base/threads.h"
 #include "model/disk/folder.h"
+#include "stages/win_rate.h"
 
 namespace r1 {
 
@@ -33,9 +36,18 @@ bool majority_is_right(const Problem& problem, const std::vector<Answer>& answer
     return best != votes.end() && best->accuracy > 0;
 }
 
+namespace {
+
+// Answers to questions, and how right each is wherever it stands: all by question.
+struct Results {
+    const std::vector<Question>& questions;
+    std::vector<std::vector<Answer>> answers;
+    std::vector<std::vector<float>> lenient;
+};
+
 // What the answers to some of the problems come to.
-static Evaluation summed(const std::vector<Question>& questions, const std::vector<std::vector<Answer>>& all,
-                         const std::vector<int>& chosen, int k) {
+Evaluation summed(const Results& results, const std::vector<int>& chosen, int k) {
+    const auto& [questions, all, lenient] = results;
     Evaluation e;
     e.problems = int(chosen.size());
     e.k = k;
@@ -46,6 +58,7 @@ static Evaluation summed(const std::vector<Question>& questions, const std::vect
             const Completion& c = answer.completion;
             const Graded& g = answer.graded;
             right += g.reward.accuracy;
+            e.strict += g.reward.accuracy * g.reward.format;
             e.mean_length += double(c.tokens.size());
             e.format += g.reward.format;
             e.reflective_share += g.reflective > 0;
@@ -54,6 +67,7 @@ static Evaluation summed(const std::vector<Question>& questions, const std::vect
             finished += c.finished;
             if (c.finished) e.finished_length += double(c.tokens.size());
         }
+        for (const float accuracy : lenient[i]) e.lenient += accuracy;
         e.pass_at_1 += right / k;
         squares += right / k * (right / k);
         e.pass_at_k += right > 0;
@@ -66,22 +80,55 @@ static Evaluation summed(const std::vector<Question>& questions, const std::vect
     const double half = 1.96 * exact::sqrt(variance);
     e.low = std::max(0.0, e.pass_at_1 - half);
     e.high = std::min(1.0, e.pass_at_1 + half);
-    for (double* share : {&e.mean_length, &e.format, &e.reflective_share, &e.reflective_words, &e.truncated})
+    for (double* share :
+         {&e.strict, &e.lenient, &e.mean_length, &e.format, &e.reflective_share, &e.reflective_words, &e.truncated})
         *share /= answers;
     e.finished_length /= std::max(1.0, finished);
     return e;
 }
+
+// Programs are run for it, so it is done in several threads.
+std::vector<std::vector<float>> lenient_accuracies(const std::vector<Question>& questions,
+                                                   const std::vector<std::vector<Answer>>& answers) {
+    std::vector<std::vector<float>> accuracies(answers.size());
+    std::exception_ptr failure;
+    parallel_for(int64_t(answers.size()), [&](int64_t i) {
+        try {
+            for (const Answer& answer : answers[i])
+                accuracies[i].push_back(lenient_accuracy(questions[i].problem, answer));
+        } catch (...) {
+#pragma omp critical(lenient_failure)
+            failure = std::current_exception();
+        }
+    });
+    if (failure) std::rethrow_exception(failure);
+    return accuracies;
+}
+
+// The results of each group of the first n problems, by its name and in the names' order; nothing of a single group.
+std::vector<Evaluation> grouped(const Results& results, int n, int k,
+                                const std::function<std::string(const Problem&)>& name_of) {
+    std::map<std::string, std::vector<int>> groups;
+    for (int i = 0; i < n; ++i) groups[name_of(results.questions[i].problem)].push_back(i);
+    std::vector<Evaluation> evaluations;
+    if (groups.size() < 2) return evaluations;
+    for (const auto& [name, chosen] : groups) {
+        evaluations.push_back(summed(results, chosen, k));
+        evaluations.back().name = name;
+    }
+    return evaluations;
+}
+
+}  // namespace
 
 Evaluation evaluate(const Player& player, const std::vector<Question>& questions, const EvaluateOptions& o,
                     const std::function<void(int64_t)>& progress) {
     const int n = std::min<int>(o.count, int(questions.size()));
     std::vector<Ask> asks;
     std::vector<int> chosen;
-    std::map<std::string, std::vector<int>> by_kind;
     for (int i = 0; i < n; ++i) {
         asks.push_back({&questions[i], o.k, uint32_t(i)});
         chosen.push_back(i);
-        by_kind[questions[i].problem.kind->name].push_back(i);
     }
     SampleOptions sampling;
     sampling.temperature = o.temperature;
@@ -89,13 +136,13 @@ Evaluation evaluate(const Player& player, const std::vector<Question>& questions
     sampling.max_tokens = o.max_tokens;
     sampling.seed = o.seed;
     sampling.purpose = Purpose::evaluation;
-    const std::vector<std::vector<Answer>> all = rollout(player, asks, sampling, progress);
-    Evaluation e = summed(questions, all, chosen, o.k);
-    if (by_kind.size() < 2) return e;
-    for (const auto& [kind, of_kind] : by_kind) {
-        e.by_kind.push_back(summed(questions, all, of_kind, o.k));
-        e.by_kind.back().kind = kind;
-    }
+    Results results{questions, rollout(player, asks, sampling, progress), {}};
+    results.lenient = lenient_accuracies(questions, results.answers);
+    Evaluation e = summed(results, chosen, o.k);
+    e.by_kind = grouped(results, n, o.k, [](const Problem& p) { return p.kind->name; });
+    e.by_language = grouped(results, n, o.k, [&](const Problem& p) { return language_of(player.task, p); });
+    e.by_difficulty =
+        grouped(results, n, o.k, [](const Problem& p) { return p.difficulty.empty() ? "not given" : p.difficulty; });
     return e;
 }
 
@@ -111,8 +158,12 @@ json evaluation_to_json(const Evaluation& e) {
                 {"format", rounded(e.format)},
                 {"reflective_share", rounded(e.reflective_share)},
                 {"reflective_words", rounded(e.reflective_words)},
-                {"truncated", rounded(e.truncated)}};
-    for (const Evaluation& of_kind : e.by_kind) out["by_kind"][of_kind.kind] = evaluation_to_json(of_kind);
+                {"truncated", rounded(e.truncated)},
+                {"strict", rounded(e.strict)},
+                {"lenient", rounded(e.lenient)}};
+    for (const Evaluation& group : e.by_kind) out["by_kind"][group.name] = evaluation_to_json(group);
+    for (const Evaluation& group : e.by_language) out["by_language"][group.name] = evaluation_to_json(group);
+    for (const Evaluation& group : e.by_difficulty) out["by_difficulty"][group.name] = evaluation_to_json(group);
     return out;
 }
 
@@ -137,6 +188,8 @@ OptionTable table_of(EvaluateOptions& o) {
     table.input("--model", o.model, "folder of the model").needed = true;
     table.input("--problems", o.problems, PROBLEMS_HELP);
     table.output("--output", o.output, "JSON file for the result");
+    table.input("--against", o.against,
+                "folder of another model, which answers the general prompts too: who wins how often, by their rubrics");
     table.add(protocol_option(o));
     table.number("--count", o.count, at_least(1), "problems, from the top of the file");
     table.number("--k", o.k, at_least(1), "answers to each");
@@ -152,9 +205,17 @@ OptionTable table_of(EvaluateOptions& o) {
 static void print(const Evaluation& e) {
     std::printf(
         "  pass@1 %.1f %% (95 %% interval %.1f to %.1f)   majority of %d %.1f %%   pass@%d %.1f %%\n"
+        "  strict %.1f %%, in good form alone   lenient %.1f %%, in any form\n"
         "  length %.1f tokens   format %.1f %%   reflective %.1f %%   truncated %.1f %%\n",
-        100 * e.pass_at_1, 100 * e.low, 100 * e.high, e.k, 100 * e.majority, e.k, 100 * e.pass_at_k, e.mean_length,
-        100 * e.format, 100 * e.reflective_share, 100 * e.truncated);
+        100 * e.pass_at_1, 100 * e.low, 100 * e.high, e.k, 100 * e.majority, e.k, 100 * e.pass_at_k, 100 * e.strict,
+        100 * e.lenient, e.mean_length, 100 * e.format, 100 * e.reflective_share, 100 * e.truncated);
+}
+
+static void print_groups(const std::vector<Evaluation>& groups, const char* before) {
+    for (const Evaluation& group : groups) {
+        std::printf("%s%s, %d problems\n", before, group.name.c_str(), group.problems);
+        print(group);
+    }
 }
 
 void evaluate_command(const EvaluateOptions& o, const Device& device) {
@@ -164,22 +225,33 @@ void evaluate_command(const EvaluateOptions& o, const Device& device) {
     const ModelFolder folder = open_model(o.model);
     const Task task = make_task(o.task, o.model, folder.tokenizer);
     const std::vector<Question> questions = read_questions(task, o.problems, folder.config.max_position_embeddings);
+    std::optional<ModelFolder> other;
+    if (!o.against.empty()) {
+        check_comparable(questions, o);
+        other.emplace(open_model(o.against));
+    }
     const Model model = load_model(folder, ops, longest_prompt(questions) + o.max_tokens);
     Sampler sampler = make_sampler(model, o.slots);
+    const Player player{model, sampler, task};
     const double begin = seconds_now();
     const int64_t expected = int64_t(std::min<int>(o.count, int(questions.size()))) * o.k;
     int64_t tokens = 0;
     std::printf("evaluate %s: %lld answers\n", o.model.c_str(), static_cast<long long>(expected));
-    const Evaluation e = evaluate({model, sampler, task}, questions, o, [&](int64_t n) { tokens += n; });
+    const Evaluation e = evaluate(player, questions, o, [&](int64_t n) { tokens += n; });
     const double seconds = seconds_now() - begin;
     print(e);
     std::printf("  %.1f s, %s tokens/s\n", seconds, short_count(double(tokens) / seconds).c_str());
-    for (const Evaluation& of_kind : e.by_kind) {
-        std::printf("%s, %d problems\n", of_kind.kind.c_str(), of_kind.problems);
-        print(of_kind);
+    print_groups(e.by_kind, "");
+    print_groups(e.by_language, "language ");
+    print_groups(e.by_difficulty, "difficulty ");
+    json result = evaluation_to_json(e);
+    if (other) {
+        const WinRate rate = win_rate_against(player, questions, *other, o, ops);
+        print(rate, o.against);
+        result["win_rate"] = win_rate_to_json(rate);
     }
     if (!o.output.empty()) {
-        write_file_atomically(o.output, evaluation_to_json(e).dump(2) + "\n");
+        write_file_atomically(o.output, result.dump(2) + "\n");
         write_file_atomically(o.output + ".seconds", json({{"seconds", rounded(seconds)}}).dump() + "\n");
     }
 }

@@ -8,6 +8,7 @@ namespace r1 {
 struct EvaluateOptions {
     std::string model, problems, output;  // the model's folder; JSON lines; a JSON file with the result ("": none)
     std::string protocol;                 // "r1", or "": none
+    std::string against;                  // the folder of a model to compare with on general prompts; "": none
     int count = 200, k = 16;              // problems, from the top of the file; answers to each
     float temperature = 1.0f, top_p = 1.0f;
     int max_tokens = 384, slots = 0;
@@ -24,8 +25,11 @@ struct Evaluation {
     double pass_at_1 = 0, low = 0, high = 0, majority = 0, pass_at_k = 0;
     double mean_length = 0;           // tokens of an answer, its end token included
     double finished_length = 0;       // of those that ended by themselves
-    std::string kind;                 // of the problems, in by_kind
-    std::vector<Evaluation> by_kind;  // where there is more than one kind
+    double strict = 0;                // accuracy of answers in good form; those of another form count 0
+    double lenient = 0;               // accuracy wherever the answer stands: see lenient_accuracy()
+    std::string name;                 // of the group of problems, in what follows
+    std::vector<Evaluation> by_kind;  // where there is more than one kind; the same for prompts' languages
+    std::vector<Evaluation> by_language, by_difficulty;
     double format = 0, reflective_share = 0, reflective_words = 0, truncated = 0;
 };
 

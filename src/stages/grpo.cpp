@@ -16,7 +16,7 @@
 //   1  Truncated answers get reward 0 and stay in the loss (--truncated mask takes them out).
 //   2  Groups without spread stay in the batch: their policy term is exactly 0, their KL term is not (--flat-groups).
 //   3  AdamW with betas 0.9 and 0.95, no decay, gradient clipped at norm 1; linear warm-up, then linear decay.
-//   4  Prompts are taken in a shuffled order, epoch after epoch.
+//   4  Prompts are taken in a shuffled order, epoch after epoch, each as often as its weight says (train/epochs.h).
 //   5  The routers' biases stay as pretraining left them [V3 section 4.2 ends with gamma = 0]; no balance loss.
 //   6  N and L, which weigh a token, are counted over the answers of its minibatch that are in the loss.
 //   7  Where --mismatch asks for weights, logp_old is computed by the trainer before the first update and compared with
@@ -29,6 +29,7 @@
 #include "base/check.h"
 #include "model/disk/folder.h"
 #include "stages/grpo_record.h"
+#include "train/epochs.h"
 
 namespace r1 {
 
@@ -80,16 +81,10 @@ constexpr int RESAMPLE_ROUNDS = 4;
 // The questions of a step: the next ones of an endless sequence, epoch after epoch in a new order. Round 1, 2, ... are
 // other sequences, from which groups without spread are replaced.
 static std::vector<int> questions_of(const GrpoRun& run, int64_t step, int round) {
-    const int64_t n = int64_t(run.questions.size());
-    std::vector<uint32_t> order;
-    std::vector<int> chosen;
-    for (int64_t i = (step - 1) * run.o.prompts; i < step * run.o.prompts; ++i) {
-        if (order.empty() || i % n == 0)
-            order =
-                permutation(uint32_t(n), Stream(run.o.seed, Purpose::shuffle, uint32_t(i / n), 1 + uint32_t(round)));
-        chosen.push_back(int(order[i % n]));
-    }
-    return chosen;
+    std::vector<double> weights;
+    for (const Question& question : run.questions) weights.push_back(question.problem.weight);
+    return items_of_epochs(weights, {run.o.seed, 1 + uint32_t(round)}, (step - 1) * run.o.prompts,
+                           step * run.o.prompts);
 }
 
 // What the loss needs of a group's answers as soon as they are graded.

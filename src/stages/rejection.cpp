@@ -42,7 +42,7 @@ OptionTable table_of(RejectionOptions& o) {
     table.number("--seed", o.seed, at_least(0), "chooses every random number");
     table.flag("--any-format", o.any_format, "take answers that do not keep the format, too");
     table.number("--language-min", o.language_min, between(0, 1),
-                 "least share of the reasoning's words in --reward-language");
+                 "least share of the reasoning's words in the prompt's \"language\", else --reward-language");
     table.number("--repetition-max", o.repetition_max, between(0, 1), "largest share of repeated 3-grams of tokens");
     table.number("--longest", o.longest, at_least(0), "most tokens of an answer; 0: any number");
     table.flag("--duplicates", o.duplicates, "take equal answers to a prompt more than once");
@@ -267,7 +267,7 @@ json rejected_line(const RejectionOptions& o, const Problem& problem, const Cand
 }
 
 // What is decided on: the answer without the token that ends it.
-Candidate candidate_of(const Task& task, const Answer& a) {
+Candidate candidate_of(const Task& task, const Problem& problem, const Answer& a) {
     Candidate c;
     c.text = a.graded.text;
     c.finished = a.completion.finished;
@@ -279,7 +279,7 @@ Candidate candidate_of(const Task& task, const Answer& a) {
     c.accuracy = a.graded.reward.accuracy;
     c.format = a.graded.reward.format;
     c.reward = a.graded.reward.total;
-    c.language = language_consistency(c.text, *language_named(task.options.language)).share;
+    c.language = language_consistency(c.text, *language_named(language_of(task, problem))).share;
     c.repetition = 0.0 - repetition_reward(a.completion.tokens, {3, 1});
     c.length = a.length();
     return c;
@@ -349,7 +349,7 @@ std::vector<Question> questions_of(const RejectionOptions& o, const Task& task, 
 void write_prompt(const RejectionOptions& o, const Task& task, const Question& question,
                   const std::vector<Answer>& answers, Files& files, LineWriter& kept, LineWriter& rejected) {
     std::vector<Candidate> candidates;
-    for (const Answer& a : answers) candidates.push_back(candidate_of(task, a));
+    for (const Answer& a : answers) candidates.push_back(candidate_of(task, question.problem, a));
     const Selection s = select_answers(o, candidates, uint32_t(files.done));
     const int64_t right = std::count_if(candidates.begin(), candidates.end(), std::mem_fn(&Candidate::right));
     for (const int i : s.taken) kept.write(line_of(o, question.problem, candidates[i], right));

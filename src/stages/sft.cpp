@@ -6,7 +6,8 @@
 // Every learned token of a batch weighs the same, as in pretraining; the papers print no formula. AdamW; R1's rate
 // falls along a cosine from 5e-5 to a tenth, over two to three epochs [R1v2 B.4.2]; its students begin at 1e-4 (1.5B)
 // or 8e-5 (7B) [R1v2 B.4.3]. Choices of ours:
-//   1  A batch is whole examples, drawn without replacement in an order that the seed fixes, epoch after epoch.
+//   1  A batch is whole examples, drawn without replacement in an order that the seed fixes, epoch after epoch. A
+//      line's "weight" says how often an epoch has it (train/epochs.h).
 //   2  Examples are packed row after row, without padding; each is a sequence of its own, and none sees another.
 //   3  Experts: no balance loss unless asked for, and the routers' biases stay as they are.
 #include "stages/sft.h"
@@ -14,9 +15,9 @@
 #include <algorithm>
 
 #include "base/check.h"
-#include "base/philox.h"
 #include "corpus/sft_data.h"
 #include "model/disk/folder.h"
+#include "train/epochs.h"
 
 namespace r1 {
 
@@ -47,19 +48,10 @@ OptionTable table_of(SftOptions& o) {
 
 namespace {
 
-// The examples of update number `step`, from 1.
-std::vector<int> chosen(const SftData& data, const SftOptions& o, int64_t step) {
-    std::vector<int> list;
-    const int64_t n = int64_t(data.examples.size());
-    std::vector<uint32_t> order;
-    for (int64_t i = (step - 1) * o.batch, epoch = -1; i < step * o.batch; ++i) {
-        if (i / n != epoch) {
-            epoch = i / n;
-            order = permutation(uint32_t(n), Stream(o.seed, Purpose::shuffle, uint32_t(epoch)));
-        }
-        list.push_back(int(order[i % n]));
-    }
-    return list;
+std::vector<double> weights_of(const SftData& data) {
+    std::vector<double> weights;
+    for (const SftExample& example : data.examples) weights.push_back(example.weight);
+    return weights;
 }
 
 TokenBatch batch_of(const SftData& data, const std::vector<int>& list) {
@@ -99,12 +91,16 @@ void sft(SftOptions o, const Device& device) {
     const SftData data = read(o, folder);
     Model model = load_model(folder, ops, longest_of(data));
     Trainer trainer = make_token_trainer(model, o, run);
-    const int64_t examples = int64_t(data.examples.size());
-    const int64_t steps = o.steps > 0 ? o.steps : (examples * o.epochs + o.batch - 1) / o.batch;
+    const std::vector<double> weights = weights_of(data);
+    const EpochSeed seed{o.seed};
+    const int64_t all = length_of_epochs(weights, seed, o.epochs);
+    const int64_t steps = o.steps > 0 ? o.steps : std::max<int64_t>(1, (all + o.batch - 1) / o.batch);
     std::printf("sft: %s\n%lld updates of %d examples, %s parameters\n", in_words(data).c_str(),
                 static_cast<long long>(steps), o.batch,
                 short_count(double(parameter_count(model.config, false))).c_str());
-    const auto next = [&](int64_t step) { return batch_of(data, chosen(data, o, step)); };
+    const auto next = [&](int64_t step) {
+        return batch_of(data, items_of_epochs(weights, seed, (step - 1) * o.batch, step * o.batch));
+    };
     const auto more = [](json& line, const TokenLoss& loss, const Update&) { line["loss"] = rounded(loss.loss, 9); };
     if (!train(run, trainer, token_stage("sft", trainer, o, steps, next, more))) return;
     save_model(o.output, model, folder.tokenizer, o.model, o.dtype);

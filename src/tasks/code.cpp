@@ -1,6 +1,8 @@
 // Code: a program that is judged by what it prints, in the sandbox.
 //
 //   {"prompt": "...", "tests": [{"input": "1 2\n", "output": "3\n"}], ...}            as src/reward/code.h has it
+//
+// "language" is the program's, python or cpp; that of the prompt is "prompt_language".
 #include "reward/code.h"
 
 #include <memory>
@@ -39,13 +41,14 @@ std::function<bool(std::string_view)> same_text(std::string_view answer) {
 }  // namespace
 
 const ProblemKind code_kind = {
-    "code",
-    "{\"prompt\": \"...\", \"tests\": [{\"input\": \"1 2\\n\", \"output\": \"3\\n\"}]}",
-    is_code,
-    read_code,
-    "Think within <think> </think> tags, then give the program within <answer> </answer> tags.",
-    AnswerForm::tags,
-    same_text,
-    [] { sandbox(); }};
+    .name = "code",
+    .example = "{\"prompt\": \"...\", \"tests\": [{\"input\": \"1 2\\n\", \"output\": \"3\\n\"}]}",
+    .recognises = is_code,
+    .read = read_code,
+    .result = "the program",
+    .chinese_result = "程序",
+    .chat_form = AnswerForm::tags,
+    .same_as = same_text,
+    .prepare = [] { sandbox(); }};
 
 }  // namespace r1

@@ -8,12 +8,17 @@ std::string countdown_question(const CountdownProblem& problem, PromptTemplate p
     const bool plain = prompt_template == PromptTemplate::plain;
     std::string list;
     for (const int number : problem.numbers) {
-        if (!list.empty()) list += plain ? " " : ", ";
+        if (!list.empty()) list += plain ? " " : problem.chinese ? "、" : ", ";
         list += std::to_string(number);
     }
-    if (plain) return list + " make " + std::to_string(problem.target) + ".";
-    return "Using the numbers " + list + ", make " + std::to_string(problem.target) +
-           ". Use each number exactly once, with + - *" + (problem.divides ? " /." : ".");
+    const std::string target = std::to_string(problem.target);
+    if (problem.chinese && plain) return "用 " + list + " 得 " + target + "。";
+    if (problem.chinese)
+        return "用数字 " + list + " 算出 " + target + "。每个数字恰好用一次，可以用 + - *" +
+               (problem.divides ? " /。" : "。");
+    if (plain) return list + " make " + target + ".";
+    return "Using the numbers " + list + ", make " + target + ". Use each number exactly once, with + - *" +
+           (problem.divides ? " /." : ".");
 }
 
 Accuracy countdown_accuracy(const CountdownProblem& problem, std::string_view answer) {
@@ -44,6 +49,7 @@ Problem read_countdown(const json& line, const std::string& where) {
         if (n < 0 || n > largest) fail(std::string(what) + " out of range", where, "use 0 to 1000000000");
         return int(n);
     };
+    problem.chinese = language_of(line, "language", where) == "zh";
     problem.divides = !line.contains("numbers") && line.contains("nums");
     const char* key = problem.divides ? "nums" : "numbers";
     for (const char* needed : {key, "target"})
@@ -67,13 +73,13 @@ std::function<bool(std::string_view)> same_countdown(std::string_view answer) {
 
 }  // namespace
 
-const ProblemKind countdown_kind = {
-    "countdown",
-    "{\"numbers\": [3, 7, 12], \"target\": 33}",
-    is_countdown,
-    read_countdown,
-    "Think within <think> </think> tags, then give the expression within <answer> </answer> tags.",
-    AnswerForm::tags,
-    same_countdown};
+const ProblemKind countdown_kind = {.name = "countdown",
+                                    .example = "{\"numbers\": [3, 7, 12], \"target\": 33}",
+                                    .recognises = is_countdown,
+                                    .read = read_countdown,
+                                    .result = "the expression",
+                                    .chinese_result = "算式",
+                                    .chat_form = AnswerForm::tags,
+                                    .same_as = same_countdown};
 
 }  // namespace r1

@@ -2,6 +2,7 @@
 //
 //   {"numbers": [3, 7, 12], "target": 33}        + - *
 //   {"nums": [3, 7, 12], "target": 33}           and then also division   [Countdown-Tasks-3to4]
+//   {"numbers": [3, 7, 12], "target": 33, "language": "zh"}               asked in Chinese
 #pragma once
 #include <string>
 #include <vector>
@@ -14,6 +15,7 @@ struct CountdownProblem {
     std::vector<int> numbers = {};  // in the order of the prompt
     int target = 0;
     bool divides = false;  // the prompt offers division too (the grader always knows it)
+    bool chinese = false;  // the question is asked in Chinese
 };
 
 Problem problem_of(const CountdownProblem& problem);
@@ -21,6 +23,10 @@ Problem problem_of(const CountdownProblem& problem);
 // The question: "3 7 12 make 33." where the template is plain, and otherwise
 //
 //   Using the numbers 3, 7, 12, make 33. Use each number exactly once, with + - *.         (+ - * / if divides)
+//
+// In Chinese: "用 3 7 12 得 33。", and otherwise
+//
+//   用数字 3、7、12 算出 33。每个数字恰好用一次，可以用 + - *。
 std::string countdown_question(const CountdownProblem& problem, PromptTemplate prompt_template);
 
 // 1 for a right expression, else 0.

@@ -83,12 +83,13 @@ std::function<bool(std::string_view)> same_math(std::string_view answer) {
 
 }  // namespace
 
-const ProblemKind mathematics_kind = {"math",
-                                      "{\"prompt\": \"What is 6 * 7?\", \"reference\": \"42\"}",
-                                      is_math,
-                                      read_math,
-                                      "Please reason step by step, and put your final answer within \\boxed{}.",
-                                      AnswerForm::boxed,
-                                      same_math};
+const ProblemKind mathematics_kind = {.name = "math",
+                                      .example = "{\"prompt\": \"What is 6 * 7?\", \"reference\": \"42\"}",
+                                      .recognises = is_math,
+                                      .read = read_math,
+                                      .result = "your final answer",
+                                      .chinese_result = "最终答案",
+                                      .chat_form = AnswerForm::boxed,
+                                      .same_as = same_math};
 
 }  // namespace r1

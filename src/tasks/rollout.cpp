@@ -1,10 +1,12 @@
 #include "tasks/rollout.h"
 
+#include <algorithm>
 #include <exception>
 #include <map>
 
 #include "base/threads.h"
 #include "reward/extract.h"
+#include "reward/mathematics/grade.h"
 
 namespace r1 {
 
@@ -14,10 +16,6 @@ static Accuracy judge(Judged& judged, std::string_view answer, const Problem& pr
     const auto known = judged.find(answer);
     if (known != judged.end()) return known->second;
     return judged[std::string(answer)] = problem.grade(answer);
-}
-
-static AnswerForm form_of(const Task& task, const Problem& problem) {
-    return task.options.prompt_template == PromptTemplate::chat ? problem.kind->chat_form : AnswerForm::tags;
 }
 
 static Graded grade_one(const Task& task, const Problem& problem, const Completion& completion, Judged& judged) {
@@ -34,7 +32,8 @@ static Graded grade_one(const Task& task, const Problem& problem, const Completi
         false, form_of(task, problem));
     float& total = graded.reward.total;
     if (o.language_weight != 0)
-        total += o.language_weight * float(language_consistency(text, *language_named(o.language)).share);
+        total +=
+            o.language_weight * float(language_consistency(text, *language_named(language_of(task, problem))).share);
     if (o.repetition) total += float(repetition_reward(completion.tokens, *o.repetition));
     if (o.cosine) {
         const float right = o.weights.accuracy_weight * graded.reward.accuracy;
@@ -49,6 +48,21 @@ std::vector<Graded> grade(const Task& task, const Problem& problem, const std::v
     std::vector<Graded> graded;
     for (const Completion& c : completions) graded.push_back(grade_one(task, problem, c, judged));
     return graded;
+}
+
+float lenient_accuracy(const Problem& problem, const Answer& answer) {
+    const Graded& graded = answer.graded;
+    float best = graded.reward.accuracy;
+    const auto summary = extract_answer(graded.text, AnswerForm::summary);
+    const bool has_other_form = problem.kind->chat_form != AnswerForm::summary;
+    if (!answer.completion.finished || best == 1 || !summary || !has_other_form) return best;
+    std::vector<std::string_view> candidates;
+    for (const auto& found : {extract_tagged(*summary), extract_boxed(*summary)})
+        if (found) candidates.push_back(*found);
+    if (candidates.empty()) candidates.push_back(*summary);
+    for (const std::string_view candidate : candidates)
+        if (graded.answer != candidate) best = std::max(best, problem.grade(candidate).value);
+    return best;
 }
 
 std::vector<std::vector<Answer>> rollout(const Player& player, const std::vector<Ask>& asks, SampleOptions sampling,

@@ -42,4 +42,9 @@ struct Answer {
 std::vector<std::vector<Answer>> rollout(const Player& player, const std::vector<Ask>& asks, SampleOptions sampling,
                                          const std::function<void(int64_t)>& progress = {});
 
+// The accuracy of a graded answer if its form is of no account: the best of what was graded, of what stands between
+// <answer> tags after the thinking and of what stands in a box there, and if there is neither, of all of that text. 0
+// of an answer that did not end. Programs run in a sandbox, as in grade().
+float lenient_accuracy(const Problem& problem, const Answer& answer);
+
 }  // namespace r1

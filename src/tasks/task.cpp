@@ -62,19 +62,26 @@ static Option cosine_option(std::optional<CosineReward>& cosine) {
 
 OptionTable table_of(TaskOptions& o) {
     OptionTable table;
-    table.word("--task", o.problems.task, {"auto", "countdown", "math", "code"},
+    std::vector<std::string> tasks = kind_names();
+    tasks.insert(tasks.begin(), "auto");
+    table.word("--task", o.problems.task, tasks,
                "the kind that every problem must be of; auto: told by each line's keys");
     table.flag("--refuse-ungradable", o.problems.refuse_ungradable,
                "stop at a problem whose reference cannot be graded; default: leave it out, and say so");
     table.choice("--template", o.prompt_template, TEMPLATE_NAMES, "r1-zero is the paper's, chat the model's own");
     table.flag("--empty-think", o.empty_think, "control: the prompt ends in <think></think>, which leaves guessing");
+    table.choice(
+        "--answer-form", o.answer_form,
+        {{"auto", AnswerFormOption::automatic}, {"tags", AnswerFormOption::tags}, {"boxed", AnswerFormOption::boxed}},
+        "where answers are looked for: in <answer> tags, or in a \\boxed{} after the thinking; auto: in the box in "
+        "a chat about mathematics or choices, else in the tags");
     table.number("--accuracy-weight", o.weights.accuracy_weight, between(-1e6, 1e6), "reward of a right answer");
     table.number("--format-weight", o.weights.format_weight, between(-1e6, 1e6), "reward of the format");
     table.flag("--accuracy-needs-format", o.weights.accuracy_needs_format, "a right answer counts only in good form");
     table.number("--language-weight", o.language_weight, between(-1e6, 1e6),
                  "added to the reward: this times the share of the reasoning in --reward-language");
     table.word("--reward-language", o.language, {"en", "zh", "ja", "ko", "ru", "ar", "el", "he", "th", "hi"},
-               "the language that --language-weight rewards");
+               "the language that --language-weight rewards where a prompt has no \"language\"");
     table.add(repetition_option(o.repetition));
     table.add(cosine_option(o.cosine));
     return table;
@@ -100,6 +107,17 @@ Task make_task(const TaskOptions& options, const std::string& folder, const Toke
     return task;
 }
 
+AnswerForm form_of(const Task& task, const Problem& problem) {
+    if (problem.kind->chat_form == AnswerForm::summary) return AnswerForm::summary;
+    if (task.options.answer_form == AnswerFormOption::tags) return AnswerForm::tags;
+    if (task.options.answer_form == AnswerFormOption::boxed) return AnswerForm::boxed;
+    return task.options.prompt_template == PromptTemplate::chat ? problem.kind->chat_form : AnswerForm::tags;
+}
+
+std::string language_of(const Task& task, const Problem& problem) {
+    return problem.language.empty() ? task.options.language : problem.language;
+}
+
 // A chat's models know the empty thought with line feeds.
 std::string opening(const Task& task) {
     const bool empty = task.options.empty_think;
@@ -111,7 +129,10 @@ std::string opening(const Task& task) {
 std::vector<int> prompt_tokens(const Task& task, const Problem& problem) {
     const PromptTemplate prompt_template = task.options.prompt_template;
     std::string question = problem.question(prompt_template);
-    if (prompt_template == PromptTemplate::chat) question += std::string("\n") + problem.kind->instruction;
+    const bool chinese = problem.language == "zh";
+    const std::string instruction = answer_instruction(
+        form_of(task, problem), chinese ? problem.kind->chinese_result : problem.kind->result, chinese);
+    if (prompt_template == PromptTemplate::chat && !instruction.empty()) question += "\n" + instruction;
     std::vector<int> tokens =
         encode(*task.tokenizer, render_prompt(task.chat, conversation(prompt_template, question)));
     for (int id : task.tokenizer->encode(opening(task), Tags::parse)) tokens.push_back(id);

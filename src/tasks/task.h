@@ -17,14 +17,19 @@
 
 namespace r1 {
 
+// Where answers are looked for: automatic is as the template and the kind have it (see form_of); tags and boxed are the
+// same for every kind, so that R1's released form, thinking and then a summary with a box, can be trained anywhere.
+enum class AnswerFormOption { automatic, tags, boxed };
+
 struct TaskOptions {
     ProblemOptions problems;
     PromptTemplate prompt_template = PromptTemplate::plain;
     bool empty_think = false;  // control: the prompt ends in <think></think>, so there is only guessing
+    AnswerFormOption answer_form = AnswerFormOption::automatic;
     RewardWeights weights;
     // Added to the reward, each if asked for.
-    float language_weight = 0;  // times the share of the reasoning's words in `language` [NATURE eq 7]
-    std::string language = "en";
+    float language_weight = 0;             // times the share of the reasoning's words in its language [NATURE eq 7]
+    std::string language = "en";           // that of prompts which do not say theirs
     std::optional<Repetition> repetition;  // of the answer's tokens
     std::optional<CosineReward> cosine;    // in place of the accuracy's part: by length and by right or wrong
 };
@@ -47,6 +52,11 @@ struct Question {
     Problem problem;
     std::vector<int> prompt;
 };
+// Where the answer to a problem is looked for. Automatic: in the kind's form in a chat, between tags otherwise. Answers
+// to general prompts are always summaries.
+AnswerForm form_of(const Task& task, const Problem& problem);
+// The language in which reasoning on a problem is rewarded: that of the prompt, else --reward-language.
+std::string language_of(const Task& task, const Problem& problem);
 std::string opening(const Task& task);  // what the prompt already writes of an answer
 std::vector<int> prompt_tokens(const Task& task, const Problem& problem);
 // The file's problems, without those whose prompts fill a context of so many tokens; says how many those were.

@@ -1,0 +1,42 @@
+// Win rates: two models answer the same general prompts, and of each pair of answers the better one wins [R1v1 section
+// 3 compares so, with a judge]. What is better the prompt's rubric says here.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "model/disk/folder.h"
+#include "stages/evaluate.h"
+
+namespace r1 {
+
+// A prompt's pair. points: 1 where the first answer wins, 0 where the second does, 0.5 for neither; lengths in tokens.
+struct Comparison {
+    double points = 0.5;
+    int length = 0, length_against = 0;
+};
+
+// rate = (wins + ties / 2) / prompts, between 0 and 1; its interval is 1.96 standard errors over prompts.
+struct WinRate {
+    int prompts = 0, wins = 0, ties = 0, losses = 0;
+    double rate = 0, low = 0, high = 0;
+    double mean_length = 0, mean_length_against = 0;
+};
+WinRate win_rate_of(const std::vector<Comparison>& comparisons);
+json win_rate_to_json(const WinRate& rate);
+void print(const WinRate& rate, const std::string& against);
+
+// The points of the first of two answers to a problem: the only place that decides which answer is better. By the
+// rubric the one with the higher score wins; an answer that did not end has score 0.
+double points_of(const Problem& problem, const Answer& answer, const Answer& against);
+
+// Error, before anything slow begins, unless there is a general prompt among the first options.count questions and each
+// of them has a rubric.
+void check_comparable(const std::vector<Question>& questions, const EvaluateOptions& options);
+
+// One answer by each model to each general prompt among the first options.count questions, with the same random
+// numbers. The other model, of options.against, is asked through its own tokenizer and template; prompts that do not
+// fit into its context are left out. For now both models are in memory.
+WinRate win_rate_against(const Player& player, const std::vector<Question>& questions, const ModelFolder& other,
+                         const EvaluateOptions& options, const Ops& ops);
+
+}  // namespace r1
