@@ -188,4 +188,142 @@ PairReading parse_pair_verdict(std::string_view text) {
     return {};
 }
 
+// ---- the judge
+
+OptionTable table_of(JudgeOptions& o) {
+    OptionTable table;
+    table.choice("--judge-template", o.prompt_template,
+                 {{"plain", PromptTemplate::plain}, {"chat", PromptTemplate::chat}},
+                 "put around what the judge is asked; chat: its model's own");
+    table.flag("--judge-no-opening", o.no_opening,
+               "the prompt does not begin a thought, as the template of R1 and its like would");
+    table.number("--judge-max-tokens", o.max_tokens, between(1, 1e7), "longest verdict, its thinking included");
+    table.number("--judge-context", o.context, between(2, 1e7),
+                 "tokens of a judge's prompt and verdict, at most what it reads; longer ones are unparsable");
+    table.number("--judge-temperature", o.temperature, between(0, 100), "of the judge's sampling; 0: the best token");
+    table.number("--judge-samples", o.samples, between(1, 1e5), "votes for each verdict; the majority has it");
+    table.number("--judge-seed", o.seed, at_least(0), "chooses the judge's random numbers");
+    table.number("--judge-slots", o.slots, between(0, 1e6), SLOTS_HELP).effect = Effect::nothing;
+    return table;
+}
+
+std::unique_ptr<Judge> make_judge(const std::string& folder, const JudgeOptions& options, const Ops& ops) {
+    std::unique_ptr<Judge> judge(new Judge{options, open_model(folder), {}, {}, {}});
+    TaskOptions task;
+    task.prompt_template = options.prompt_template;
+    judge->task = make_task(task, folder, judge->folder.tokenizer);
+    if (options.no_opening) judge->task.chat.opening.clear();
+    judge->model = load_model(judge->folder, ops, options.context);
+    judge->sampler = make_sampler(judge->model, options.slots);
+    return judge;
+}
+
+std::vector<int> judge_prompt(const Judge& judge, const std::string& judge_question) {
+    return question_tokens(judge.task, judge_question);
+}
+
+namespace {
+
+// The index of a question for the random numbers: of its own bytes, so that nothing beside it can change its verdict.
+uint32_t index_of(const std::string& question) {
+    return uint32_t(std::stoul(sha256(question).substr(0, 8), nullptr, 16));
+}
+
+// votes[i] are those on questions[i] as they were written; none where the prompt leaves no room for a verdict.
+std::vector<std::vector<std::string>> votes_on(Judge& judge, const std::vector<std::string>& questions,
+                                               const TokenProgress& progress) {
+    const JudgeOptions& o = judge.options;
+    std::map<std::string_view, int> request_of;  // of each question that is asked
+    std::vector<Request> requests;
+    for (const std::string& question : questions) {
+        if (request_of.contains(question)) continue;
+        std::vector<int> prompt = judge_prompt(judge, question);
+        const bool fits = int64_t(prompt.size()) < judge.model.context;
+        request_of[question] = fits ? int(requests.size()) : -1;
+        if (fits) requests.push_back({std::move(prompt), o.samples, index_of(question)});
+    }
+    SampleOptions sampling;
+    sampling.temperature = o.temperature;
+    sampling.max_tokens = o.max_tokens;
+    sampling.stop = judge.task.stop;
+    sampling.seed = o.seed;
+    sampling.purpose = Purpose::evaluation;
+    const auto completions = sample(judge.sampler, judge.model, requests, sampling, progress);
+    std::vector<std::vector<std::string>> votes(questions.size());
+    for (size_t i = 0; i < questions.size(); ++i) {
+        const int request = request_of.at(questions[i]);
+        if (request < 0) continue;
+        for (const Completion& c : completions[size_t(request)])
+            votes[i].push_back(opening(judge.task) + judge.task.tokenizer->decode(c.tokens));
+    }
+    return votes;
+}
+
+AnswerVerdict majority(const std::vector<std::string>& votes) {
+    std::vector<AnswerVerdict> read;
+    int64_t lead = 0;  // of correct over incorrect
+    for (const std::string& vote : votes) {
+        AnswerVerdict verdict = parse_verdict(vote);
+        if (verdict.correctness == Correctness::unparsable) continue;
+        lead += verdict.correctness == Correctness::correct ? 1 : -1;
+        read.push_back(std::move(verdict));
+    }
+    const Correctness winner = lead > 0 ? Correctness::correct : Correctness::incorrect;
+    for (const AnswerVerdict& verdict : read)
+        if (verdict.correctness == winner) return verdict;
+    return {};
+}
+
+PairReading pair_majority(const std::vector<std::string>& votes) {
+    std::array<int64_t, 3> count{};
+    std::vector<PairReading> read;
+    for (const std::string& vote : votes) {
+        PairReading reading = parse_pair_verdict(vote);
+        if (reading.better == PairVerdict::unparsable) continue;
+        ++count[size_t(reading.better)];
+        read.push_back(std::move(reading));
+    }
+    if (read.empty()) return {};
+    const auto most = std::max_element(count.begin(), count.end());
+    const bool draw = std::count(count.begin(), count.end(), *most) > 1;
+    PairReading winner{draw ? PairVerdict::tie : PairVerdict(most - count.begin()), ""};
+    for (const PairReading& reading : read)
+        if (reading.better == winner.better) return reading;
+    return winner;
+}
+
+}  // namespace
+
+std::vector<AnswerVerdict> judge_answers(Judge& judge, const std::vector<JudgeAsk>& asks,
+                                         const TokenProgress& progress) {
+    std::vector<std::string> questions;
+    for (const JudgeAsk& ask : asks) questions.push_back(judge_question(ask.question, ask.reference, ask.candidate));
+    std::vector<AnswerVerdict> verdicts;
+    for (const auto& votes : votes_on(judge, questions, progress)) verdicts.push_back(majority(votes));
+    return verdicts;
+}
+
+JudgedPair joined(const PairReading& given, const PairReading& other_way) {
+    JudgedPair pair;
+    pair.first = given.better;
+    pair.second = swapped(other_way.better);
+    pair.flipped = pair.first != pair.second;
+    pair.better = pair.flipped ? PairVerdict::tie : pair.first;
+    pair.analysis = given.analysis;
+    return pair;
+}
+
+std::vector<JudgedPair> judge_pairs(Judge& judge, const std::vector<PairAsk>& asks, const TokenProgress& progress) {
+    std::vector<std::string> questions;
+    for (const PairAsk& ask : asks) {
+        questions.push_back(judge_pair_question(ask.question, ask.a, ask.b));
+        questions.push_back(judge_pair_question(ask.question, ask.b, ask.a));
+    }
+    const auto votes = votes_on(judge, questions, progress);
+    std::vector<JudgedPair> pairs;
+    for (size_t i = 0; i < asks.size(); ++i)
+        pairs.push_back(joined(pair_majority(votes[2 * i]), pair_majority(votes[2 * i + 1])));
+    return pairs;
+}
+
 }  // namespace r1

@@ -117,6 +117,8 @@ struct JudgedPair {
     bool flipped = false;                          // the orders disagree, or one of them cannot be read
     std::string analysis;                          // of the order that shows `a` first
 };
+// What both orders come to: readings of a pair as it is given, and with its answers in each other's place.
+JudgedPair joined(const PairReading& given, const PairReading& other_way);
 // Each pair is judged in both orders, each by the majority of its votes, where a draw is a tie. Orders that disagree,
 // and a single one that cannot be read, make a tie; where neither can be read the pair is unparsable. As for answers, a
 // pair depends on nothing beside it.

@@ -108,14 +108,18 @@ std::string opening(const Task& task) {
     return empty ? "<think>\n\n</think>\n\n" : task.chat.opening;
 }
 
+std::vector<int> question_tokens(const Task& task, const std::string& question) {
+    const std::vector<Message> messages = conversation(task.options.prompt_template, question);
+    std::vector<int> tokens = encode(*task.tokenizer, render_prompt(task.chat, messages));
+    for (int id : task.tokenizer->encode(opening(task), Tags::parse)) tokens.push_back(id);
+    return tokens;
+}
+
 std::vector<int> prompt_tokens(const Task& task, const Problem& problem) {
     const PromptTemplate prompt_template = task.options.prompt_template;
     std::string question = problem.question(prompt_template);
     if (prompt_template == PromptTemplate::chat) question += std::string("\n") + problem.kind->instruction;
-    std::vector<int> tokens =
-        encode(*task.tokenizer, render_prompt(task.chat, conversation(prompt_template, question)));
-    for (int id : task.tokenizer->encode(opening(task), Tags::parse)) tokens.push_back(id);
-    return tokens;
+    return question_tokens(task, question);
 }
 
 std::vector<Question> read_questions(const Task& task, const std::string& path, int context) {
