@@ -259,6 +259,8 @@ std::vector<std::vector<std::string>> votes_on(Judge& judge, const std::vector<s
     return votes;
 }
 
+}  // namespace
+
 AnswerVerdict majority(const std::vector<std::string>& votes) {
     std::vector<AnswerVerdict> read;
     int64_t lead = 0;  // of correct over incorrect
@@ -291,8 +293,6 @@ PairReading pair_majority(const std::vector<std::string>& votes) {
         if (reading.better == winner.better) return reading;
     return winner;
 }
-
-}  // namespace
 
 std::vector<AnswerVerdict> judge_answers(Judge& judge, const std::vector<JudgeAsk>& asks,
                                          const TokenProgress& progress) {

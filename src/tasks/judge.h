@@ -95,15 +95,19 @@ std::unique_ptr<Judge> make_judge(const std::string& folder, const JudgeOptions&
 // The tokens that the judge goes on from, which are those that r1 sft puts before the response to this prompt.
 std::vector<int> judge_prompt(const Judge& judge, const std::string& judge_question);
 
+// What votes come to, as they were written: the majority of those that can be read. A draw is incorrect, or a tie. The
+// analysis is that of the first vote for it.
+AnswerVerdict majority(const std::vector<std::string>& votes);
+PairReading pair_majority(const std::vector<std::string>& votes);
+
 // Called now and then with a number of sampled tokens, by one thread at a time.
 using TokenProgress = std::function<void(int64_t tokens)>;
 
 struct JudgeAsk {
     std::string question, reference, candidate;
 };
-// verdicts[i] is of asks[i]: the majority of the votes that can be read, where a draw is incorrect; the analysis is
-// that of the first vote for it. A prompt that leaves no room for a verdict is unparsable. A verdict depends on its ask
-// and the options alone, not on what is judged beside it, and equal asks are judged once.
+// verdicts[i] is of asks[i], the majority of its votes. A prompt that leaves no room for a verdict is unparsable. A
+// verdict depends on its ask and the options alone, not on what is judged beside it, and equal asks are judged once.
 std::vector<AnswerVerdict> judge_answers(Judge& judge, const std::vector<JudgeAsk>& asks,
                                          const TokenProgress& progress = {});
 
@@ -117,11 +121,10 @@ struct JudgedPair {
     bool flipped = false;                          // the orders disagree, or one of them cannot be read
     std::string analysis;                          // of the order that shows `a` first
 };
-// What both orders come to: readings of a pair as it is given, and with its answers in each other's place.
+// What both orders come to: readings of a pair as it is given, and with its answers in each other's place. Orders that
+// disagree, and a single one that cannot be read, make a tie; where neither can be read the pair is unparsable.
 JudgedPair joined(const PairReading& given, const PairReading& other_way);
-// Each pair is judged in both orders, each by the majority of its votes, where a draw is a tie. Orders that disagree,
-// and a single one that cannot be read, make a tie; where neither can be read the pair is unparsable. As for answers, a
-// pair depends on nothing beside it.
+// Each pair is judged in both orders. As for answers, a pair depends on nothing beside it.
 std::vector<JudgedPair> judge_pairs(Judge& judge, const std::vector<PairAsk>& asks, const TokenProgress& progress = {});
 
 }  // namespace r1
