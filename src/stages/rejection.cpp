@@ -10,9 +10,9 @@
 //   1  All right answers are taken; --keep a prompt bounds what easy prompts flood the set with.
 //   2  The languages, repetition and length that make an answer unreadable are thresholds, off by default.
 //   3  A prompt's overlap with a held-out file is that of 10 words in a row [R1v2 D.1], before anything is sampled.
-//   4  A judge (--judge) decides for every problem with a reference, as the paper's does for those that a rule cannot
-//      grade [R1v2 Listing 4]. It sees the answers that ended, a round's at once. What it says is right is right, with
-//      the reward of a right answer; what it says that cannot be read is not, and has a reason of its own.
+//   4  A judge (--judge) decides for every problem with a reference, also one that no rule can grade, which the paper
+//      has its judge for [R1v2 Listing 4]. It sees the answers that ended, a round's at once. What it says is right is
+//      right, with the reward of a right answer; what it says that cannot be read is not, and has a reason of its own.
 #include "stages/rejection.h"
 
 #include <algorithm>
@@ -423,6 +423,7 @@ void write_prompt(const RejectionOptions& o, const Question& question, const std
 
 void rejection(RejectionOptions o, const Device& device) {
     check(o);
+    o.task.problems.keep_ungradable = !o.judge.empty();
     catch_signals();
     const Ops& ops = open_device(device);
     const ModelFolder folder = open_model(o.model);

@@ -26,8 +26,12 @@ PairVerdict swapped(PairVerdict verdict) {
 static constexpr std::string_view END_OF_THINKING = "</think>";
 
 std::string_view without_thinking(std::string_view answer) {
+    constexpr std::string_view open = "<answer>", close = "</answer>";
     const size_t end = answer.rfind(END_OF_THINKING);
-    return trimmed(end == answer.npos ? answer : answer.substr(end + END_OF_THINKING.size()));
+    const std::string_view rest = trimmed(end == answer.npos ? answer : answer.substr(end + END_OF_THINKING.size()));
+    const bool in_tags = rest.starts_with(open) && rest.rfind(open) == 0 && rest.ends_with(close) &&
+                         rest.find(close) + close.size() == rest.size();
+    return in_tags ? trimmed(rest.substr(open.size(), rest.size() - open.size() - close.size())) : rest;
 }
 
 std::string judge_question(const std::string& question, const std::string& reference, const std::string& candidate) {

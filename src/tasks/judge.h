@@ -30,7 +30,8 @@ PairVerdict swapped(PairVerdict verdict);      // the same verdict where the two
 
 // ---- what is asked
 
-// What stands after the last </think>, without white space at both ends; all of a text that has none.
+// What stands after the last </think>, all of a text that has none, without white space at both ends. Where that is one
+// pair of <answer> tags and nothing else, what stands between them.
 std::string_view without_thinking(std::string_view answer);
 
 // The question that the judge is asked. It sees the candidate without its thinking.

@@ -205,12 +205,10 @@ namespace {
 
 constexpr size_t LONGEST_FINAL = 80;  // bytes of an answer that a sentence repeats
 
-// The answer that a text ends with, if it is short: in its tags, in its box, after ####, or the text itself.
+// The answer that a text ends with, if it is short: after ####, in its box, or the text itself.
 std::string final_answer(std::string_view text) {
-    const std::string rest = "</think>" + std::string(without_thinking(text));
     std::string_view found = without_thinking(text);
-    if (const auto tagged = extract_answer(rest)) found = *tagged;
-    else if (const auto of_solution = reference_answer(found)) found = *of_solution;
+    if (const auto of_solution = reference_answer(found)) found = *of_solution;
     return std::string(found.size() <= LONGEST_FINAL && found.find('\n') == found.npos ? found : "");
 }
 

@@ -4,6 +4,7 @@
 // A problem's question is bare: a template is put around it. Further keys of a line are not looked at.
 #pragma once
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,9 +41,11 @@ struct Problem {
     json shown;  // what the report shows of it
 };
 
-// A reference that the grader cannot read (a proof, a word problem's prose, 1/0) can reward nobody.
+// A reference that the grader cannot read (a proof, a word problem's prose, 1/0) can reward nobody. A judge may read
+// it.
 struct UngradableReference : Error {
     using Error::Error;
+    std::shared_ptr<const Problem> ungraded = {};  // its rule calls every answer wrong; none without a reference
 };
 
 inline constexpr const char* PROBLEMS_HELP =
@@ -54,6 +57,7 @@ struct ProblemOptions {
     // Lines with an ungradable reference: left out and counted, or refused. Of 12,000 published problems some dozens
     // are such, and leaving them out costs nothing; in a set of one's own each is a mistake.
     bool refuse_ungradable = false;
+    bool keep_ungradable = false;  // they stay, because a judge decides
 };
 
 struct ProblemSet {
