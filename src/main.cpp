@@ -3,6 +3,7 @@
 #include "commands/generate.h"
 #include "commands/grade.h"
 #include "commands/info.h"
+#include "commands/judge.h"
 #include "commands/render.h"
 #include "commands/score.h"
 #include "commands/tokenize.h"
@@ -40,6 +41,9 @@ int main(int argc, char** argv) {
                                     reward_model),
         command<EvaluateOptions>("evaluate", "pass@1, majority vote, length and format on held-out problems",
                                  evaluate_command),
+        command<JudgeCommandOptions>(
+            "judge", "let a model judge whether answers are right, or which of two is better, and compare with labels",
+            judge_command),
         command<ScoreOptions>("score", "print what a model, or a reward model, says of given tokens", score_command),
         command<SampleCommandOptions>("sample", "let a model go on from a text", sample_command),
         command<ChatOptions>("chat", "talk with a model", chat_command),

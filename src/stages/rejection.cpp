@@ -10,6 +10,9 @@
 //   1  All right answers are taken; --keep a prompt bounds what easy prompts flood the set with.
 //   2  The languages, repetition and length that make an answer unreadable are thresholds, off by default.
 //   3  A prompt's overlap with a held-out file is that of 10 words in a row [R1v2 D.1], before anything is sampled.
+//   4  A judge (--judge) decides for every problem with a reference, also one that no rule can grade, which the paper
+//      has its judge for [R1v2 Listing 4]. It sees the answers that ended, a round's at once. What it says is right is
+//      right, with the reward of a right answer; what it says that cannot be read is not, and has a reason of its own.
 #include "stages/rejection.h"
 
 #include <algorithm>
@@ -53,6 +56,9 @@ OptionTable table_of(RejectionOptions& o) {
     table.number("--keep", o.keep, at_least(0), "most answers to a prompt; 0: all");
     table.number("--save-every", o.save_every, at_least(0), "prompts between saves; 0: those of 8192 answers").effect =
         Effect::nothing;
+    table.input("--judge", o.judge,
+                "folder of a model that judges answers in place of the rule, where a problem has a reference");
+    table.add(table_of(o.judge_options));
     table.flag("--resume", o.resume, "go on where it stopped").effect = Effect::nothing;
     table.flag("--overwrite", o.overwrite, "begin anew where --output is there").effect = Effect::nothing;
     table.add(table_of(o.task));
@@ -76,6 +82,7 @@ static void check(const RejectionOptions& o) {
 // The first filter that the answer does not pass, or "".
 static std::string fault_of(const RejectionOptions& o, const Candidate& c) {
     if (!c.finished) return "unfinished";
+    if (c.verdict && c.verdict->correctness == Correctness::unparsable) return "unparsable verdict";
     if (c.accuracy < 1) return "wrong";
     if (c.format < 1 && !o.any_format) return "format";
     if (c.language < o.language_min) return "mixed language";
@@ -242,28 +249,35 @@ json line_of(const RejectionOptions& o, const Problem& problem, const Candidate&
         messages.push_back({{"role", m.role}, {"content", m.content}});
     messages.push_back({{"role", "assistant"}, {"content", c.text}});
     const json& shown = problem.shown;
-    return {{"problem", question},
-            {"solution", ""},
-            {"answer", shown.contains("reference") ? shown["reference"] : json(shown.dump())},
-            {"problem_type", problem.kind->name},
-            {"source", std::filesystem::path(o.problems).filename().string()},
-            {"uuid", uuid_of(question + "\n" + c.text)},
-            {"generations", {c.text}},
-            {"is_reasoning_complete", {c.finished}},
-            {"correctness", {c.right()}},
-            {"finish_reasons", {c.finished ? "stop" : "length"}},
-            {"correctness_count", right},
-            {"messages", messages}};
+    json line = {{"problem", question},
+                 {"solution", ""},
+                 {"answer", shown.contains("reference") ? shown["reference"] : json(shown.dump())},
+                 {"problem_type", problem.kind->name},
+                 {"source", std::filesystem::path(o.problems).filename().string()},
+                 {"uuid", uuid_of(question + "\n" + c.text)},
+                 {"generations", {c.text}},
+                 {"is_reasoning_complete", {c.finished}},
+                 {"correctness", {c.right()}},
+                 {"finish_reasons", {c.finished ? "stop" : "length"}},
+                 {"correctness_count", right},
+                 {"messages", messages}};
+    if (c.verdict) line["judge_analysis"] = c.verdict->analysis;
+    return line;
 }
 
 json rejected_line(const RejectionOptions& o, const Problem& problem, const Candidate& c, const std::string& reason) {
-    return {{"problem", problem.question(o.task.prompt_template)},
-            {"generation", c.text},
-            {"reason", reason},
-            {"accuracy", c.accuracy},
-            {"reward", rounded(c.reward)},
-            {"length", c.length},
-            {"finish_reason", c.finished ? "stop" : "length"}};
+    json line = {{"problem", problem.question(o.task.prompt_template)},
+                 {"generation", c.text},
+                 {"reason", reason},
+                 {"accuracy", c.accuracy},
+                 {"reward", rounded(c.reward)},
+                 {"length", c.length},
+                 {"finish_reason", c.finished ? "stop" : "length"}};
+    if (c.verdict) {
+        line["correctness"] = name_of(c.verdict->correctness);
+        line["judge_analysis"] = c.verdict->analysis;
+    }
+    return line;
 }
 
 // What is decided on: the answer without the token that ends it.
@@ -283,6 +297,52 @@ Candidate candidate_of(const Task& task, const Problem& problem, const Answer& a
     c.repetition = 0.0 - repetition_reward(a.completion.tokens, {3, 1});
     c.length = a.length();
     return c;
+}
+
+// ---- the judge
+
+// What the reward has of the accuracy, as tasks/rollout.cpp adds it up.
+double reward_of(const TaskOptions& o, const Candidate& c, double accuracy) {
+    const double counted = o.weights.accuracy_needs_format ? accuracy * c.format : accuracy;
+    const double of_rule = o.weights.accuracy_weight * counted;
+    if (!o.cosine) return of_rule;
+    return of_rule - o.weights.accuracy_weight * accuracy + cosine_reward(accuracy == 1, c.length, *o.cosine);
+}
+
+bool has_reference(const Problem& problem) { return problem.shown.contains("reference"); }
+
+// The verdicts take the place of the rule's accuracy, for all answers that ended and whose problem has a reference.
+void judge_round(const RejectionOptions& o, Judge& judge, std::span<const Question> questions,
+                 std::vector<std::vector<Candidate>>& candidates, const TokenProgress& progress) {
+    std::vector<JudgeAsk> asks;
+    std::vector<Candidate*> asked;
+    for (size_t i = 0; i < questions.size(); ++i) {
+        const Problem& problem = questions[i].problem;
+        if (!has_reference(problem)) continue;
+        const std::string question = problem.question(o.task.prompt_template);
+        const json& reference = problem.shown["reference"];
+        for (Candidate& c : candidates[i]) {
+            if (!c.finished) continue;
+            asks.push_back({question, reference.is_string() ? reference.get<std::string>() : reference.dump(), c.text});
+            asked.push_back(&c);
+        }
+    }
+    const std::vector<AnswerVerdict> verdicts = judge_answers(judge, asks, progress);
+    for (size_t i = 0; i < asked.size(); ++i) {
+        Candidate& c = *asked[i];
+        c.verdict = verdicts[i];
+        const double accuracy = verdicts[i].correctness == Correctness::correct;
+        c.reward += reward_of(o.task, c, accuracy) - reward_of(o.task, c, c.accuracy);
+        c.accuracy = accuracy;
+    }
+}
+
+// Error if there is nothing to judge.
+std::unique_ptr<Judge> judge_of(const RejectionOptions& o, const std::vector<Question>& questions, const Ops& ops) {
+    if (o.judge.empty()) return nullptr;
+    if (std::none_of(questions.begin(), questions.end(), [](const Question& q) { return has_reference(q.problem); }))
+        throw UsageError("no problem with a reference that a judge could see, --judge, leave it out");
+    return make_judge(o.judge, o.judge_options, ops);
 }
 
 // ---- the files, and where they stopped
@@ -346,10 +406,8 @@ std::vector<Question> questions_of(const RejectionOptions& o, const Task& task, 
     return questions;
 }
 
-void write_prompt(const RejectionOptions& o, const Task& task, const Question& question,
-                  const std::vector<Answer>& answers, Files& files, LineWriter& kept, LineWriter& rejected) {
-    std::vector<Candidate> candidates;
-    for (const Answer& a : answers) candidates.push_back(candidate_of(task, question.problem, a));
+void write_prompt(const RejectionOptions& o, const Question& question, const std::vector<Candidate>& candidates,
+                  Files& files, LineWriter& kept, LineWriter& rejected) {
     const Selection s = select_answers(o, candidates, uint32_t(files.done));
     const int64_t right = std::count_if(candidates.begin(), candidates.end(), std::mem_fn(&Candidate::right));
     for (const int i : s.taken) kept.write(line_of(o, question.problem, candidates[i], right));
@@ -365,6 +423,7 @@ void write_prompt(const RejectionOptions& o, const Task& task, const Question& q
 
 void rejection(RejectionOptions o, const Device& device) {
     check(o);
+    o.task.problems.keep_ungradable = !o.judge.empty();
     catch_signals();
     const Ops& ops = open_device(device);
     const ModelFolder folder = open_model(o.model);
@@ -378,6 +437,7 @@ void rejection(RejectionOptions o, const Device& device) {
     files.funnel.counts["overlapping"] = overlapping;
     const Model model = load_model(folder, ops, longest_prompt(questions) + o.max_tokens);
     Sampler sampler = make_sampler(model, o.slots);
+    const std::unique_ptr<Judge> judge = judge_of(o, questions, ops);
     if (!o.resume) remove_file(files.state());  // of another run
     LineWriter kept(files.file(0), o.resume), rejected(files.file(1), o.resume);
 
@@ -398,12 +458,19 @@ void rejection(RejectionOptions o, const Device& device) {
         for (int64_t i = begin; i < end; ++i) asks.push_back({&questions[size_t(i)], o.samples, uint32_t(i)});
         const double started = seconds_now();
         int64_t tokens = 0;
-        const auto answers = rollout({model, sampler, task}, asks, sampling, [&](int64_t n) {
+        const auto sampled = [&](int64_t n) {
             tokens += n;
             progress.update(begin, short_count(double(tokens) / (seconds_now() - started)) + " tokens/s");
-        });
+        };
+        const auto answers = rollout({model, sampler, task}, asks, sampling, sampled);
+        std::vector<std::vector<Candidate>> candidates(answers.size());
+        for (size_t i = 0; i < answers.size(); ++i)
+            for (const Answer& a : answers[i])
+                candidates[i].push_back(candidate_of(task, questions[size_t(begin) + i].problem, a));
+        if (judge)
+            judge_round(o, *judge, std::span(questions).subspan(size_t(begin), answers.size()), candidates, sampled);
         for (int64_t i = begin; i < end; ++i)
-            write_prompt(o, task, questions[size_t(i)], answers[size_t(i - begin)], files, kept, rejected);
+            write_prompt(o, questions[size_t(i)], candidates[size_t(i - begin)], files, kept, rejected);
         kept.flush();
         rejected.flush();
         files.save();

@@ -1,10 +1,12 @@
 // Rejection sampling: a model answers problems many times, and the answers that are right, whole and readable become
 // examples to learn from. R1's second fine-tuning, and its students, learn from such a set [R1v1 section 2.3.3].
 #pragma once
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "ops/device.h"
+#include "tasks/judge.h"
 #include "tasks/rollout.h"
 
 namespace r1 {
@@ -35,6 +37,8 @@ struct RejectionOptions {
     int keep = 0;        // answers to a prompt; 0: all
     int save_every = 0;  // prompts between saves; 0: those of 8192 answers
     bool resume = false, overwrite = false;
+    std::string judge;  // folder of a model whose verdict replaces the rule's where a problem has a reference; "": none
+    JudgeOptions judge_options;
     TaskOptions task;
 };
 OptionTable table_of(RejectionOptions& options);
@@ -42,6 +46,7 @@ OptionTable table_of(RejectionOptions& options);
 // What is known of an answer when it is decided on.
 struct Candidate {
     std::string text;
+    std::optional<AnswerVerdict> verdict;  // of a judge, by which the accuracy then is
     bool finished = false;
     double accuracy = 0, format = 0, reward = 0, language = 1, repetition = 0;  // all but the reward are 0 to 1
     int length = 0;                                                             // tokens

@@ -46,6 +46,15 @@ MathReference read_reference(const json& value, bool of_solution, const std::str
     }
 }
 
+Problem ungraded_problem(const std::string& question, const std::string& shown) {
+    return {&mathematics_kind,
+            [question](PromptTemplate) { return question; },
+            [](std::string_view) {
+        return Accuracy{0, "the reference cannot be graded"};
+            },
+            {{"reference", shown}}};
+}
+
 Problem problem_of(const std::string& question, const MathReference& reference, const std::string& shown) {
     return {&mathematics_kind,
             [question](PromptTemplate) { return question; },
@@ -65,8 +74,15 @@ Problem read_math(const json& line, const std::string& where) {
                 fail(std::string("\"") + key + "\" is neither a text nor a number", where,
                      "write the right answer there");
             std::string shown;
-            const MathReference reference = read_reference(line[key], std::string(key) == "solution", where, shown);
-            return problem_of(question, reference, shown);
+            try {
+                const MathReference reference = read_reference(line[key], std::string(key) == "solution", where, shown);
+                return problem_of(question, reference, shown);
+            } catch (UngradableReference& error) {
+                const std::string text = line[key].is_string() ? line[key].get<std::string>() : line[key].dump();
+                shown = std::string(trimmed(text));
+                if (!shown.empty()) error.ungraded = std::make_shared<Problem>(ungraded_problem(question, shown));
+                throw;
+            }
         }
     fail("no question with a reference", where, std::string("write ") + mathematics_kind.example);
 }

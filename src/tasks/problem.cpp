@@ -106,7 +106,8 @@ ProblemSet read_problem_set(const std::string& path, const ProblemOptions& o) {
             set.problems.back().line = number;
         } catch (const UngradableReference& error) {
             if (o.refuse_ungradable) throw;
-            if (set.left_out++ == 0) set.first_left_out = error.what();
+            if (o.keep_ungradable && error.ungraded) set.problems.push_back(*error.ungraded);
+            else if (set.left_out++ == 0) set.first_left_out = error.what();
         }
     });
     if (set.problems.empty() && set.left_out > 0) throw Error(set.first_left_out + "; no other line is left");

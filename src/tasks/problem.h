@@ -10,6 +10,7 @@
 //   "difficulty": "hard"   a text or a number, by which evaluation groups; MATH's "level" does as well
 #pragma once
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -57,9 +58,11 @@ struct Problem {
     int64_t line = 0;             // in its file, from 1
 };
 
-// A reference that the grader cannot read (a proof, a word problem's prose, 1/0) can reward nobody.
+// A reference that the grader cannot read (a proof, a word problem's prose, 1/0) can reward nobody. A judge may read
+// it.
 struct UngradableReference : Error {
     using Error::Error;
+    std::shared_ptr<const Problem> ungraded = {};  // its rule calls every answer wrong; none without a reference
 };
 
 inline constexpr const char* PROBLEMS_HELP =
@@ -74,6 +77,7 @@ struct ProblemOptions {
     // Lines with an ungradable reference: left out and counted, or refused. Of 12,000 published problems some dozens
     // are such, and leaving them out costs nothing; in a set of one's own each is a mistake.
     bool refuse_ungradable = false;
+    bool keep_ungradable = false;  // they stay, because a judge decides
 };
 
 struct ProblemSet {

@@ -126,6 +126,13 @@ std::string opening(const Task& task) {
     return empty ? "<think>\n\n</think>\n\n" : task.chat.opening;
 }
 
+std::vector<int> question_tokens(const Task& task, const std::string& question) {
+    const std::vector<Message> messages = conversation(task.options.prompt_template, question);
+    std::vector<int> tokens = encode(*task.tokenizer, render_prompt(task.chat, messages));
+    for (int id : task.tokenizer->encode(opening(task), Tags::parse)) tokens.push_back(id);
+    return tokens;
+}
+
 std::vector<int> prompt_tokens(const Task& task, const Problem& problem) {
     const PromptTemplate prompt_template = task.options.prompt_template;
     std::string question = problem.question(prompt_template);
@@ -133,10 +140,7 @@ std::vector<int> prompt_tokens(const Task& task, const Problem& problem) {
     const std::string instruction = answer_instruction(
         form_of(task, problem), chinese ? problem.kind->chinese_result : problem.kind->result, chinese);
     if (prompt_template == PromptTemplate::chat && !instruction.empty()) question += "\n" + instruction;
-    std::vector<int> tokens =
-        encode(*task.tokenizer, render_prompt(task.chat, conversation(prompt_template, question)));
-    for (int id : task.tokenizer->encode(opening(task), Tags::parse)) tokens.push_back(id);
-    return tokens;
+    return question_tokens(task, question);
 }
 
 std::vector<Question> read_questions(const Task& task, const std::string& path, int context) {

@@ -58,6 +58,7 @@ AnswerForm form_of(const Task& task, const Problem& problem);
 // The language in which reasoning on a problem is rewarded: that of the prompt, else --reward-language.
 std::string language_of(const Task& task, const Problem& problem);
 std::string opening(const Task& task);  // what the prompt already writes of an answer
+std::vector<int> question_tokens(const Task& task, const std::string& question);  // within the template, with `opening`
 std::vector<int> prompt_tokens(const Task& task, const Problem& problem);
 // The file's problems, without those whose prompts fill a context of so many tokens; says how many those were.
 std::vector<Question> read_questions(const Task& task, const std::string& path, int context);
