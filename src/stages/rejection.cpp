@@ -10,7 +10,9 @@
 //   1  All right answers are taken; --keep a prompt bounds what easy prompts flood the set with.
 //   2  The languages, repetition and length that make an answer unreadable are thresholds, off by default.
 //   3  A prompt's overlap with a held-out file is that of 10 words in a row [R1v2 D.1], before anything is sampled.
-//   4  A judge (--judge) decides for every problem with a reference, also one that no rule can grade, which the paper
+//   4  General prompts: an answer is right if the reward model of its set says so, --preference-min; without one, if it
+//      keeps all of its prompt's rubric.
+//   5  A judge (--judge) decides for every problem with a reference, also one that no rule can grade, which the paper
 //      has its judge for [R1v2 Listing 4]. It sees the answers that ended, a round's at once. What it says is right is
 //      right, with the reward of a right answer; what it says that cannot be read is not, and has a reason of its own.
 #include "stages/rejection.h"
@@ -24,6 +26,7 @@
 #include "base/check.h"
 #include "base/progress.h"
 #include "model/disk/folder.h"
+#include "tasks/r1_form.h"
 
 namespace r1 {
 
@@ -37,6 +40,8 @@ OptionTable table_of(RejectionOptions& o) {
     table.input("--decontaminate", o.decontaminate, "held-out problems: prompts that overlap with them are left out");
     table.number("--decontaminate-n", o.decontaminate_n, between(1, 1000), "words in a row that are an overlap");
     table.number("--count", o.count, at_least(0), "problems, from the top of the file; 0: all");
+    table.word("--rewrite", o.rewrite, {"none", "r1"},
+               "r1: answers that are taken become what R1 writes, the thinking and a summary with the answer in a box");
     table.number("--samples", o.samples, between(1, 1e5), "answers to each");
     table.number("--temperature", o.temperature, between(0, 100), "of sampling; 0: the best token");
     table.number("--top-p", o.top_p, between(0, 1), "mass of the nucleus");
@@ -46,6 +51,8 @@ OptionTable table_of(RejectionOptions& o) {
     table.flag("--any-format", o.any_format, "take answers that do not keep the format, too");
     table.number("--language-min", o.language_min, between(0, 1),
                  "least share of the reasoning's words in the prompt's \"language\", else --reward-language");
+    table.number("--preference-min", o.preference_min, between(0, 1),
+                 "what --reward-model or --safety-model must say at least, from 0 to 1");
     table.number("--repetition-max", o.repetition_max, between(0, 1), "largest share of repeated 3-grams of tokens");
     table.number("--longest", o.longest, at_least(0), "most tokens of an answer; 0: any number");
     table.flag("--duplicates", o.duplicates, "take equal answers to a prompt more than once");
@@ -247,7 +254,10 @@ json line_of(const RejectionOptions& o, const Problem& problem, const Candidate&
     json messages = json::array();
     for (const Message& m : conversation(o.task.prompt_template, question))
         messages.push_back({{"role", m.role}, {"content", m.content}});
-    messages.push_back({{"role", "assistant"}, {"content", c.text}});
+    const bool rewritten = o.rewrite == "r1" && !problem.kind->judged_by_model;
+    const std::string language = problem.language.empty() ? o.task.language : problem.language;
+    messages.push_back(
+        {{"role", "assistant"}, {"content", rewritten ? in_r1_form(c.text, c.answer, language) : c.text}});
     const json& shown = problem.shown;
     json line = {{"problem", question},
                  {"solution", ""},
@@ -261,6 +271,8 @@ json line_of(const RejectionOptions& o, const Problem& problem, const Candidate&
                  {"finish_reasons", {c.finished ? "stop" : "length"}},
                  {"correctness_count", right},
                  {"messages", messages}};
+    if (!problem.language.empty()) line["language"] = problem.language;
+    if (c.preference) line["preference"] = rounded(*c.preference);
     if (c.verdict) line["judge_analysis"] = c.verdict->analysis;
     return line;
 }
@@ -273,6 +285,7 @@ json rejected_line(const RejectionOptions& o, const Problem& problem, const Cand
                  {"reward", rounded(c.reward)},
                  {"length", c.length},
                  {"finish_reason", c.finished ? "stop" : "length"}};
+    if (c.preference) line["preference"] = rounded(*c.preference);
     if (c.verdict) {
         line["correctness"] = name_of(c.verdict->correctness);
         line["judge_analysis"] = c.verdict->analysis;
@@ -280,20 +293,21 @@ json rejected_line(const RejectionOptions& o, const Problem& problem, const Cand
     return line;
 }
 
-// What is decided on: the answer without the token that ends it.
-Candidate candidate_of(const Task& task, const Problem& problem, const Answer& a) {
+// What is decided on. Where a reward model rewards an answer, it is right if the model says so.
+Candidate candidate_of(const RejectionOptions& o, const Task& task, const Problem& problem, const Answer& a) {
     Candidate c;
-    c.text = a.graded.text;
+    c.text = response_of(task, a);
+    c.answer = a.graded.answer.value_or("");
     c.finished = a.completion.finished;
-    if (c.finished) {
-        const Tokenizer& tokenizer = *task.tokenizer;
-        const std::string end = tokenizer.decode({&a.completion.tokens.back(), 1});
-        if (c.text.ends_with(end)) c.text.resize(c.text.size() - end.size());
-    }
     c.accuracy = a.graded.reward.accuracy;
+    c.preference = a.graded.preference;
+    if (c.preference) {
+        const RewardKind kind = problem.set == "safe" ? RewardKind::safe : RewardKind::helpful;
+        c.accuracy = preference_reward(kind, *c.preference) >= o.preference_min;
+    }
     c.format = a.graded.reward.format;
     c.reward = a.graded.reward.total;
-    c.language = language_consistency(c.text, *language_named(language_of(task, problem))).share;
+    c.language = a.graded.language;
     c.repetition = 0.0 - repetition_reward(a.completion.tokens, {3, 1});
     c.length = a.length();
     return c;
@@ -438,6 +452,7 @@ void rejection(RejectionOptions o, const Device& device) {
     const Model model = load_model(folder, ops, longest_prompt(questions) + o.max_tokens);
     Sampler sampler = make_sampler(model, o.slots);
     const std::unique_ptr<Judge> judge = judge_of(o, questions, ops);
+    const Preferences preferences = load_preferences(o.task.preference, ops);
     if (!o.resume) remove_file(files.state());  // of another run
     LineWriter kept(files.file(0), o.resume), rejected(files.file(1), o.resume);
 
@@ -462,11 +477,11 @@ void rejection(RejectionOptions o, const Device& device) {
             tokens += n;
             progress.update(begin, short_count(double(tokens) / (seconds_now() - started)) + " tokens/s");
         };
-        const auto answers = rollout({model, sampler, task}, asks, sampling, sampled);
+        const auto answers = rollout({model, sampler, task, &preferences}, asks, sampling, sampled);
         std::vector<std::vector<Candidate>> candidates(answers.size());
         for (size_t i = 0; i < answers.size(); ++i)
             for (const Answer& a : answers[i])
-                candidates[i].push_back(candidate_of(task, questions[size_t(begin) + i].problem, a));
+                candidates[i].push_back(candidate_of(o, task, questions[size_t(begin) + i].problem, a));
         if (judge)
             judge_round(o, *judge, std::span(questions).subspan(size_t(begin), answers.size()), candidates, sampled);
         for (int64_t i = begin; i < end; ++i)

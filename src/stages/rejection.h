@@ -29,13 +29,15 @@ struct RejectionOptions {
     // Filters; an answer is counted under the first that it does not pass.
     bool any_format = false;                       // the format need not be kept
     double language_min = 0;                       // of the reasoning's words in the reward's language
+    double preference_min = 0.5;                   // what a reward model must say, from 0 to 1
     double repetition_max = 1;                     // share of repeated 3-grams of tokens
     int longest = 0;                               // tokens of an answer; 0: any
     bool duplicates = false;                       // equal answers to a prompt are kept
     double pass_rate_min = -1, pass_rate_max = 2;  // of a prompt's answers, strictly between
     Select select = Select::all;
-    int keep = 0;        // answers to a prompt; 0: all
-    int save_every = 0;  // prompts between saves; 0: those of 8192 answers
+    std::string rewrite = "none";  // or "r1": into the form that R1 answers in
+    int keep = 0;                  // answers to a prompt; 0: all
+    int save_every = 0;            // prompts between saves; 0: those of 8192 answers
     bool resume = false, overwrite = false;
     std::string judge;  // folder of a model whose verdict replaces the rule's where a problem has a reference; "": none
     JudgeOptions judge_options;
@@ -45,7 +47,8 @@ OptionTable table_of(RejectionOptions& options);
 
 // What is known of an answer when it is decided on.
 struct Candidate {
-    std::string text;
+    std::string text, answer;              // the response; the answer in it
+    std::optional<float> preference;       // what a reward model says, by which the accuracy then is
     std::optional<AnswerVerdict> verdict;  // of a judge, by which the accuracy then is
     bool finished = false;
     double accuracy = 0, format = 0, reward = 0, language = 1, repetition = 0;  // all but the reward are 0 to 1

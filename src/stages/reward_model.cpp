@@ -14,8 +14,8 @@
 #include <algorithm>
 
 #include "base/check.h"
-#include "base/philox.h"
 #include "loss/preference.h"
+#include "train/epochs.h"
 
 namespace r1 {
 
@@ -187,8 +187,9 @@ void reward_model(RewardModelOptions o, const Device& device) {
     run.restore(trainer);
     Scorer scorer = make_scorer(model);
 
-    const int64_t examples = int64_t(data.examples.size());
-    const int64_t steps = o.steps > 0 ? o.steps : (examples * o.epochs + o.batch - 1) / o.batch;
+    const std::vector<double> weights(data.examples.size(), 1.0);
+    const int64_t all = int64_t(weights.size()) * o.epochs;
+    const int64_t steps = o.steps > 0 ? o.steps : (all + o.batch - 1) / o.batch;
     std::printf("reward-model: %s\n%lld updates of %d, %s parameters\n", in_words(data).c_str(),
                 static_cast<long long>(steps), o.batch,
                 short_count(double(parameter_count(model.config, false))).c_str());
@@ -198,14 +199,8 @@ void reward_model(RewardModelOptions o, const Device& device) {
     stage.save_every = o.save_every;
     stage.step = [&](int64_t step) {
         std::vector<const RewardExample*> chosen;
-        std::vector<uint32_t> order;
-        for (int64_t i = (step - 1) * o.batch, epoch = -1; i < std::min(step * o.batch, examples * o.epochs); ++i) {
-            if (i / examples != epoch) {
-                epoch = i / examples;
-                order = permutation(uint32_t(examples), Stream(o.seed, Purpose::shuffle, uint32_t(epoch)));
-            }
-            chosen.push_back(&data.examples[order[i % examples]]);
-        }
+        for (const int i : items_of_epochs(weights, {o.seed, 0}, (step - 1) * o.batch, step * o.batch))
+            chosen.push_back(&data.examples[size_t(i)]);
         const float lr = learning_rate(trainer.step, steps, o.warmup, o.lr, o.final_lr_share, o.schedule);
         return update(trainer, scorer, chosen, lr);
     };

@@ -7,14 +7,9 @@ namespace r1 {
 
 // ---- what is read
 
-static std::string summary_of(const std::string& response) {
-    const size_t end = response.rfind("</think>");
-    if (end != std::string::npos) return std::string(trimmed(std::string_view(response).substr(end + 8)));
-    return response.find("<think>") == std::string::npos ? std::string(trimmed(response)) : "";
-}
-
 static std::string read_part(RewardKind kind, const std::string& response) {
-    return kind == RewardKind::helpful ? summary_of(response) : response;
+    return kind == RewardKind::helpful ? std::string(extract_answer(response, AnswerForm::summary).value_or(""))
+                                       : response;
 }
 
 int RewardReading::length_of(const std::string& response) const { return int(read_part(kind, response).size()); }

@@ -18,25 +18,34 @@ static Accuracy judge(Judged& judged, std::string_view answer, const Problem& pr
     return judged[std::string(answer)] = problem.grade(answer);
 }
 
+static std::string without_end(const Task& task, const Completion& completion, std::string text) {
+    if (!completion.finished) return text;
+    const std::string end = task.tokenizer->decode({&completion.tokens.back(), 1});
+    if (text.ends_with(end)) text.resize(text.size() - end.size());
+    return text;
+}
+
 static Graded grade_one(const Task& task, const Problem& problem, const Completion& completion, Judged& judged) {
     const TaskOptions& o = task.options;
     Graded graded;
     graded.text = opening(task) + task.tokenizer->decode(completion.tokens);
     const std::string& text = graded.text;
+    RewardWeights weights = o.weights;
+    if (rewarded_by_model(task, problem)) weights.accuracy_weight = 0;
     graded.reward = rule_reward(
-        text, completion.finished, o.weights,
+        text, completion.finished, weights,
         [&](std::string_view answer) {
         graded.answer = std::string(answer);
         return judge(judged, answer, problem);
         },
         false, form_of(task, problem));
     float& total = graded.reward.total;
-    if (o.language_weight != 0)
-        total +=
-            o.language_weight * float(language_consistency(text, *language_named(language_of(task, problem))).share);
+    graded.language =
+        language_consistency(without_end(task, completion, text), *language_named(language_of(task, problem))).share;
+    if (o.language_weight != 0) total += o.language_weight * float(graded.language);
     if (o.repetition) total += float(repetition_reward(completion.tokens, *o.repetition));
     if (o.cosine) {
-        const float right = o.weights.accuracy_weight * graded.reward.accuracy;
+        const float right = weights.accuracy_weight * graded.reward.accuracy;
         total += float(cosine_reward(graded.reward.accuracy == 1, int(completion.tokens.size()), *o.cosine)) - right;
     }
     graded.reflective = reflective_words(text);
@@ -65,6 +74,38 @@ float lenient_accuracy(const Problem& problem, const Answer& answer) {
     return best;
 }
 
+bool rewarded_by_model(const Task& task, const Problem& problem) {
+    const PreferenceOptions& o = task.options.preference;
+    return problem.kind->judged_by_model && !(problem.set == "safe" ? o.safety_model : o.helpful_model).empty();
+}
+
+std::string response_of(const Task& task, const Answer& answer) {
+    return without_end(task, answer.completion, answer.graded.text);
+}
+
+// Adds what a reward model says of all answers that it rewards to their rewards          [NATURE eq 10]
+static void add_preferences(const Player& player, const std::vector<Ask>& asks, RewardModel& model,
+                            std::vector<std::vector<Answer>>& answers) {
+    std::vector<RewardAsk> reward_asks;
+    std::vector<Answer*> asked;
+    for (size_t i = 0; i < asks.size(); ++i) {
+        const Problem& problem = asks[i].question->problem;
+        if (!rewarded_by_model(player.task, problem) || player.preferences->of_set(problem.set) != &model) continue;
+        const std::string question = problem.question(model.reading.prompt_template);
+        for (Answer& answer : answers[i]) {
+            reward_asks.push_back({question, response_of(player.task, answer)});
+            asked.push_back(&answer);
+        }
+    }
+    const std::vector<float> said = rewards_of(model, reward_asks);
+    for (size_t k = 0; k < asked.size(); ++k) {
+        Graded& graded = asked[k]->graded;
+        graded.preference = said[k];
+        if (asked[k]->completion.finished)
+            graded.reward.total += player.preferences->weight * preference_reward(model.reading.kind, said[k]);
+    }
+}
+
 std::vector<std::vector<Answer>> rollout(const Player& player, const std::vector<Ask>& asks, SampleOptions sampling,
                                          const std::function<void(int64_t)>& progress) {
     std::vector<Request> requests;
@@ -89,6 +130,9 @@ std::vector<std::vector<Answer>> rollout(const Player& player, const std::vector
         }
     });
     if (failure) std::rethrow_exception(failure);
+    if (player.preferences)
+        for (RewardModel* model : {player.preferences->helpful.get(), player.preferences->safe.get()})
+            if (model) add_preferences(player, asks, *model, answers);
     return answers;
 }
 

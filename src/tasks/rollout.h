@@ -14,6 +14,7 @@ struct Player {
     const Model& model;
     Sampler& sampler;
     const Task& task;
+    const Preferences* preferences = nullptr;  // the reward models that the task's options name
 };
 
 struct Ask {
@@ -26,7 +27,9 @@ struct Graded {
     std::string text;                   // the response, with what the prompt began of it
     std::optional<std::string> answer;  // in it, if it has one and ended by itself
     Reward reward;
-    int reflective = 0;  // words [R1v2 C.2]
+    std::optional<float> preference;  // what the reward model of its set says of it, see reward_model.h
+    double language = 0;              // share of the reasoning's words in the prompt's language [NATURE eq 7]
+    int reflective = 0;               // words [R1v2 C.2]
 };
 // graded[j] is of completions[j]. Programs run in a sandbox; Error if it fails.
 std::vector<Graded> grade(const Task& task, const Problem& problem, const std::vector<Completion>& completions);
@@ -36,6 +39,12 @@ struct Answer {
     Graded graded;
     int length() const { return int(completion.tokens.size()); }
 };
+
+// Whether a reward model, and not the grade, rewards answers to the problem: a general prompt, for whose set one is given.
+bool rewarded_by_model(const Task& task, const Problem& problem);
+
+// The response without the token that ends it.
+std::string response_of(const Task& task, const Answer& answer);
 
 // answers[i] are those to asks[i]. The task's stop tokens replace those of `sampling`. progress(tokens) is called now
 // and then, by one thread at a time. Error if a machine that must run programs cannot.

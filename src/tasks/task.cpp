@@ -84,6 +84,7 @@ OptionTable table_of(TaskOptions& o) {
                "the language that --language-weight rewards where a prompt has no \"language\"");
     table.add(repetition_option(o.repetition));
     table.add(cosine_option(o.cosine));
+    table.add(table_of(o.preference));
     return table;
 }
 

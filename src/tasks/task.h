@@ -12,6 +12,7 @@
 #include "reward/reward.h"
 #include "tasks/problem.h"
 #include "tasks/prompt.h"
+#include "tasks/reward_model.h"
 #include "text/chat.h"
 #include "text/tokenizer.h"
 
@@ -32,6 +33,7 @@ struct TaskOptions {
     std::string language = "en";           // that of prompts which do not say theirs
     std::optional<Repetition> repetition;  // of the answer's tokens
     std::optional<CosineReward> cosine;    // in place of the accuracy's part: by length and by right or wrong
+    PreferenceOptions preference;          // in place of the accuracy's part, of general prompts
 };
 OptionTable table_of(TaskOptions& options);
 // UsageError for options that do not go together.
