@@ -65,9 +65,10 @@ std::string pair_verdict_text(const std::string& analysis, PairVerdict verdict) 
 
 namespace {
 
-constexpr size_t LONGEST = 1 << 20;  // bytes of a text that is looked at
-constexpr size_t BUDGET = 16 << 20;  // bytes that are looked at in all: a text of many brackets is read many times
-constexpr size_t DEEPEST = 64;       // levels of brackets, as read_tree has it
+constexpr size_t LONGEST = 1 << 20;    // bytes of a text that is looked at
+constexpr size_t BUDGET = 16 << 20;    // bytes that are looked at in all: a text of many brackets is read many times
+constexpr size_t COST_OF_A_TRY = 256;  // of reading an object, in bytes
+constexpr size_t DEEPEST = 64;         // levels of brackets, as read_tree has it
 
 // What can hold a verdict; nothing while the thought goes on.
 std::string_view answer_part(std::string_view text) {
@@ -122,13 +123,23 @@ std::optional<Tree> object_of(const std::string& text) {
     return {};
 }
 
+// Whether an object may begin at this brace: after it stands a key, or its end. LaTeX's braces seldom pass.
+bool may_begin_object(std::string_view text) {
+    const size_t next = text.find_first_not_of(" \t\r\n", 1);
+    return next != text.npos && (text[next] == '"' || text[next] == '}');
+}
+
 // The last object that stands in the text by itself, in no other.
 std::optional<Tree> last_object(std::string_view text) {
     std::optional<Tree> last;
     size_t looked_at = 0;
     for (size_t at = text.find('{'); at != text.npos; at = text.find('{', at)) {
+        if (!may_begin_object(text.substr(at))) {
+            ++at;
+            continue;
+        }
         const size_t size = object_size(text.substr(at));
-        looked_at += size > 0 ? 3 * size : text.size() - at;
+        looked_at += COST_OF_A_TRY + (size > 0 ? size : text.size() - at);
         if (looked_at > BUDGET) return {};
         const std::string_view part = text.substr(at, size);
         std::optional<Tree> object = size > 0 ? object_of(std::string(part)) : std::optional<Tree>();
