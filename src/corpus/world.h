@@ -33,8 +33,8 @@ enum class World : uint32_t { countdown, countdown4, arithmetic, functions, logi
 inline constexpr int world_kinds = 7;
 
 struct WorldOptions {
-    std::string output;  // the folder
-    int64_t documents = 240000;
+    std::string output;          // the folder
+    int64_t documents = 320000;  // 12 million tokens of a vocabulary of 1024
     uint32_t seed = 1;
     int train = 12000, test = 1200;  // problems
     int pairs = 10000, pairs_test = 1200, safety = 6000, safety_test = 600, judge = 6000, judge_test = 600, sft = 3000;

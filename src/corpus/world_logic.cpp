@@ -52,7 +52,7 @@ struct Island {
 };
 
 Claim draw_claim(int speaker, int size, Stream& random) {
-    constexpr float shares[] = {.35f, .15f, .15f, .12f, .12f, .11f};
+    constexpr float shares[] = {.40f, .18f, .18f, .08f, .08f, .08f};
     Claim claim{Claim::is, 0, 0, random.chance(0.5f), random.chance(0.5f)};
     float u = random.uniform();
     for (int form = 0; form < 5 && u >= shares[form]; ++form) {
