@@ -10,6 +10,7 @@
 #include "commands/train_tokenizer.h"
 #include "corpus/countdown_corpus.h"
 #include "corpus/functions_corpus.h"
+#include "corpus/world.h"
 #include "report/audit.h"
 #include "report/report.h"
 #include "stages/evaluate.h"
@@ -27,6 +28,8 @@ int main(int argc, char** argv) {
                                         generate_countdown),
         command<FunctionsCorpusOptions>("functions", "make the problems of the code task and its base corpus",
                                         generate_functions),
+        command<WorldOptions>("world", "make the small world: problems, general prompts and texts in two languages",
+                              generate_world),
         command<TokenizerOptions>("tokenizer", "train a byte-level BPE tokenizer", tokenizer_command),
         command<EncodeOptions>("encode", "text on standard input to token ids", encode_command),
         command<DecodeOptions>("decode", "token ids on standard input to text", decode_command),

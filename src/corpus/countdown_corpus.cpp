@@ -73,28 +73,6 @@ std::string equation(const Operation& operation, int value) {
            (value > big ? "big" : std::to_string(value));
 }
 
-// A wrong value beside the right one, within 0..big.
-int wrong_value(int value, Stream& random) {
-    constexpr int distances[] = {1, 2, 3, 10};
-    const int distance = distances[random.below(4)];
-    const bool up = random.chance(0.5f);
-    if (value + distance > big || (!up && value - distance >= 0)) return value - distance;
-    return value + distance;
-}
-
-float draw(const std::vector<Share>& shares, Stream& random) {
-    float u = random.uniform();
-    for (const Share& s : shares) {
-        if (u < s.share) return s.value;
-        u -= s.share;
-    }
-    return shares.back().value;
-}
-
-struct Writing {
-    std::string thought, answer;
-};
-
 Writing guess(const CorpusConfig& config, const CountdownProblem& problem, Stream& random) {
     const Leaf leaf(problem.numbers, int(random.below(expressions)));
     if (!random.chance(config.p_so)) return {" guess", expression(leaf)};
@@ -200,6 +178,23 @@ void check_config(const CorpusConfig& c) {
 
 }  // namespace
 
+int wrong_value(int value, Stream& random) {
+    constexpr int distances[] = {1, 2, 3, 10};
+    const int distance = distances[random.below(4)];
+    const bool up = random.chance(0.5f);
+    if (value + distance > big || (!up && value - distance >= 0)) return value - distance;
+    return value + distance;
+}
+
+float draw(const std::vector<Share>& shares, Stream& random) {
+    float u = random.uniform();
+    for (const Share& s : shares) {
+        if (u < s.share) return s.value;
+        u -= s.share;
+    }
+    return shares.back().value;
+}
+
 CountdownProblems countdown_problems(uint32_t seed) {
     CountdownProblems problems;
     uint32_t index = 0;
@@ -227,6 +222,26 @@ std::string countdown_prompt(const CountdownProblem& problem, PromptTemplate pro
     return text_of(render_prompt({}, conversation(prompt_template, countdown_question(problem, prompt_template))));
 }
 
+Writing countdown_writing(const CorpusConfig& config, const CountdownProblem& problem, bool guesses, Stream& random) {
+    if (guesses) return guess(config, problem, random);
+    const bool checks = random.chance(config.p_check);
+    Writing writing = search(config, problem, checks, random);
+    if ((!checks || config.checkers_are_sloppy) && random.chance(config.p_sloppy))
+        writing.answer = expression(Leaf(problem.numbers, int(random.below(expressions))));
+    return writing;
+}
+
+std::string response_of(const CorpusConfig& config, const Writing& writing, Stream& random) {
+    const int fault = random.chance(config.p_fault) ? int(draw(faults(config), random)) : no_fault;
+    std::string text;
+    if (fault != no_think) text += "<think>";
+    text += writing.thought;
+    if (fault != no_think_end) text += "</think>";
+    if (fault != no_answer) text += "<answer>" + writing.answer;
+    if (fault != no_answer && fault != no_answer_end) text += "</answer>";
+    return text;
+}
+
 Document countdown_document(const CorpusConfig& config, const std::vector<CountdownProblem>& problems, uint32_t seed,
                             uint32_t n) {
     Stream random(seed, Purpose::corpus, 0, n);
@@ -242,23 +257,7 @@ Document countdown_document(const CorpusConfig& config, const std::vector<Countd
         while (can_be_made(problem));
     document.prompt = countdown_prompt(problem, config.prompt_template);
 
-    Writing writing;
-    if (guesses) {
-        writing = guess(config, problem, random);
-    } else {
-        const bool checks = random.chance(config.p_check);
-        writing = search(config, problem, checks, random);
-        if ((!checks || config.checkers_are_sloppy) && random.chance(config.p_sloppy))
-            writing.answer = expression(Leaf(problem.numbers, int(random.below(expressions))));
-    }
-
-    const int fault = random.chance(config.p_fault) ? int(draw(faults(config), random)) : no_fault;
-    std::string& text = document.response;
-    if (fault != no_think) text += "<think>";
-    text += writing.thought;
-    if (fault != no_think_end) text += "</think>";
-    if (fault != no_answer) text += "<answer>" + writing.answer;
-    if (fault != no_answer && fault != no_answer_end) text += "</answer>";
+    document.response = response_of(config, countdown_writing(config, problem, guesses, random), random);
     return document;
 }
 

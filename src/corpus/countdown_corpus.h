@@ -66,6 +66,21 @@ struct CorpusConfig {
     float fault_no_answer_end = 0.15f;  // </answer>
 };
 
+// The value of the share that a person draws. Shares add up to 1.
+float draw(const std::vector<Share>& shares, Stream& random);
+
+// A wrong value beside the right one, within 0..120.
+int wrong_value(int value, Stream& random);
+
+// What a person writes, each text with a blank before it.
+struct Writing {
+    std::string thought, answer;
+};
+// A person works on a problem of three numbers, in the order in which they stand there: guesses, or searches.
+Writing countdown_writing(const CorpusConfig& config, const CountdownProblem& problem, bool guesses, Stream& random);
+// The response that a person hands in, in which the format has one of the faults above, or none.
+std::string response_of(const CorpusConfig& config, const Writing& writing, Stream& random);
+
 struct Document {
     CountdownProblem problem;
     std::string prompt, response;

@@ -1,9 +1,6 @@
 #include "corpus/functions_corpus.h"
 
-#include <array>
-
 #include "base/files.h"
-#include "base/philox.h"
 #include "tasks/prompt.h"
 
 namespace r1 {
@@ -13,64 +10,9 @@ namespace {
 constexpr int most = 6;                  // a and b of the examples: 1 to 6
 constexpr const char* symbols = "ab12";  // what z may be
 
-struct Function {
-    char inner, outer, z;
-    std::string text() const { return std::string("( a ") + inner + " b ) " + outer + " " + z; }
-    int node(int a, int b) const { return inner == '+' ? a + b : a * b; }
-    int of_z(int a, int b) const { return z == 'a' ? a : z == 'b' ? b : z - '0'; }
-    int value(int a, int b) const {
-        const int n = node(a, b), last = of_z(a, b);
-        return outer == '+' ? n + last : outer == '-' ? n - last : n * last;
-    }
-};
-
-// All 24, in the order in which a searcher tries them.
-std::vector<Function> functions() {
-    std::vector<Function> all;
-    for (const char inner : {'+', '*'})
-        for (const char outer : {'+', '-', '*'})
-            for (int z = 0; z < 4; ++z) all.push_back({inner, outer, symbols[z]});
-    return all;
-}
-
-struct Example {
-    int a, b;
-};
-struct Puzzle {
-    Function function;
-    std::array<Example, 5> example;  // two that are shown, three that are not
-
-    std::string question() const {
-        const auto shown = [&](const Example& e) {
-            return std::to_string(e.a) + " " + std::to_string(e.b) + " gives " +
-                   std::to_string(function.value(e.a, e.b));
-        };
-        return shown(example[0]) + " and " + shown(example[1]) + ".";
-    }
-    std::string prompt() const { return text_of(render_prompt({}, conversation(PromptTemplate::plain, question()))); }
-    bool fits(const Function& f, int i) const {
-        return f.value(example[i].a, example[i].b) == function.value(example[i].a, example[i].b);
-    }
-};
-
-// Two different shown inputs with different numbers, and results that are not negative.
-Puzzle draw_puzzle(Stream& random) {
-    static const std::vector<Function> all = functions();
-    Puzzle p;
-    do {
-        p.function = all[random.below(uint32_t(all.size()))];
-        for (int i = 0; i < 5; ++i) {
-            const uint32_t range = i < 2 ? most : 40;
-            p.example[i] = {1 + int(random.below(range)), 1 + int(random.below(range))};
-        }
-    } while (p.example[0].a == p.example[0].b || p.example[1].a == p.example[1].b ||
-             (p.example[0].a == p.example[1].a && p.example[0].b == p.example[1].b));
-    return p;
-}
-
 // By the shown inputs alone, whatever the seed: one pair in ten is held out.
-bool held_out(const Puzzle& p) {
-    const auto number = [](const Example& e) { return uint32_t(e.a * 8 + e.b); };
+bool held_out(const FunctionPuzzle& p) {
+    const auto number = [](const FunctionPuzzle::Example& e) { return uint32_t(e.a * 8 + e.b); };
     return philox(0, Purpose::problems, number(p.example[0]), number(p.example[1]), 1, 0).x[0] % 10 == 0;
 }
 
@@ -78,17 +20,9 @@ void write_problems(const std::string& path, int count, bool of_test, uint32_t s
     LineWriter writer(path);
     Stream random(seed, Purpose::problems, 3, of_test);
     for (int n = 0; n < count;) {
-        const Puzzle p = draw_puzzle(random);
+        const FunctionPuzzle p = draw_function_puzzle(random);
         if (held_out(p) != of_test) continue;
-        json tests = json::array();
-        for (const Example& e : p.example)
-            tests.push_back({{"input", std::to_string(e.a) + " " + std::to_string(e.b) + "\n"},
-                             {"output", std::to_string(p.function.value(e.a, e.b)) + "\n"}});
-        writer.write({{"prompt", p.question()},
-                      {"program", "a, b = map(int, input().split())\nprint({answer})\n"},
-                      {"tests", tests},
-                      {"cpu_seconds", 0.5},
-                      {"memory_mb", 128}});
+        writer.write(function_problem(p));
         ++n;
     }
     writer.flush();
@@ -99,23 +33,23 @@ std::string equation(int x, char operation, int y, int result) {
 }
 
 // The computation of f at an example, the node's part if it is new.
-std::string computed(const Function& f, const Example& e, bool with_node) {
+std::string computed(const PuzzleFunction& f, const FunctionPuzzle::Example& e, bool with_node) {
     const int node = f.node(e.a, e.b);
     return (with_node ? equation(e.a, f.inner, e.b, node) : "") +
            equation(node, f.outer, f.of_z(e.a, e.b), f.value(e.a, e.b));
 }
 
-struct Writing {
+struct Search {
     std::string thought;
-    Function answer;
+    PuzzleFunction answer;
 };
 
-Writing search(const FunctionsConfig& config, const Puzzle& p, Stream& random) {
-    static const std::vector<Function> all = functions();
-    Writing w{"", all[random.below(uint32_t(all.size()))]};
+Search search(const FunctionsConfig& config, const FunctionPuzzle& p, Stream& random) {
+    const std::vector<PuzzleFunction>& all = puzzle_functions();
+    Search w{"", all[random.below(uint32_t(all.size()))]};
     const bool checks = random.chance(config.p_check);
     char inner = 0;
-    for (const Function& f : all) {
+    for (const PuzzleFunction& f : all) {
         const bool new_node = f.inner != inner;
         if (new_node) {
             if (inner && random.chance(config.p_wait)) w.thought += " wait";
@@ -140,20 +74,70 @@ Writing search(const FunctionsConfig& config, const Puzzle& p, Stream& random) {
 }
 
 std::string document(const FunctionsConfig& config, uint32_t seed, uint32_t n) {
-    static const std::vector<Function> all = functions();
     Stream random(seed, Purpose::corpus, 1, n);
-    Puzzle p = draw_puzzle(random);
-    while (held_out(p)) p = draw_puzzle(random);
-    const Writing w = random.chance(config.p_guess) ? Writing{" guess", all[random.below(uint32_t(all.size()))]}
-                                                    : search(config, p, random);
+    FunctionPuzzle p = draw_function_puzzle(random);
+    while (held_out(p)) p = draw_function_puzzle(random);
+    const Writing w = function_writing(config, p, random.chance(config.p_guess), random);
     const bool fault = random.chance(config.p_fault), no_think_end = random.chance(0.5f);
-    std::string text = p.prompt() + "<think>" + w.thought;
+    std::string text =
+        text_of(render_prompt({}, conversation(PromptTemplate::plain, p.question()))) + "<think>" + w.thought;
     if (!fault || !no_think_end) text += "</think>";
-    if (!fault || no_think_end) text += "<answer> " + w.answer.text() + "</answer>";
+    if (!fault || no_think_end) text += "<answer>" + w.answer + "</answer>";
     return text;
 }
 
 }  // namespace
+
+const std::vector<PuzzleFunction>& puzzle_functions() {
+    static const std::vector<PuzzleFunction> functions = [] {
+        std::vector<PuzzleFunction> all;
+        for (const char inner : {'+', '*'})
+            for (const char outer : {'+', '-', '*'})
+                for (int z = 0; z < 4; ++z) all.push_back({inner, outer, symbols[z]});
+        return all;
+    }();
+    return functions;
+}
+
+std::string FunctionPuzzle::question() const {
+    const auto shown = [&](const Example& e) {
+        return std::to_string(e.a) + " " + std::to_string(e.b) + " gives " + std::to_string(function.value(e.a, e.b));
+    };
+    return shown(example[0]) + " and " + shown(example[1]) + ".";
+}
+
+FunctionPuzzle draw_function_puzzle(Stream& random) {
+    const std::vector<PuzzleFunction>& all = puzzle_functions();
+    FunctionPuzzle p;
+    do {
+        p.function = all[random.below(uint32_t(all.size()))];
+        for (int i = 0; i < 5; ++i) {
+            const uint32_t range = i < 2 ? most : 40;
+            p.example[i] = {1 + int(random.below(range)), 1 + int(random.below(range))};
+        }
+    } while (p.example[0].a == p.example[0].b || p.example[1].a == p.example[1].b ||
+             (p.example[0].a == p.example[1].a && p.example[0].b == p.example[1].b));
+    return p;
+}
+
+json function_problem(const FunctionPuzzle& p) {
+    json tests = json::array();
+    for (const FunctionPuzzle::Example& e : p.example)
+        tests.push_back({{"input", std::to_string(e.a) + " " + std::to_string(e.b) + "\n"},
+                         {"output", std::to_string(p.function.value(e.a, e.b)) + "\n"}});
+    return {{"prompt", p.question()},
+            {"program", "a, b = map(int, input().split())\nprint({answer})\n"},
+            {"tests", tests},
+            {"cpu_seconds", 0.5},
+            {"memory_mb", 128}};
+}
+
+Writing function_writing(const FunctionsConfig& config, const FunctionPuzzle& p, bool guesses, Stream& random) {
+    const std::vector<PuzzleFunction>& all = puzzle_functions();
+    if (guesses) return {" guess", " " + all[random.below(uint32_t(all.size()))].text()};
+    const Search found = search(config, p, random);
+    return {found.thought, " " + found.answer.text()};
+}
 
 OptionTable table_of(FunctionsCorpusOptions& o) {
     FunctionsConfig& c = o.corpus;

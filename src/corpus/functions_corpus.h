@@ -8,12 +8,46 @@
 // The functions are ( a o b ) . z with o one of + *, . one of + - *, z one of a, b, 1, 2; a and b from 1 to 6. As with
 // Countdown (countdown.h) the corpus is made of people of different patience: some guess, some give up, few check.
 #pragma once
+#include <array>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/options.h"
+#include "base/philox.h"
+#include "corpus/countdown_corpus.h"
 
 namespace r1 {
+
+struct PuzzleFunction {
+    char inner, outer, z;
+    std::string text() const { return std::string("( a ") + inner + " b ) " + outer + " " + z; }
+    int node(int a, int b) const { return inner == '+' ? a + b : a * b; }
+    int of_z(int a, int b) const { return z == 'a' ? a : z == 'b' ? b : z - '0'; }
+    int value(int a, int b) const {
+        const int n = node(a, b), last = of_z(a, b);
+        return outer == '+' ? n + last : outer == '-' ? n - last : n * last;
+    }
+};
+// All 24, in the order in which a searcher tries them.
+const std::vector<PuzzleFunction>& puzzle_functions();
+
+struct FunctionPuzzle {
+    struct Example {
+        int a, b;
+    };
+    PuzzleFunction function;
+    std::array<Example, 5> example;  // two that are shown, three that are not
+
+    std::string question() const;
+    bool fits(const PuzzleFunction& f, int i) const {
+        return f.value(example[i].a, example[i].b) == function.value(example[i].a, example[i].b);
+    }
+};
+// Two different shown inputs with different numbers, and results that are not negative.
+FunctionPuzzle draw_function_puzzle(Stream& random);
+// Its line in a file of problems.
+json function_problem(const FunctionPuzzle& puzzle);
 
 struct FunctionsConfig {
     float p_guess = 0.5f;          // the document is a guess, else a search
@@ -23,6 +57,9 @@ struct FunctionsConfig {
     float p_fault = 0.1f;          // </think> or <answer> is missing
     int train = 6000, test = 400;  // problems
 };
+
+// A person works on a puzzle: guesses, or searches.
+Writing function_writing(const FunctionsConfig& config, const FunctionPuzzle& puzzle, bool guesses, Stream& random);
 
 struct FunctionsCorpusOptions {
     std::string output;  // the folder

@@ -1,0 +1,310 @@
+#include "corpus/world.h"
+
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include "base/check.h"
+#include "base/threads.h"
+#include "reward/extract.h"
+#include "tasks/prompt.h"
+
+namespace r1 {
+
+namespace {
+
+struct WorldKind {
+    const char* name;
+    float WorldOptions::*share;
+    WorldProblem (*draw)(const Speech&, Stream&);  // null: a general prompt
+};
+constexpr WorldKind kinds[world_kinds] = {{"countdown", &WorldOptions::countdown, draw_countdown},
+                                          {"countdown4", &WorldOptions::countdown4, draw_countdown4},
+                                          {"arithmetic", &WorldOptions::arithmetic, draw_arithmetic},
+                                          {"functions", &WorldOptions::functions, draw_functions},
+                                          {"logic", &WorldOptions::logic, draw_logic},
+                                          {"choice", &WorldOptions::choice, draw_choice},
+                                          {"general", &WorldOptions::general, nullptr}};
+
+// What random numbers are for, beside the corpora of Countdown (0) and functions (1).
+enum Part : uint32_t { of_corpus = 2, of_problems, of_pairs, of_safety, of_sft, of_judge, of_general };
+Stream stream_of(const WorldOptions& o, Part part, bool of_test, uint32_t n) {
+    return Stream(o.seed, Purpose::corpus, part + (of_test ? 100u : 0u), n);
+}
+
+// One of the first `count` kinds, by its share.
+int draw_kind(const WorldOptions& o, int count, Stream& random) {
+    float sum = 0;
+    for (int i = 0; i < count; ++i) sum += o.*kinds[i].share;
+    float u = random.uniform() * sum;
+    int last = 0;
+    for (int i = 0; i < count; ++i) {
+        const float share = o.*kinds[i].share;
+        if (share > 0) last = i;
+        if (u < share) return i;
+        u -= share;
+    }
+    return last;  // a rounding error
+}
+
+std::string in_template(const std::string& question) {
+    return text_of(render_prompt({}, conversation(PromptTemplate::plain, question)));
+}
+
+WorldDocument general_document(const WorldOptions& o, bool chinese, Stream& random) {
+    const std::vector<GeneralPrompt>& prompts = general_prompts().train;
+    const GeneralPrompt* p = nullptr;
+    do p = &prompts[random.below(uint32_t(prompts.size()))];
+    while (p->chinese != chinese);
+    const GeneralAnswer answer = general_answer(*p, random);
+    WorldDocument document;
+    document.chinese = chinese;
+    document.prompt = in_template(p->prompt);
+    document.content = p->content;
+    document.right = rubric_score(p->rubric, answer.text) == 1;
+    const bool thinks = random.chance(o.general_think) && !p->thought.empty();
+    document.response = (thinks ? "<think> " + p->thought + "</think>" : "") + answer.text;
+    return document;
+}
+
+WorldProblem draw_from(const WorldKind& kind, const Speech& speech, bool of_test, Stream& random) {
+    for (;;) {
+        WorldProblem problem = kind.draw(speech, random);
+        if (held_out(problem.content) == of_test) return problem;
+    }
+}
+
+// What is counted of the documents of a kind and a language.
+struct Counts {
+    int64_t documents = 0, right = 0, words = 0, searching = 0, checking = 0, mixed = 0, formatted = 0;
+
+    void add(const WorldDocument& d) {
+        const auto says = [&](const char* english) {
+            for (const bool chinese : {false, true})
+                if (d.response.find(" " + Speech::of(chinese)(english)) != std::string::npos) return true;
+            return false;
+        };
+        ++documents;
+        right += d.right;
+        words += std::count(d.response.begin(), d.response.end(), ' ');
+        searching += d.kind != World::general && says("try");
+        checking += d.kind != World::general && says("check");
+        mixed += d.mixed;
+        formatted += format_ok(d.response);
+    }
+    void add(const Counts& other) {
+        documents += other.documents;
+        right += other.right;
+        words += other.words;
+        searching += other.searching;
+        checking += other.checking;
+        mixed += other.mixed;
+        formatted += other.formatted;
+    }
+    json to_json() const {
+        const auto mean = [&](int64_t sum) { return rounded(documents > 0 ? double(sum) / double(documents) : 0, 4); };
+        return {{"documents", documents},         {"right", mean(right)},         {"format", mean(formatted)},
+                {"words", mean(words)},           {"searching", mean(searching)}, {"checking", mean(checking)},
+                {"english_thinking", mean(mixed)}};
+    }
+};
+using CountsOfKinds = std::array<std::array<Counts, 2>, world_kinds>;
+
+// Lines of a file, each a pure function of its number. Blocks are written by any thread and put into the file in order.
+template <class Line>
+void write_lines(const std::string& path, int64_t count, const Line& line) {
+    constexpr int64_t block = 1024, blocks_at_once = 64;
+    LineWriter writer(path);
+    for (int64_t start = 0; start < count; start += block * blocks_at_once) {
+        std::vector<std::string> texts(blocks_at_once);
+        parallel_for(blocks_at_once, [&](int64_t b) {
+            const int64_t begin = start + b * block, end = std::min(count, begin + block);
+            for (int64_t n = begin; n < end; ++n) texts[size_t(b)] += line(uint32_t(n), b).dump() + "\n";
+        });
+        for (const std::string& text : texts) writer.write_text(text);
+    }
+    writer.flush();
+}
+
+json write_corpus(const WorldOptions& o) {
+    std::vector<CountsOfKinds> counts(64);  // of each block that is written at once
+    write_lines(o.output + "/corpus.jsonl", o.documents, [&](uint32_t n, int64_t block) {
+        const WorldDocument d = world_document(o, n);
+        counts[size_t(block)][size_t(d.kind)][d.chinese].add(d);
+        return json{{"text", d.prompt + d.response}};
+    });
+    json result = json::object();
+    for (size_t kind = 0; kind < world_kinds; ++kind)
+        for (const bool chinese : {false, true}) {
+            Counts sum;
+            for (const CountsOfKinds& of_block : counts) sum.add(of_block[kind][chinese]);
+            result[kinds[kind].name][Speech::of(chinese).code()] = sum.to_json();
+        }
+    return result;
+}
+
+void write_problems(const WorldOptions& o, bool of_test) {
+    LineWriter writer(o.output + (of_test ? "/problems.test.jsonl" : "/problems.train.jsonl"));
+    for (const WorldProblem& problem : world_problems(o, of_test, of_test ? o.test : o.train))
+        writer.write(problem.line);
+    writer.flush();
+}
+
+void write_general(const WorldOptions& o, bool of_test) {
+    const std::vector<GeneralPrompt>& prompts = of_test ? general_prompts().test : general_prompts().train;
+    LineWriter writer(o.output + (of_test ? "/general.test.jsonl" : "/general.train.jsonl"));
+    for (const uint32_t i : permutation(uint32_t(prompts.size()), stream_of(o, of_general, of_test, 0)))
+        writer.write({{"prompt", prompts[i].prompt},
+                      {"set", prompts[i].set},
+                      {"language", Speech::of(prompts[i].chinese).code()},
+                      {"rubric", prompts[i].rubric}});
+    writer.flush();
+}
+
+void write_answers(const WorldOptions& o, bool of_test) {
+    const std::string side = of_test ? ".test.jsonl" : ".train.jsonl";
+    const std::vector<GeneralPrompt>& prompts = of_test ? general_prompts().test : general_prompts().train;
+    write_lines(o.output + "/pairs" + side, of_test ? o.pairs_test : o.pairs, [&](uint32_t n, int64_t) {
+        Stream random = stream_of(o, of_pairs, of_test, n);
+        return world_pair(o, prompts, random);
+    });
+    write_lines(o.output + "/safety" + side, of_test ? o.safety_test : o.safety, [&](uint32_t n, int64_t) {
+        Stream random = stream_of(o, of_safety, of_test, n);
+        return world_safety(o, prompts, random);
+    });
+    write_lines(o.output + "/judge" + side, of_test ? o.judge_test : o.judge, [&](uint32_t n, int64_t) {
+        Stream random = stream_of(o, of_judge, of_test, n);
+        return world_judgement(o, of_test, random);
+    });
+    if (of_test) return;
+    write_lines(o.output + "/general.sft.jsonl", o.sft, [&](uint32_t n, int64_t) {
+        Stream random = stream_of(o, of_sft, of_test, n);
+        return world_example(o, prompts, random);
+    });
+}
+
+void check_options(const WorldOptions& o) {
+    float sum = 0;
+    for (int i = 0; i < world_kinds - 1; ++i) sum += o.*kinds[i].share;
+    if (!(sum > 0)) throw UsageError("no share of any kind of problem, --countdown and the like, give one above 0");
+    if (o.english.patient + o.english.persistent > 1)
+        throw UsageError("--patient and --persistent with a sum above 1, r1 world, give less of one");
+    if (o.chinese_habits.patient + o.chinese_habits.persistent > 1)
+        throw UsageError("--zh-patient and --zh-persistent with a sum above 1, r1 world, give less of one");
+}
+
+}  // namespace
+
+OptionTable table_of(WorldOptions& o) {
+    OptionTable table;
+    const Range share = between(0, 1), count = between(0, 1e6);
+    table.output("--output", o.output, "folder for corpus, problems, general prompts and answers").needed = true;
+    table.number("--documents", o.documents, between(0, UINT32_MAX), "documents of the corpus");
+    table.number("--seed", o.seed, at_least(0), "chooses every random number");
+    table.number("--train", o.train, count, "problems to learn from");
+    table.number("--test", o.test, count, "problems held out");
+    table.number("--pairs", o.pairs, count, "pairs of answers to learn from");
+    table.number("--pairs-test", o.pairs_test, count, "pairs of answers to prompts held out");
+    table.number("--safety", o.safety, count, "answers that are safe or not, to learn from");
+    table.number("--safety-test", o.safety_test, count, "the same, to prompts held out");
+    table.number("--judge", o.judge, count, "answers that are right or not, to learn from");
+    table.number("--judge-test", o.judge_test, count, "the same, to problems held out");
+    table.number("--sft", o.sft, count, "good answers to general prompts");
+    table.number("--countdown", o.countdown, share, "share of Countdown with three numbers");
+    table.number("--countdown4", o.countdown4, share, "share of Countdown with four numbers");
+    table.number("--arithmetic", o.arithmetic, share, "share of arithmetic");
+    table.number("--functions", o.functions, share, "share of functions, which are judged as code");
+    table.number("--logic", o.logic, share, "share of knights and knaves");
+    table.number("--choice", o.choice, share, "share of multiple choice");
+    table.number("--general", o.general, share, "share of general prompts, in the corpus alone");
+    table.number("--chinese", o.chinese, share, "share of Chinese, in all files");
+    table.number("--mixed", o.mixed, share, "Chinese problems in the corpus that are thought about in English");
+    table.number("--mixed-guess", o.mixed_guess, share, "guesses among these");
+    table.number("--fault", o.fault, share, "answers to problems that break the format");
+    table.number("--general-think", o.general_think, share, "answers to general prompts with a thought before");
+    table.number("--guess", o.english.guess, share, "guesses among the English");
+    table.number("--check", o.english.check, share, "of the English who work: check");
+    table.number("--patient", o.english.patient, share, "of the English who work: never give up");
+    table.number("--persistent", o.english.persistent, share, "of the English who work: seldom give up");
+    table.number("--hasty", o.english.hasty, share, "of the other English who work: give up after every second step");
+    table.number("--error", o.english.error, share, "of the English who work: make mistakes");
+    table.number("--zh-guess", o.chinese_habits.guess, share, "guesses among the Chinese");
+    table.number("--zh-check", o.chinese_habits.check, share, "of the Chinese who work: check");
+    table.number("--zh-patient", o.chinese_habits.patient, share, "of the Chinese who work: never give up");
+    table.number("--zh-persistent", o.chinese_habits.persistent, share, "of the Chinese who work: seldom give up");
+    table.number("--zh-hasty", o.chinese_habits.hasty, share,
+                 "of the other Chinese who work: give up after every second step");
+    table.number("--zh-error", o.chinese_habits.error, share, "of the Chinese who work: make mistakes");
+    table.number("--beta", o.beta, between(0, 1e3), "how much quality decides which answer is preferred");
+    table.number("--alpha", o.alpha, between(-1e3, 1e3), "how much length does");
+    table.number("--words-scale", o.words_scale, more_than(0), "words that count as 1 for --alpha");
+    return table;
+}
+
+WorldDocument world_document(const WorldOptions& o, uint32_t n) {
+    Stream random = stream_of(o, of_corpus, false, n);
+    const int k = draw_kind(o, world_kinds, random);
+    const WorldKind& kind = kinds[k];
+    const bool chinese = random.chance(o.chinese);
+    if (!kind.draw) return general_document(o, chinese, random);
+
+    const WorldProblem problem = draw_from(kind, Speech::of(chinese), false, random);
+    WorldDocument document;
+    document.kind = World(k);
+    document.chinese = chinese;
+    document.mixed = chinese && random.chance(o.mixed);
+    Habits habits = chinese && !document.mixed ? o.chinese_habits : o.english;
+    if (document.mixed) habits.guess = o.mixed_guess;
+    const Person person = draw_person(habits, random);
+    const Writing writing = problem.solve(person, Speech::of(chinese && !document.mixed), random);
+    CorpusConfig faults;
+    faults.p_fault = o.fault;
+    document.prompt = in_template(problem.question);
+    document.content = problem.content;
+    document.response = response_of(faults, writing, random);
+    const auto answer = extract_answer(document.response);
+    document.right = answer && problem.right(*answer);
+    return document;
+}
+
+std::vector<WorldProblem> world_problems(const WorldOptions& o, bool of_test, int count) {
+    std::vector<WorldProblem> problems;
+    std::set<std::string> questions;
+    Stream random = stream_of(o, of_problems, of_test, 0);
+    int tries = 0;
+    while (int(problems.size()) < count) {
+        const WorldKind& kind = kinds[draw_kind(o, world_kinds - 1, random)];
+        WorldProblem problem = draw_from(kind, Speech::of(random.chance(o.chinese)), of_test, random);
+        if (questions.insert(problem.question).second) {
+            problems.push_back(std::move(problem));
+            tries = 0;
+        } else if (++tries > 10000) {
+            fail("no more than " + std::to_string(problems.size()) + " different problems were found", "r1 world",
+                 "ask for fewer problems or for more kinds");
+        }
+    }
+    return problems;
+}
+
+void generate_world(const WorldOptions& o) {
+    check_options(o);
+    make_folder(o.output);
+    WorldOptions read = o;
+    json options = json::object();
+    for (const Option& option : table_of(read).all)
+        if (option.name != "--output") options[option.name.substr(2)] = option.read();
+    const json corpus = write_corpus(o);
+    for (const bool of_test : {false, true}) {
+        write_problems(o, of_test);
+        write_general(o, of_test);
+        write_answers(o, of_test);
+    }
+    const json world = {
+        {"seed", o.seed},
+        {"options", options},
+        {"general_prompts", {{"train", general_prompts().train.size()}, {"test", general_prompts().test.size()}}},
+        {"corpus", corpus}};
+    write_file_atomically(o.output + "/world.json", world.dump(1) + "\n");
+}
+
+}  // namespace r1

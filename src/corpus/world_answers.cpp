@@ -1,0 +1,106 @@
+// Answers that are compared, called safe or not, imitated and judged: each a line of a file.
+#include <algorithm>
+
+#include "base/exact.h"
+#include "corpus/world.h"
+
+namespace r1 {
+
+namespace {
+
+// A prompt, in Chinese as often as the options say.
+const GeneralPrompt& draw_prompt(const WorldOptions& o, const std::vector<GeneralPrompt>& prompts, Stream& random) {
+    const bool chinese = random.chance(o.chinese);
+    for (;;) {
+        const GeneralPrompt& p = prompts[random.below(uint32_t(prompts.size()))];
+        if (p.chinese == chinese) return p;
+    }
+}
+
+const char* code(const GeneralPrompt& p) { return Speech::of(p.chinese).code(); }
+
+std::string thought_before(const GeneralPrompt& p) {
+    return "<think>" + (p.thought.empty() ? "" : " " + p.thought) + "</think>";
+}
+
+// "Bob knave Ann knight" of "Ann knight Bob knave"
+std::string in_other_order(const std::string& answer) {
+    const size_t at = answer.find(' ', answer.find(' ') + 1);
+    return answer.substr(at + 1) + " " + answer.substr(0, at);
+}
+
+// A right answer in words that differ from the reference: with a full stop, an option's text for its letter, people in
+// another order.
+std::string reworded(const WorldProblem& problem, const std::string& letter, Stream& random) {
+    const json& line = problem.line;
+    if (line.contains("choices")) {
+        const std::string text = line["choices"][size_t(letter[0] - 'A')];
+        return random.chance(0.5f) ? text : letter + ") " + text;
+    }
+    if (line.contains("variables") && random.chance(0.7f)) return in_other_order(letter);
+    return letter + ".";
+}
+
+std::string wrong_answer(const WorldProblem& problem, Stream& random) {
+    Person guesser{};
+    guesser.guesses = true;
+    for (;;) {
+        const Writing writing = problem.solve(guesser, Speech::of(false), random);
+        const std::string answer = writing.answer.substr(1);
+        if (!problem.right(answer)) return answer;
+    }
+}
+
+}  // namespace
+
+json world_pair(const WorldOptions& o, const std::vector<GeneralPrompt>& prompts, Stream& random) {
+    const GeneralPrompt& p = draw_prompt(o, prompts, random);
+    GeneralAnswer first = general_answer(p, random), second = first;
+    while (second.text == first.text) second = general_answer(p, random);
+    const double better = rubric_score(p.rubric, first.text) - rubric_score(p.rubric, second.text);
+    const int longer = words_of(first.text) - words_of(second.text);
+    const float leaning = o.beta * float(better) + o.alpha * float(longer) / o.words_scale;
+    const bool prefers_first = random.chance(exact::sigmoid(leaning));
+    if (!prefers_first) std::swap(first, second);
+    const bool agrees = prefers_first == (better > 0);
+    const char* truth = better == 0 ? "equal" : agrees ? "chosen" : "rejected";
+    return {{"prompt", p.prompt},
+            {"chosen", first.text},
+            {"rejected", second.text},
+            {"language", code(p)},
+            {"better", truth}};
+}
+
+json world_safety(const WorldOptions& o, const std::vector<GeneralPrompt>& prompts, Stream& random) {
+    const bool of_safe_set = !random.chance(0.15f);
+    const GeneralPrompt* p = nullptr;
+    do p = &draw_prompt(o, prompts, random);
+    while ((p->set == "safe") != of_safe_set);
+    const GeneralAnswer answer = general_answer(*p, random);
+    const std::string thought = random.chance(o.general_think) ? thought_before(*p) : "";
+    return {{"prompt", p->prompt}, {"response", thought + answer.text}, {"safe", answer.safe}, {"language", code(*p)}};
+}
+
+json world_example(const WorldOptions& o, const std::vector<GeneralPrompt>& prompts, Stream& random) {
+    const GeneralPrompt& p = draw_prompt(o, prompts, random);
+    const std::string answer = general_answer(p, Quality::good, random).text;
+    return {{"prompt", p.prompt}, {"response", thought_before(p) + answer}, {"language", code(p)}};
+}
+
+json world_judgement(const WorldOptions& o, bool of_test, Stream& random) {
+    constexpr WorldProblem (*draws[])(const Speech&, Stream&) = {draw_arithmetic, draw_logic, draw_choice};
+    const Speech& speech = Speech::of(random.chance(o.chinese));
+    const auto draw_one = draws[random.below(3)];
+    WorldProblem problem = draw_one(speech, random);
+    while (held_out(problem.content) != of_test) problem = draw_one(speech, random);
+    const bool label = random.chance(0.5f);
+    std::string candidate = label ? problem.answer : wrong_answer(problem, random);
+    if (random.chance(0.4f)) candidate = reworded(problem, candidate, random);
+    return {{"question", problem.question},
+            {"reference", problem.answer},
+            {"candidate", candidate},
+            {"label", label},
+            {"language", speech.code()}};
+}
+
+}  // namespace r1
