@@ -93,7 +93,8 @@ struct Judge {
 // The judge of a model's folder. Error as in open_model and make_task.
 std::unique_ptr<Judge> make_judge(const std::string& folder, const JudgeOptions& options, const Ops& ops);
 
-// The tokens that the judge goes on from, which are those that r1 sft puts before the response to this prompt.
+// The tokens that the judge goes on from, which are those that r1 sft puts before the response to this prompt. Where
+// the model's template begins a thought, this holds for responses that begin with it, or else with no_opening.
 std::vector<int> judge_prompt(const Judge& judge, const std::string& judge_question);
 
 // What votes come to, as they were written: the majority of those that can be read. A draw is incorrect, or a tie. The
