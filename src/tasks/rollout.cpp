@@ -23,8 +23,10 @@ static Graded grade_one(const Task& task, const Problem& problem, const Completi
     Graded graded;
     graded.text = opening(task) + task.tokenizer->decode(completion.tokens);
     const std::string& text = graded.text;
+    RewardWeights weights = o.weights;
+    if (problem.kind->judged_by_model) weights.accuracy_weight = 0;  // a rubric's score is for evaluation
     graded.reward = rule_reward(
-        text, completion.finished, o.weights,
+        text, completion.finished, weights,
         [&](std::string_view answer) {
         graded.answer = std::string(answer);
         return judge(judged, answer, problem);
@@ -35,8 +37,8 @@ static Graded grade_one(const Task& task, const Problem& problem, const Completi
         total +=
             o.language_weight * float(language_consistency(text, *language_named(language_of(task, problem))).share);
     if (o.repetition) total += float(repetition_reward(completion.tokens, *o.repetition));
-    if (o.cosine) {
-        const float right = o.weights.accuracy_weight * graded.reward.accuracy;
+    if (o.cosine && !problem.kind->judged_by_model) {
+        const float right = weights.accuracy_weight * graded.reward.accuracy;
         total += float(cosine_reward(graded.reward.accuracy == 1, int(completion.tokens.size()), *o.cosine)) - right;
     }
     graded.reflective = reflective_words(text);
