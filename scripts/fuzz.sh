@@ -3,12 +3,13 @@
 # answer to each grader, and as each of a model's files. A crash, a leak or an input that takes 5 seconds ends it with
 # status 1 and leaves the input beside the binary.
 #
-#   scripts/fuzz.sh [minutes each, default 10] [what: countdown math language format code tensors header shards config tokenizer]
+#   scripts/fuzz.sh [minutes each, default 10] [what: countdown math language format code logic rubric tensors
+#                                                         header shards config tokenizer]
 set -eu
 
 minutes=${1:-10}
 [ $# -eq 0 ] || shift
-[ $# -gt 0 ] || set -- countdown math language format code tensors header shards config tokenizer
+[ $# -gt 0 ] || set -- countdown math language format code logic rubric tensors header shards config tokenizer
 command -v clang++ > /dev/null || { echo "r1: error: no clang++, on this machine, apt-get install clang libclang-rt-14-dev" >&2; exit 1; }
 mkdir -p build-fuzz
 worker=build-fuzz/sandbox_worker.cpp
@@ -23,7 +24,7 @@ for target in "$@"; do
         words=tokenizer.dict ;;
     *)
         sources="test/fuzz/graders.cpp src/reward/countdown.cpp src/reward/extract.cpp src/reward/reward.cpp src/reward/language.cpp
-            src/reward/length.cpp src/reward/code.cpp src/reward/sandbox/sandbox.cpp $worker src/base/files.cpp
+            src/reward/length.cpp src/reward/code.cpp src/reward/logic.cpp src/reward/rubric.cpp src/reward/sandbox/sandbox.cpp $worker src/base/files.cpp
             $(ls src/reward/mathematics/*.cpp) -lgmp -lseccomp -lcrypto"
         words=answers.dict ;;
     esac
@@ -35,6 +36,7 @@ for target in "$@"; do
     tensors) printf '`\0\0\0\0\0\0\0{"__metadata__":{"format":"pt"},"a":{"dtype":"BF16","shape":[2,3],"data_offsets":[0,12]}}       abcdefghijkl' > "$corpus/whole" ;;
     header) printf '\025{"a.weight":{"dtype":"F8_E4M3","shape":[1,5],"data_offsets":[16,21]},"a.weight_scale_inv":{"dtype":"F32","shape":[1,1],"data_offsets":[0,4]},"b":{"dtype":"BF16","shape":[2,3],"data_offsets":[4,16]}}' > "$corpus/whole" ;;
     shards) printf '{"metadata":{"total_size":16},"weight_map":{"a":"one.safetensors","b":"one.safetensors","c":"two.safetensors"}}' > "$corpus/whole" ;;
+    logic | rubric) cp "test/fuzz/$target.json" "$corpus/whole" ;;
     config) cp "test/fuzz/config.json" "$corpus/whole" ;;
     tokenizer) cp "test/fuzz/tokenizer.json" "$corpus/whole" ;;
     esac

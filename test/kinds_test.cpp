@@ -127,10 +127,10 @@ TEST_CASE("logic: answers, and what is wrong with them") {
         {"not Ann knight Bob knave", "unreadable at character 1"},
         {"Ann knight Bob knave\xff", "unreadable at character 21"},
         {std::string(20000, ' '), "longer than 16 KiB"}};
-    for (const auto& [answer, reason] : wrong) {
-        CAPTURE(answer);
-        CHECK(accuracy(p, answer) == 0);
-        CHECK(p.grade(answer).reason == reason);
+    for (const auto& each : wrong) {
+        CAPTURE(each.first);
+        CHECK(accuracy(p, each.first) == 0);
+        CHECK(p.grade(each.first).reason == each.second);
     }
     CHECK(p.grade("Ann knight Bob knave").reason == "all 1 constraints hold");
     CHECK(same(logic_kind, "Ann: knight, Bob: knave", "ann is a knight; bob=KNAVE."));

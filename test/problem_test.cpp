@@ -223,6 +223,10 @@ TEST_CASE("lenient: right in whatever form the answer stands") {
     CHECK(lenient("<think>so</think> 42", false) == 0);
     CHECK(lenient("<think>so</think> cats and dogs", true, 1) == 1);
     CHECK(lenient("<think>so</think> cats, dogs, fish, birds", true, 1) == 0.5f);
+    // The rubric is no reward to learn from: of a general prompt the rules reward the form.
+    const Completion cats{t.encode("<think>so</think> cats", Tags::parse), {}, true};
+    const Reward reward = grade(task, problems[1], {cats})[0].reward;
+    CHECK((reward.accuracy == 1 && reward.format == 1 && reward.total == 1));
 }
 
 TEST_CASE("what a chat asks for is what is looked for") {

@@ -28,7 +28,7 @@ struct RejectionOptions {
     uint32_t seed = 1;
     // Filters; an answer is counted under the first that it does not pass.
     bool any_format = false;                       // the format need not be kept
-    double language_min = 0;                       // of the reasoning's words in the reward's language
+    double language_min = 0;                       // of the reasoning's words in the prompt's language
     double preference_min = 0.5;                   // what a reward model must say, from 0 to 1
     double repetition_max = 1;                     // share of repeated 3-grams of tokens
     int longest = 0;                               // tokens of an answer; 0: any

@@ -37,9 +37,8 @@ struct ProblemKind {
     AnswerForm chat_form;        // where a chat's answer is looked for; summary: under every other template, too
     // For the majority vote: which answers are the same as this one? Empty if this one cannot be read, and has no vote.
     std::function<bool(std::string_view other)> (*same_as)(std::string_view answer);
-    void (*prepare)() = nullptr;  // before graders run in several threads
-    bool judged_by_model =
-        false;  // the reward in reinforcement learning is a reward model's; grade() is for evaluation
+    void (*prepare)() = nullptr;   // before graders run in several threads
+    bool judged_by_model = false;  // rules reward the form alone, a reward model the answer; grade() is for evaluation
 };
 extern const ProblemKind countdown_kind, mathematics_kind, code_kind, choice_kind, logic_kind, general_kind;
 

@@ -44,7 +44,7 @@ static Graded grade_one(const Task& task, const Problem& problem, const Completi
         language_consistency(without_end(task, completion, text), *language_named(language_of(task, problem))).share;
     if (o.language_weight != 0) total += o.language_weight * float(graded.language);
     if (o.repetition) total += float(repetition_reward(completion.tokens, *o.repetition));
-    if (o.cosine) {
+    if (o.cosine && !problem.kind->judged_by_model) {
         const float right = weights.accuracy_weight * graded.reward.accuracy;
         total += float(cosine_reward(graded.reward.accuracy == 1, int(completion.tokens.size()), *o.cosine)) - right;
     }

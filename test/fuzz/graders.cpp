@@ -1,5 +1,5 @@
 // Any bytes as an answer: the graders must not crash, hang or read beyond. For libFuzzer (scripts/fuzz.sh), one grader a
-// binary: -DFUZZED=countdown, math, language, format or code.
+// binary: -DFUZZED=countdown, math, language, format, code, logic or rubric.
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
@@ -10,8 +10,10 @@
 #include "reward/extract.h"
 #include "reward/language.h"
 #include "reward/length.h"
+#include "reward/logic.h"
 #include "reward/mathematics/grade.h"
 #include "reward/reward.h"
+#include "reward/rubric.h"
 
 using namespace r1;
 
@@ -60,6 +62,41 @@ void code(std::string_view text) {
     extract_code(text);
     if (!same_output(text, text)) std::abort();
     same_output(text, text.substr(text.size() / 2));
+}
+
+// The text as an answer to a puzzle, and as a puzzle.
+void logic(std::string_view text) {
+    static const LogicPuzzle puzzle = logic_puzzle_of(
+        json::parse(R"({"variables": {"Ann": ["a", "is"], "A": ["3", "33"], "安": ["骑士", "骑士长"]}, "constraints":
+                        [["iff", ["is", "Ann", "a"], ["different", "A", "安"]], ["or", ["is", "A", "33"]]]})"),
+        "fuzz");
+    std::string fault;
+    const auto value = assignment_of(puzzle, text, &fault);
+    if (value.has_value() != fault.empty()) std::abort();
+    grade_logic(puzzle, text);
+    logic_vote(text);
+    const json line = json::parse(text, nullptr, false);
+    if (!line.is_object()) return;
+    try {
+        const LogicPuzzle own = logic_puzzle_of(line, "fuzz");
+        if (satisfiable(own) == false && grade_logic(own, text).correct) std::abort();
+    } catch (const Error&) {
+    }
+}
+
+// The text as an answer to a rubric, and as a rubric.
+void rubric(std::string_view text) {
+    static const Rubric fixed = rubric_of(
+        json::parse(R"([{"any": ["cat", "猫", "é."], "at_least": 2, "weight": 3}, {"none": ["a b"]}, {"begins": ["x"]},
+                        {"ends": ["."]}, {"words_at_most": 12}, {"words_at_least": 2}])"),
+        "fuzz");
+    const double score = rubric_score(fixed, text).score;
+    if (!(score >= 0 && score <= 1)) std::abort();
+    const json list = json::parse(text, nullptr, false);
+    try {
+        rubric_score(rubric_of(list, "fuzz"), text);
+    } catch (const Error&) {
+    }
 }
 
 }  // namespace
