@@ -10,6 +10,7 @@
 #include "base/progress.h"
 #include "base/threads.h"
 #include "model/disk/folder.h"
+#include "reward/equations.h"
 #include "stages/win_rate.h"
 
 namespace r1 {
@@ -45,13 +46,37 @@ struct Results {
     std::vector<std::vector<float>> lenient;
 };
 
+// What the reward model of a set says of answers to some of the problems.
+std::optional<double> mean_preference(const Results& results, const std::vector<int>& chosen, const std::string& set) {
+    double sum = 0, count = 0;
+    for (const int i : chosen)
+        for (const Answer& answer : results.answers[i]) {
+            if (results.questions[i].problem.set != set || !answer.graded.preference) continue;
+            sum += *answer.graded.preference;
+            count += 1;
+        }
+    if (count == 0) return {};
+    return sum / count;
+}
+
+std::vector<BestOf> best_of(const Results& results) {
+    std::vector<std::vector<Scored>> by_prompt;
+    for (size_t i = 0; i < results.answers.size(); ++i) {
+        const Problem& problem = results.questions[i].problem;
+        if (problem.set != "helpful" || !problem.has_rubric || !results.answers[i][0].graded.preference) continue;
+        std::vector<Scored>& scored = by_prompt.emplace_back();
+        for (const Answer& a : results.answers[i]) scored.push_back({*a.graded.preference, a.graded.reward.accuracy});
+    }
+    return best_of_n(by_prompt);
+}
+
 // What the answers to some of the problems come to.
 Evaluation summed(const Results& results, const std::vector<int>& chosen, int k) {
     const auto& [questions, all, lenient] = results;
     Evaluation e;
     e.problems = int(chosen.size());
     e.k = k;
-    double squares = 0, finished = 0;
+    double squares = 0, finished = 0, with_words = 0, equations_right = 0;
     for (const int i : chosen) {
         double right = 0;
         for (const Answer& answer : all[i]) {
@@ -66,6 +91,12 @@ Evaluation summed(const Results& results, const std::vector<int>& chosen, int k)
             e.truncated += !c.finished;
             finished += c.finished;
             if (c.finished) e.finished_length += double(c.tokens.size());
+            with_words += g.language.words > 0;
+            e.language += g.language.share;
+            e.mixed += g.language.words > 0 && g.language.share < MIXED_BELOW;
+            const EquationCount equations = equations_in(g.text);
+            e.equation_count += equations.all;
+            equations_right += double(equations.right);
         }
         for (const float accuracy : lenient[i]) e.lenient += accuracy;
         e.pass_at_1 += right / k;
@@ -80,10 +111,14 @@ Evaluation summed(const Results& results, const std::vector<int>& chosen, int k)
     const double half = 1.96 * exact::sqrt(variance);
     e.low = std::max(0.0, e.pass_at_1 - half);
     e.high = std::min(1.0, e.pass_at_1 + half);
-    for (double* share :
-         {&e.strict, &e.lenient, &e.mean_length, &e.format, &e.reflective_share, &e.reflective_words, &e.truncated})
+    for (double* share : {&e.mixed, &e.strict, &e.lenient, &e.mean_length, &e.format, &e.reflective_share,
+                          &e.reflective_words, &e.truncated})
         *share /= answers;
     e.finished_length /= std::max(1.0, finished);
+    e.language /= std::max(1.0, with_words);
+    e.equations = equations_right / double(std::max<int64_t>(1, e.equation_count));
+    e.helpful = mean_preference(results, chosen, "helpful");
+    e.safe = mean_preference(results, chosen, "safe");
     return e;
 }
 
@@ -121,6 +156,31 @@ std::vector<Evaluation> grouped(const Results& results, int n, int k,
 
 }  // namespace
 
+std::vector<BestOf> best_of_n(const std::vector<std::vector<Scored>>& by_prompt) {
+    std::vector<BestOf> curve;
+    if (by_prompt.empty()) return curve;
+    const size_t k = by_prompt[0].size();
+    for (size_t n = 1; n <= k; n *= 2) {
+        BestOf point;
+        point.n = int(n);
+        point.kl = exact::log(double(n)) - double(n - 1) / double(n);
+        double blocks = 0;
+        for (const std::vector<Scored>& scored : by_prompt)
+            for (size_t begin = 0; begin + n <= k; begin += n) {
+                const auto worse = [](const Scored& a, const Scored& b) { return a.proxy < b.proxy; };
+                const auto block = scored.begin() + std::ptrdiff_t(begin);
+                const Scored best = *std::max_element(block, block + std::ptrdiff_t(n), worse);  // of equals the first
+                point.proxy += best.proxy;
+                point.gold += best.gold;
+                blocks += 1;
+            }
+        point.proxy /= blocks;
+        point.gold /= blocks;
+        curve.push_back(point);
+    }
+    return curve;
+}
+
 Evaluation evaluate(const Player& player, const std::vector<Question>& questions, const EvaluateOptions& o,
                     const std::function<void(int64_t)>& progress) {
     const int n = std::min<int>(o.count, int(questions.size()));
@@ -139,6 +199,7 @@ Evaluation evaluate(const Player& player, const std::vector<Question>& questions
     Results results{questions, rollout(player, asks, sampling, progress), {}};
     results.lenient = lenient_accuracies(questions, results.answers);
     Evaluation e = summed(results, chosen, o.k);
+    e.best_of = best_of(results);
     e.by_kind = grouped(results, n, o.k, [](const Problem& p) { return p.kind->name; });
     e.by_language = grouped(results, n, o.k, [&](const Problem& p) { return language_of(player.task, p); });
     e.by_difficulty =
@@ -160,7 +221,17 @@ json evaluation_to_json(const Evaluation& e) {
                 {"reflective_words", rounded(e.reflective_words)},
                 {"truncated", rounded(e.truncated)},
                 {"strict", rounded(e.strict)},
-                {"lenient", rounded(e.lenient)}};
+                {"lenient", rounded(e.lenient)},
+                {"language", rounded(e.language)},
+                {"mixed", rounded(e.mixed)}};
+    if (e.equation_count > 0) out["equations"] = rounded(e.equations);
+    if (e.helpful) out["preference"]["helpful"] = rounded(*e.helpful);
+    if (e.safe) out["preference"]["safe"] = rounded(*e.safe);
+    for (const BestOf& point : e.best_of)
+        out["best_of"].push_back({{"n", point.n},
+                                  {"kl", rounded(point.kl)},
+                                  {"proxy", rounded(point.proxy)},
+                                  {"gold", rounded(point.gold)}});
     for (const Evaluation& group : e.by_kind) out["by_kind"][group.name] = evaluation_to_json(group);
     for (const Evaluation& group : e.by_language) out["by_language"][group.name] = evaluation_to_json(group);
     for (const Evaluation& group : e.by_difficulty) out["by_difficulty"][group.name] = evaluation_to_json(group);
@@ -206,9 +277,16 @@ static void print(const Evaluation& e) {
     std::printf(
         "  pass@1 %.1f %% (95 %% interval %.1f to %.1f)   majority of %d %.1f %%   pass@%d %.1f %%\n"
         "  strict %.1f %%, in good form alone   lenient %.1f %%, in any form\n"
-        "  length %.1f tokens   format %.1f %%   reflective %.1f %%   truncated %.1f %%\n",
+        "  length %.1f tokens   format %.1f %%   reflective %.1f %%   truncated %.1f %%\n"
+        "  in the prompt's language %.1f %% of words   mixed %.1f %%   equations right %.1f %%\n",
         100 * e.pass_at_1, 100 * e.low, 100 * e.high, e.k, 100 * e.majority, e.k, 100 * e.pass_at_k, 100 * e.strict,
-        100 * e.lenient, e.mean_length, 100 * e.format, 100 * e.reflective_share, 100 * e.truncated);
+        100 * e.lenient, e.mean_length, 100 * e.format, 100 * e.reflective_share, 100 * e.truncated, 100 * e.language,
+        100 * e.mixed, 100 * e.equations);
+    if (e.helpful) std::printf("  helpful, says the reward model: %.3f", *e.helpful);
+    if (e.safe) std::printf("  safe, says the reward model: %.1f %%", 100 * *e.safe);
+    if (e.helpful || e.safe) std::printf("\n");
+    for (const BestOf& point : e.best_of)
+        std::printf("  best of %3d: reward model %.3f, rubric %.1f %%\n", point.n, point.proxy, 100 * point.gold);
 }
 
 static void print_groups(const std::vector<Evaluation>& groups, const char* before) {
@@ -232,7 +310,8 @@ void evaluate_command(const EvaluateOptions& o, const Device& device) {
     }
     const Model model = load_model(folder, ops, longest_prompt(questions) + o.max_tokens);
     Sampler sampler = make_sampler(model, o.slots);
-    const Player player{model, sampler, task};
+    const Preferences preferences = load_preferences(o.task.preference, ops);
+    const Player player{model, sampler, task, &preferences};
     const double begin = seconds_now();
     const int64_t expected = int64_t(std::min<int>(o.count, int(questions.size()))) * o.k;
     int64_t tokens = 0;

@@ -11,6 +11,9 @@
 //   G           options.group                 pi_ref      logp_ref, under Model reference
 //   e           math.epsilon_low, _high       beta        math.beta
 //
+// Problems with answers are rewarded by rules, general prompts by the reward model of their set, and the language reward
+// is added to both [NATURE eq 8 to 10]: tasks/rollout.cpp.
+//
 // One step = one rollout: sample, reward, `updates` optimizer steps on its minibatches, each answer used once.
 // Choices where the papers differ or are silent; those of loss/grpo.h are options, the rest is as said here:
 //   1  Truncated answers get reward 0 and stay in the loss (--truncated mask takes them out).
@@ -52,6 +55,10 @@ OptionTable table_of(GrpoOptions& o) {
                  "updates between refreshes of the reference; 0: never");
     table.number("--temperature", o.temperature, between(1e-6, 100), "of sampling and of the policy that is trained");
     table.number("--max-tokens", o.max_tokens, between(1, 1e7), "longest answer");
+    table.number("--raise-at", o.raise_at, at_least(0), "from this step on the longest answer is --raise-to; 0: never");
+    table.number("--raise-to", o.raise_to, between(0, 1e7), "longest answer from --raise-at on");
+    table.number("--preference-from", o.preference_from, at_least(1),
+                 "general prompts, and so the rewards of reward models, come from this step on");
     table.number("--slots", o.slots, between(0, 1e6), SLOTS_HELP).effect = Effect::nothing;
     table.number("--evaluate-every", o.evaluate_every, at_least(0), "steps between evaluations on --held-out; 0: none");
     table.number("--evaluate-count", o.evaluate_count, at_least(1), "problems of such an evaluation");
@@ -71,6 +78,8 @@ void check(const GrpoOptions& o) {
     if (answers > 100'000'000) throw UsageError("too many answers a step, --prompts and --group, give fewer");
     if (o.held_out.empty() != (o.evaluate_every == 0))
         throw UsageError("evaluations need problems and a rhythm, --held-out and --evaluate-every, give both or none");
+    if (o.raise_at > 0 && o.raise_to <= 0)
+        throw UsageError("a step at which the limit is raised, and no new limit, --raise-to, give it too");
     if (o.updates > answers) throw UsageError("more updates than answers, --updates, give 1 or a few");
 }
 
@@ -79,12 +88,22 @@ void check(const GrpoOptions& o) {
 constexpr int RESAMPLE_ROUNDS = 4;
 
 // The questions of a step: the next ones of an endless sequence, epoch after epoch in a new order. Round 1, 2, ... are
-// other sequences, from which groups without spread are replaced.
+// other sequences, from which groups without spread are replaced. General prompts have weight 0 until they are asked.
 static std::vector<int> questions_of(const GrpoRun& run, int64_t step, int round) {
+    const bool general = step >= run.o.preference_from;
     std::vector<double> weights;
-    for (const Question& question : run.questions) weights.push_back(question.problem.weight);
-    return items_of_epochs(weights, {run.o.seed, 1 + uint32_t(round)}, (step - 1) * run.o.prompts,
-                           step * run.o.prompts);
+    std::vector<int> places;
+    for (size_t i = 0; i < run.questions.size(); ++i) {
+        const Problem& problem = run.questions[i].problem;
+        if (problem.kind->judged_by_model && !general) continue;
+        weights.push_back(problem.weight);
+        places.push_back(int(i));
+    }
+    const int64_t begin = (step - (general ? run.o.preference_from : 1)) * run.o.prompts;
+    const uint32_t sequence = 1 + uint32_t(round) + (general && run.o.preference_from > 1 ? 1u << 16 : 0u);
+    std::vector<int> chosen = items_of_epochs(weights, {run.o.seed, sequence}, begin, begin + run.o.prompts);
+    for (int& i : chosen) i = places[size_t(i)];
+    return chosen;
 }
 
 // What the loss needs of a group's answers as soon as they are graded.
@@ -113,10 +132,10 @@ static void sample_groups(const GrpoRun& run, GrpoStep& step, int round, const s
         asks.push_back({&run.questions[step.question[place]], o.group, uint32_t(place + round * o.prompts)});
     SampleOptions sampling;
     sampling.temperature = o.temperature;
-    sampling.max_tokens = o.max_tokens;
+    sampling.max_tokens = run.max_tokens(step.number);
     sampling.seed = o.seed;
     sampling.step = uint32_t(step.number);
-    auto groups = rollout({run.model, run.sampler, run.task}, asks, sampling);
+    auto groups = rollout(run.player(), asks, sampling);
     for (size_t k = 0; k < places.size(); ++k) {
         step.batch.groups[places[k]] = group_of(groups[k]);
         step.answers[places[k]] = std::move(groups[k]);
@@ -251,6 +270,24 @@ GrpoStep grpo_step(const GrpoRun& run, int64_t number, const LogitsObserver& obs
 
 // ---- the stage
 
+// What is asked must be rewarded by something, at every step.
+static void check_mixture(const GrpoOptions& o, const std::vector<Question>& questions) {
+    bool verifiable = false;
+    for (const Question& q : questions) {
+        const Problem& problem = q.problem;
+        verifiable |= !problem.kind->judged_by_model;
+        const PreferenceOptions& p = o.task.preference;
+        const bool safe = problem.set == "safe";
+        const bool has_model = !(safe ? p.safety_model : p.helpful_model).empty();
+        if (problem.kind->judged_by_model && !has_model && !problem.has_rubric)
+            fail("a general prompt that nothing rewards", o.problems + " line " + std::to_string(problem.line),
+                 std::string("give ") + (safe ? "--safety-model" : "--reward-model") + ", or the line a rubric");
+    }
+    if (!verifiable && o.preference_from > 1)
+        throw UsageError("no problems to ask before step " + std::to_string(o.preference_from) +
+                         ", --preference-from, leave it out or add problems with answers to --problems");
+}
+
 // An evaluation on held-out problems between two steps.
 static void evaluate_between(const GrpoRun& run, const std::vector<Question>& held_out, int64_t done,
                              LineWriter& writer, Progress& progress) {
@@ -259,9 +296,9 @@ static void evaluate_between(const GrpoRun& run, const std::vector<Question>& he
     EvaluateOptions e;
     e.count = o.evaluate_count;
     e.k = o.evaluate_k;
-    e.max_tokens = o.max_tokens;
+    e.max_tokens = run.max_tokens(done);
     json line = {{"step", done}};
-    line.update(evaluation_to_json(evaluate({run.model, run.sampler, run.task}, held_out, e)));
+    line.update(evaluation_to_json(evaluate(run.player(), held_out, e)));
     writer.write(line);
     char text[128];
     std::snprintf(text, sizeof text, "  step %lld, held-out: pass@1 %.1f %%, length %.1f, reflective %.1f %%",
@@ -281,7 +318,10 @@ void grpo(GrpoOptions o, const Device& device) {
     const std::vector<Question> held_out =
         o.held_out.empty() ? std::vector<Question>() : read_questions(task, o.held_out, most);
 
-    Model model = load_model(folder, ops, std::max(longest_prompt(questions), longest_prompt(held_out)) + o.max_tokens);
+    check_mixture(o, questions);
+    const int longest_answer = std::max(o.max_tokens, o.raise_at > 0 ? o.raise_to : 0);
+    Model model =
+        load_model(folder, ops, std::max(longest_prompt(questions), longest_prompt(held_out)) + longest_answer);
     std::optional<Model> reference;
     if (needs_reference(o.math)) {
         reference.emplace(make_model(folder.config, ops, model.context));
@@ -292,7 +332,9 @@ void grpo(GrpoOptions o, const Device& device) {
     Trainer trainer = make_trainer(model, options);
     run.restore(trainer, reference ? &reference->weights : nullptr);
     Sampler sampler = make_sampler(model, o.slots);
-    const GrpoRun grpo_run{o, task, questions, model, reference ? &*reference : nullptr, trainer, sampler};
+    const Preferences preferences = load_preferences(o.task.preference, ops);
+    const GrpoRun grpo_run{o,       task,    questions,   model, reference ? &*reference : nullptr,
+                           trainer, sampler, &preferences};
     std::printf("grpo: %d steps of %d prompts x %d answers, %d updates each, %zu problems\n", o.steps, o.prompts,
                 o.group, o.updates, questions.size());
 

@@ -22,6 +22,8 @@ struct GrpoOptions : TrainingOptions {
     int reference_every = 0;  // pi_ref <- pi after so many updates; 0: never. The paper: 400
     float temperature = 1.0f;
     int max_tokens = 384, slots = 0;
+    int raise_at = 0, raise_to = 0;  // from this step on, 0: never, answers may have so many tokens
+    int preference_from = 1;         // general prompts are asked from this step on
     int evaluate_every = 0, evaluate_count = 64, evaluate_k = 8;
     int record_every = 10, record_groups = 2;  // rollouts kept for the report
     TaskOptions task;
@@ -48,6 +50,10 @@ struct GrpoRun {
     Model* reference;  // nullptr: KL is no part of what is maximised
     Trainer& trainer;
     Sampler& sampler;
+    const Preferences* preferences = nullptr;  // reward models of general prompts
+
+    int max_tokens(int64_t step) const { return o.raise_at > 0 && step >= o.raise_at ? o.raise_to : o.max_tokens; }
+    Player player() const { return {model, sampler, task, preferences}; }
 };
 
 // What a step did. Answers stand group after group; answer k is answer k % G of group k / G.

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <numeric>
+#include <set>
 
 namespace r1 {
 
@@ -67,6 +69,35 @@ LossSums sums_of(const GrpoStep& step) {
 
 }  // namespace
 
+// The parts of the reward that some runs have: languages where problems tell theirs or one is rewarded; kinds where there
+// are several; what reward models say, and the rubrics, of general prompts.
+static void add_parts(json& line, const GrpoStep& step, const GrpoRun& run) {
+    std::map<std::string, std::vector<double>> parts;
+    bool languages = run.o.task.language_weight != 0;
+    std::set<std::string> kinds;
+    for (const Question& q : run.questions) {
+        languages |= !q.problem.language.empty();
+        kinds.insert(q.problem.kind->name);
+    }
+    for (size_t g = 0; g < step.answers.size(); ++g) {
+        const Problem& problem = run.questions[step.question[g]].problem;
+        for (const Answer& a : step.answers[g]) {
+            const Graded& graded = a.graded;
+            if (languages) parts["language"].push_back(graded.language.share);
+            if (kinds.size() > 1)
+                parts[std::string("accuracy_") + problem.kind->name].push_back(graded.reward.accuracy);
+            if (kinds.size() > 1) parts[std::string("length_") + problem.kind->name].push_back(a.length());
+            if (graded.preference) parts["preference_" + problem.set].push_back(*graded.preference);
+            if (problem.has_rubric) parts["rubric_" + problem.set].push_back(graded.reward.accuracy);
+        }
+    }
+    for (const auto& [name, values] : parts) {
+        double sum = 0;
+        for (const double value : values) sum += value;
+        line[name] = rounded(sum / double(values.size()));
+    }
+}
+
 json metrics_of(const GrpoStep& step, const GrpoRun& run) {
     const RolloutMeans m = means_of(step);
     const LossSums sums = sums_of(step);
@@ -99,6 +130,7 @@ json metrics_of(const GrpoStep& step, const GrpoRun& run) {
     line["groups_without_spread"] = rounded(double(step.groups_without_spread) / run.o.prompts);
     line["expert_load_max"] = rounded(load);
     line["learning_rate"] = rounded(step.learning_rate);
+    add_parts(line, step, run);
     return line;
 }
 
@@ -213,6 +245,7 @@ json GrpoRecord::line_of(AnswerIndex at) const {
                  {"batch_deviation", rounded(last_.result.deviation, 9)},
                  {"logp", numbers(a.logp, 9)},
                  {"logp_old", numbers(a.logp_old, 9)}};
+    if (answer.graded.preference) line["preference"] = rounded(*answer.graded.preference, 9);
     if (!a.logp_ref.empty()) line["logp_ref"] = numbers(a.logp_ref, 9);
     if (!a.logp_sampler.empty()) line["logp_sampler"] = numbers(a.logp_sampler, 9);
     line["entropy"] = numbers(last_.entropy[at.group][at.answer], 5);

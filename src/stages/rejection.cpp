@@ -307,7 +307,7 @@ Candidate candidate_of(const RejectionOptions& o, const Task& task, const Proble
     }
     c.format = a.graded.reward.format;
     c.reward = a.graded.reward.total;
-    c.language = a.graded.language;
+    c.language = a.graded.language.share;
     c.repetition = 0.0 - repetition_reward(a.completion.tokens, {3, 1});
     c.length = a.length();
     return c;

@@ -19,7 +19,7 @@ static Accuracy judge(Judged& judged, std::string_view answer, const Problem& pr
 }
 
 static std::string without_end(const Task& task, const Completion& completion, std::string text) {
-    if (!completion.finished) return text;
+    if (!completion.finished || completion.tokens.empty()) return text;
     const std::string end = task.tokenizer->decode({&completion.tokens.back(), 1});
     if (text.ends_with(end)) text.resize(text.size() - end.size());
     return text;
@@ -41,8 +41,8 @@ static Graded grade_one(const Task& task, const Problem& problem, const Completi
         false, form_of(task, problem));
     float& total = graded.reward.total;
     graded.language =
-        language_consistency(without_end(task, completion, text), *language_named(language_of(task, problem))).share;
-    if (o.language_weight != 0) total += o.language_weight * float(graded.language);
+        language_consistency(without_end(task, completion, text), *language_named(language_of(task, problem)));
+    if (o.language_weight != 0) total += o.language_weight * float(graded.language.share);
     if (o.repetition) total += float(repetition_reward(completion.tokens, *o.repetition));
     if (o.cosine && !problem.kind->judged_by_model) {
         const float right = weights.accuracy_weight * graded.reward.accuracy;

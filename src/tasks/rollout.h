@@ -28,7 +28,7 @@ struct Graded {
     std::optional<std::string> answer;  // in it, if it has one and ended by itself
     Reward reward;
     std::optional<float> preference;  // what the reward model of its set says of it, see reward_model.h
-    double language = 0;              // share of the reasoning's words in the prompt's language [NATURE eq 7]
+    LanguageShare language;           // of the reasoning's words, in the prompt's language [NATURE eq 7]
     int reflective = 0;               // words [R1v2 C.2]
 };
 // graded[j] is of completions[j]. Programs run in a sandbox; Error if it fails.
