@@ -411,7 +411,7 @@ TEST_CASE("the world: the rules agree with the problems' answers") {
 
 TEST_CASE("the world: the patient are right, and their equations are; mistakes are found by who checks") {
     WorldOptions o;
-    o.general = o.fault = o.mixed = 0;
+    o.general = o.fault = o.mixed = o.impossible = 0;
     o.english = {.guess = 0, .check = 1, .patient = 1, .persistent = 0, .hasty = 0, .error = 0, .sloppy = 0};
     o.chinese_habits = o.english;
     const auto right_of = [&](int n) {

@@ -44,6 +44,7 @@ struct WorldOptions {
     float general = .17f;
     float chinese = .35f;        // of documents, problems and all else
     float mixed = .05f;          // of Chinese problems in the corpus: thought about in English
+    float impossible = .15f;     // of Countdown with three numbers that is worked on: no expression is right
     float fault = .12f;          // of answers to problems: the format has a fault
     float general_think = .15f;  // of answers to general prompts: with a thought before
 
