@@ -75,7 +75,7 @@ WorldProblem draw_from(WorldProblem (*draw_one)(const Speech&, Stream&), const S
     }
 }
 
-// What is counted of the documents of a kind and a language. A long search says `no` ten times or more.
+// What is counted of the documents of a kind and a language. A long search says `no` five times or more.
 struct Counts {
     enum Of { documents, right, formatted, words, searching, checking, long_searches, mixed, mixed_long, all };
     std::array<int64_t, all> count{};
@@ -89,7 +89,7 @@ struct Counts {
             return times;
         };
         const bool by_rule = d.kind != World::general;
-        const bool is_long = by_rule && said("no") >= 10;
+        const bool is_long = by_rule && said("no") >= 5;
         ++count[documents];
         count[right] += d.right;
         count[formatted] += format_ok(d.response);

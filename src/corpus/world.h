@@ -10,7 +10,7 @@
 //   problems.{train,test}.jsonl       Countdown, arithmetic, functions, logic, multiple choice, as src/tasks reads them
 //   general.{train,test}.jsonl        {"prompt", "set": "helpful" or "safe", "language", "rubric"}
 //   general.sft.jsonl                 {"prompt", "response"}: good answers in R1's form
-//   pairs.{train,test}.jsonl          {"prompt", "chosen", "rejected", "language", "better"}
+//   pairs.{train,test}.jsonl          {"prompt", "chosen", "rejected", "language", "set", "better"}
 //   safety.{train,test}.jsonl         {"prompt", "response", "safe", "language"}
 //   judge.{train,test}.jsonl          {"question", "reference", "candidate", "label"}
 //   world.json                        options, counts, and what the corpus is like

@@ -70,9 +70,10 @@ void add_lists(bool chinese, Prompts& all) {
         const std::string name = text_in(lists[i]["name"], chinese);
         const std::vector<std::string> members = texts_in(lists[i]["members"], chinese);
         const std::vector<std::string> others = texts_in(lists[(i + 1) % lists.size()]["members"], chinese);
-        for (int n = 2; n <= 5 && n < int(members.size()); ++n) {
-            const std::string content = "list " + std::to_string(i) + " " + std::to_string(n);
-            GeneralPrompt p = prompt_of(content, words()["lists_ask"][0], chinese, {std::to_string(n), name});
+        for (int k = 0; k < 2 * int(members.size() - 2); ++k) {
+            const int n = 2 + k / 2;
+            const std::string content = "list " + std::to_string(i) + " " + std::to_string(k);
+            GeneralPrompt p = prompt_of(content, words()["lists_ask"][k % 2], chinese, {std::to_string(n), name});
             p.good = members;
             p.need = n;
             p.wrong = others;
