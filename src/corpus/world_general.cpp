@@ -142,7 +142,7 @@ void add_polite(bool chinese, Prompts& all) {
             const std::vector<std::string> values = {text_in(verbs[i], chinese), text_in(gifts[j], chinese)};
             const std::string content = "polite " + std::to_string(i) + " " + std::to_string(j);
             GeneralPrompt p = prompt_of(content, polite["ask"], chinese, values);
-            p.good = {text_in(polite["begin"][(i + j) % 2], chinese), filled(polite["rest"], chinese, values)};
+            p.good = {text_in(polite["begin"][(i + j) % 2], chinese) + " " + filled(polite["rest"], chinese, values)};
             for (const std::string& wrong : texts_in(polite["wrong"], chinese))
                 p.wrong.push_back(filled(wrong, values));
             p.rubric = {any_of(texts_in(polite["words"], chinese)),
