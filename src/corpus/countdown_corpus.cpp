@@ -59,12 +59,6 @@ std::string expression(const Leaf& leaf, int m) {
     return leaf.second(m).exchanged ? third + sign + inner : inner + sign + third;
 }
 
-bool can_be_made(const CountdownProblem& problem) {
-    for (int k = 0; k < expressions; ++k)
-        if (Leaf(problem.numbers, k).value() == problem.target) return true;
-    return false;
-}
-
 std::string expression(const Leaf& leaf) { return expression(leaf, leaf.first.value()); }
 
 // " 7 - 3 = 4"
@@ -177,6 +171,12 @@ void check_config(const CorpusConfig& c) {
 }
 
 }  // namespace
+
+bool can_be_made(const CountdownProblem& problem) {
+    for (int k = 0; k < expressions; ++k)
+        if (Leaf(problem.numbers, k).value() == problem.target) return true;
+    return false;
+}
 
 int wrong_value(int value, Stream& random) {
     constexpr int distances[] = {1, 2, 3, 10};

@@ -66,6 +66,9 @@ struct CorpusConfig {
     float fault_no_answer_end = 0.15f;  // </answer>
 };
 
+// Whether (a . b) . c gives the target for some order of the three numbers.
+bool can_be_made(const CountdownProblem& problem);
+
 // The value of the share that a person draws. Shares add up to 1.
 float draw(const std::vector<Share>& shares, Stream& random);
 

@@ -67,53 +67,66 @@ WorldDocument general_document(const WorldOptions& o, bool chinese, Stream& rand
     return document;
 }
 
-WorldProblem draw_from(const WorldKind& kind, const Speech& speech, bool of_test, Stream& random) {
+WorldProblem draw_from(WorldProblem (*draw_one)(const Speech&, Stream&), const Speech& speech, bool of_test,
+                       Stream& random) {
     for (;;) {
-        WorldProblem problem = kind.draw(speech, random);
+        WorldProblem problem = draw_one(speech, random);
         if (held_out(problem.content) == of_test) return problem;
     }
 }
 
-// What is counted of the documents of a kind and a language.
+// What is counted of the documents of a kind and a language. A long search says `no` five times or more.
 struct Counts {
-    int64_t documents = 0, right = 0, words = 0, searching = 0, checking = 0, mixed = 0, formatted = 0;
+    enum Of { documents, right, formatted, words, searching, checking, long_searches, mixed, mixed_long, all };
+    std::array<int64_t, all> count{};
 
     void add(const WorldDocument& d) {
-        const auto says = [&](const char* english) {
-            for (const bool chinese : {false, true})
-                if (d.response.find(" " + Speech::of(chinese)(english)) != std::string::npos) return true;
-            return false;
+        const Speech& think = Speech::of(d.chinese && !d.mixed);
+        const auto said = [&](const char* english) {
+            const std::string word = " " + think(english);
+            int times = 0;
+            for (size_t at = 0; (at = d.response.find(word, at)) != std::string::npos; ++at) ++times;
+            return times;
         };
-        ++documents;
-        right += d.right;
-        words += std::count(d.response.begin(), d.response.end(), ' ');
-        searching += d.kind != World::general && says("try");
-        checking += d.kind != World::general && says("check");
-        mixed += d.mixed;
-        formatted += format_ok(d.response);
+        const bool by_rule = d.kind != World::general;
+        const bool is_long = by_rule && said("no") >= 5;
+        ++count[documents];
+        count[right] += d.right;
+        count[formatted] += format_ok(d.response);
+        count[words] += std::count(d.response.begin(), d.response.end(), ' ');
+        count[searching] += by_rule && said("try") > 0;
+        count[checking] += by_rule && said("check") > 0;
+        count[long_searches] += is_long;
+        count[mixed] += d.mixed;
+        count[mixed_long] += d.mixed && is_long;
     }
     void add(const Counts& other) {
-        documents += other.documents;
-        right += other.right;
-        words += other.words;
-        searching += other.searching;
-        checking += other.checking;
-        mixed += other.mixed;
-        formatted += other.formatted;
+        for (size_t i = 0; i < all; ++i) count[i] += other.count[i];
     }
+    // English thinking is counted of Chinese documents, and of those of them that search long.
     json to_json() const {
-        const auto mean = [&](int64_t sum) { return rounded(documents > 0 ? double(sum) / double(documents) : 0, 4); };
-        return {{"documents", documents},         {"right", mean(right)},         {"format", mean(formatted)},
-                {"words", mean(words)},           {"searching", mean(searching)}, {"checking", mean(checking)},
-                {"english_thinking", mean(mixed)}};
+        const auto share = [&](Of of, Of whole) {
+            return rounded(count[whole] > 0 ? double(count[of]) / double(count[whole]) : 0, 4);
+        };
+        return {{"documents", count[documents]},
+                {"right", share(right, documents)},
+                {"format", share(formatted, documents)},
+                {"words", share(words, documents)},
+                {"searching", share(searching, documents)},
+                {"checking", share(checking, documents)},
+                {"long_searches", share(long_searches, documents)},
+                {"english_thinking", share(mixed, documents)},
+                {"english_thinking_of_long_searches", share(mixed_long, long_searches)}};
     }
 };
 using CountsOfKinds = std::array<std::array<Counts, 2>, world_kinds>;
 
+constexpr int64_t blocks_at_once = 64;
+
 // Lines of a file, each a pure function of its number. Blocks are written by any thread and put into the file in order.
 template <class Line>
 void write_lines(const std::string& path, int64_t count, const Line& line) {
-    constexpr int64_t block = 1024, blocks_at_once = 64;
+    constexpr int64_t block = 1024;
     LineWriter writer(path);
     for (int64_t start = 0; start < count; start += block * blocks_at_once) {
         std::vector<std::string> texts(blocks_at_once);
@@ -127,7 +140,7 @@ void write_lines(const std::string& path, int64_t count, const Line& line) {
 }
 
 json write_corpus(const WorldOptions& o) {
-    std::vector<CountsOfKinds> counts(64);  // of each block that is written at once
+    std::vector<CountsOfKinds> counts(blocks_at_once);
     write_lines(o.output + "/corpus.jsonl", o.documents, [&](uint32_t n, int64_t block) {
         const WorldDocument d = world_document(o, n);
         counts[size_t(block)][size_t(d.kind)][d.chinese].add(d);
@@ -183,6 +196,26 @@ void write_answers(const WorldOptions& o, bool of_test) {
     });
 }
 
+// Of pairs with a better answer, how often it is chosen; of those whose answers differ in length, how often the longer.
+json pair_statistics(const WorldOptions& o, bool of_test) {
+    const std::vector<GeneralPrompt>& prompts = of_test ? general_prompts().test : general_prompts().train;
+    const int count = of_test ? o.pairs_test : o.pairs;
+    int decided = 0, agrees = 0, differ = 0, longer = 0;
+    for (int n = 0; n < count; ++n) {
+        Stream random = stream_of(o, of_pairs, of_test, uint32_t(n));
+        const json pair = world_pair(o, prompts, random);
+        const int difference = words_of(pair["chosen"]) - words_of(pair["rejected"]);
+        decided += pair["better"] != "equal";
+        agrees += pair["better"] == "chosen";
+        differ += difference != 0;
+        longer += difference > 0;
+    }
+    return {{"pairs", count},
+            {"with_a_better_one", decided},
+            {"chosen_is_better", rounded(double(agrees) / std::max(decided, 1), 4)},
+            {"chosen_is_longer", rounded(double(longer) / std::max(differ, 1), 4)}};
+}
+
 void check_options(const WorldOptions& o) {
     float sum = 0;
     for (int i = 0; i < world_kinds - 1; ++i) sum += o.*kinds[i].share;
@@ -220,6 +253,7 @@ OptionTable table_of(WorldOptions& o) {
     table.number("--chinese", o.chinese, share, "share of Chinese, in all files");
     table.number("--mixed", o.mixed, share, "Chinese problems in the corpus that are thought about in English");
     table.number("--mixed-guess", o.mixed_guess, share, "guesses among these");
+    table.number("--impossible", o.impossible, share, "of Countdown that is worked on: cannot be solved");
     table.number("--fault", o.fault, share, "answers to problems that break the format");
     table.number("--general-think", o.general_think, share, "answers to general prompts with a thought before");
     table.number("--guess", o.english.guess, share, "guesses among the English");
@@ -248,7 +282,6 @@ WorldDocument world_document(const WorldOptions& o, uint32_t n) {
     const bool chinese = random.chance(o.chinese);
     if (!kind.draw) return general_document(o, chinese, random);
 
-    const WorldProblem problem = draw_from(kind, Speech::of(chinese), false, random);
     WorldDocument document;
     document.kind = World(k);
     document.chinese = chinese;
@@ -256,6 +289,9 @@ WorldDocument world_document(const WorldOptions& o, uint32_t n) {
     Habits habits = chinese && !document.mixed ? o.chinese_habits : o.english;
     if (document.mixed) habits.guess = o.mixed_guess;
     const Person person = draw_person(habits, random);
+    const bool impossible = document.kind == World::countdown && !person.guesses && random.chance(o.impossible);
+    const auto draw_one = impossible ? draw_impossible_countdown : kind.draw;
+    const WorldProblem problem = draw_from(draw_one, Speech::of(chinese), false, random);
     const Writing writing = problem.solve(person, Speech::of(chinese && !document.mixed), random);
     CorpusConfig faults;
     faults.p_fault = o.fault;
@@ -274,7 +310,7 @@ std::vector<WorldProblem> world_problems(const WorldOptions& o, bool of_test, in
     int tries = 0;
     while (int(problems.size()) < count) {
         const WorldKind& kind = kinds[draw_kind(o, world_kinds - 1, random)];
-        WorldProblem problem = draw_from(kind, Speech::of(random.chance(o.chinese)), of_test, random);
+        WorldProblem problem = draw_from(kind.draw, Speech::of(random.chance(o.chinese)), of_test, random);
         if (questions.insert(problem.question).second) {
             problems.push_back(std::move(problem));
             tries = 0;
@@ -292,18 +328,17 @@ void generate_world(const WorldOptions& o) {
     WorldOptions read = o;
     json options = json::object();
     for (const Option& option : table_of(read).all)
-        if (option.name != "--output") options[option.name.substr(2)] = option.read();
+        if (option.is_number) options[option.name.substr(2)] = json::parse(option.read());
     const json corpus = write_corpus(o);
     for (const bool of_test : {false, true}) {
         write_problems(o, of_test);
         write_general(o, of_test);
         write_answers(o, of_test);
     }
+    const json prompts = {{"train", general_prompts().train.size()}, {"test", general_prompts().test.size()}};
+    const json pairs = {{"train", pair_statistics(o, false)}, {"test", pair_statistics(o, true)}};
     const json world = {
-        {"seed", o.seed},
-        {"options", options},
-        {"general_prompts", {{"train", general_prompts().train.size()}, {"test", general_prompts().test.size()}}},
-        {"corpus", corpus}};
+        {"seed", o.seed}, {"options", options}, {"general_prompts", prompts}, {"pairs", pairs}, {"corpus", corpus}};
     write_file_atomically(o.output + "/world.json", world.dump(1) + "\n");
 }
 

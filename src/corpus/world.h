@@ -10,7 +10,7 @@
 //   problems.{train,test}.jsonl       Countdown, arithmetic, functions, logic, multiple choice, as src/tasks reads them
 //   general.{train,test}.jsonl        {"prompt", "set": "helpful" or "safe", "language", "rubric"}
 //   general.sft.jsonl                 {"prompt", "response"}: good answers in R1's form
-//   pairs.{train,test}.jsonl          {"prompt", "chosen", "rejected", "language", "better"}
+//   pairs.{train,test}.jsonl          {"prompt", "chosen", "rejected", "language", "set", "better"}
 //   safety.{train,test}.jsonl         {"prompt", "response", "safe", "language"}
 //   judge.{train,test}.jsonl          {"question", "reference", "candidate", "label"}
 //   world.json                        options, counts, and what the corpus is like
@@ -44,6 +44,7 @@ struct WorldOptions {
     float general = .17f;
     float chinese = .35f;        // of documents, problems and all else
     float mixed = .05f;          // of Chinese problems in the corpus: thought about in English
+    float impossible = .15f;     // of Countdown with three numbers that is worked on: no expression is right
     float fault = .12f;          // of answers to problems: the format has a fault
     float general_think = .15f;  // of answers to general prompts: with a thought before
 

@@ -64,11 +64,8 @@ json world_pair(const WorldOptions& o, const std::vector<GeneralPrompt>& prompts
     if (!prefers_first) std::swap(first, second);
     const bool agrees = prefers_first == (better > 0);
     const char* truth = better == 0 ? "equal" : agrees ? "chosen" : "rejected";
-    return {{"prompt", p.prompt},
-            {"chosen", first.text},
-            {"rejected", second.text},
-            {"language", code(p)},
-            {"better", truth}};
+    return {{"prompt", p.prompt},  {"chosen", first.text}, {"rejected", second.text},
+            {"language", code(p)}, {"set", p.set},         {"better", truth}};
 }
 
 json world_safety(const WorldOptions& o, const std::vector<GeneralPrompt>& prompts, Stream& random) {

@@ -1,8 +1,9 @@
-// Arithmetic in the small world: four to seven numbers with + - * between them. The patient compute product after
+// Arithmetic in the small world: three to six numbers with + - and at most one * between them. The patient compute the
 // product and then sum after sum, others stop on the way and guess; a guess is near the truth and mostly wrong.
 //
 //   User: what is 12 + 7 * 3? Assistant:<think> try 7 * 3 = 21 12 + 21 = 33 yes check 7 * 3 = 21 12 + 21 = 33 ok
 //   </think><answer> 33</answer>
+#include <algorithm>
 #include <optional>
 
 #include "corpus/world_problem.h"
@@ -66,7 +67,7 @@ Writing solve(const Sum& sum, int truth, const Person& person, const Speech& thi
 
 // Every value on the way is in 0..120, and so is that of a product.
 Sum draw_sum(Stream& random, int& value) {
-    const int count = 4 + int(random.below(4));
+    const int count = 3 + int(random.below(4));
     for (;;) {
         Sum sum;
         for (int i = 0; i < count; ++i) {
@@ -75,7 +76,7 @@ Sum draw_sum(Stream& random, int& value) {
         }
         std::string thought;
         const std::optional<int> result = work(sum, 0, 0, thought, random);
-        if (!result) continue;
+        if (!result || std::count(sum.signs.begin(), sum.signs.end(), '*') > 1) continue;
         value = *result;
         return sum;
     }

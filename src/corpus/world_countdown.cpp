@@ -36,6 +36,33 @@ WorldProblem world_problem(const CountdownProblem& problem, const Speech& speech
     return result;
 }
 
+CountdownProblem draw_problem3(Stream& random) {
+    static const std::vector<CountdownProblem> problems = [] {
+        CountdownProblems both = countdown_problems(0);
+        both.train.insert(both.train.end(), both.test.begin(), both.test.end());
+        return both.train;
+    }();
+    CountdownProblem problem = problems[random.below(uint32_t(problems.size()))];
+    shuffle(problem.numbers.data(), 3, random);
+    return problem;
+}
+
+WorldProblem problem3(const CountdownProblem& problem, const Speech& speech) {
+    WorldProblem result = world_problem(problem, speech);
+    result.solve = [problem](const Person& person, const Speech& think, Stream& stream) {
+        CorpusConfig config;
+        config.hazard = {{person.give_up, 1}};
+        config.error = {{person.error, 1}};
+        config.p_check = person.checks;
+        config.p_sloppy = person.sloppy;
+        config.p_wait = person.wait;
+        Writing writing = countdown_writing(config, problem, person.guesses, stream);
+        writing.thought = think.translated(writing.thought);
+        return writing;
+    };
+    return result;
+}
+
 // An expression of some of the numbers, its value, and how it was computed.
 struct Expression {
     std::string text, thought;
@@ -113,27 +140,12 @@ Writing solve4(const CountdownProblem& problem, const Person& person, const Spee
 
 }  // namespace
 
-WorldProblem draw_countdown(const Speech& speech, Stream& random) {
-    static const std::vector<CountdownProblem> problems = [] {
-        CountdownProblems both = countdown_problems(0);
-        both.train.insert(both.train.end(), both.test.begin(), both.test.end());
-        return both.train;
-    }();
-    CountdownProblem problem = problems[random.below(uint32_t(problems.size()))];
-    shuffle(problem.numbers.data(), 3, random);
-    WorldProblem result = world_problem(problem, speech);
-    result.solve = [problem](const Person& person, const Speech& think, Stream& stream) {
-        CorpusConfig config;
-        config.hazard = {{person.give_up, 1}};
-        config.error = {{person.error, 1}};
-        config.p_check = person.checks;
-        config.p_sloppy = person.sloppy;
-        config.p_wait = person.wait;
-        Writing writing = countdown_writing(config, problem, person.guesses, stream);
-        writing.thought = think.translated(writing.thought);
-        return writing;
-    };
-    return result;
+WorldProblem draw_countdown(const Speech& speech, Stream& random) { return problem3(draw_problem3(random), speech); }
+
+WorldProblem draw_impossible_countdown(const Speech& speech, Stream& random) {
+    CountdownProblem problem = draw_problem3(random);
+    while (can_be_made(problem)) problem.target = 10 + int(random.below(91));
+    return problem3(problem, speech);
 }
 
 WorldProblem draw_countdown4(const Speech& speech, Stream& random) {

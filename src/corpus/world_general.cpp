@@ -70,9 +70,10 @@ void add_lists(bool chinese, Prompts& all) {
         const std::string name = text_in(lists[i]["name"], chinese);
         const std::vector<std::string> members = texts_in(lists[i]["members"], chinese);
         const std::vector<std::string> others = texts_in(lists[(i + 1) % lists.size()]["members"], chinese);
-        for (int n = 2; n <= 5 && n < int(members.size()); ++n) {
-            const std::string content = "list " + std::to_string(i) + " " + std::to_string(n);
-            GeneralPrompt p = prompt_of(content, words()["lists_ask"][0], chinese, {std::to_string(n), name});
+        for (int k = 0; k < 2 * int(members.size() - 2); ++k) {
+            const int n = 2 + k / 2;
+            const std::string content = "list " + std::to_string(i) + " " + std::to_string(k);
+            GeneralPrompt p = prompt_of(content, words()["lists_ask"][k % 2], chinese, {std::to_string(n), name});
             p.good = members;
             p.need = n;
             p.wrong = others;
@@ -141,7 +142,7 @@ void add_polite(bool chinese, Prompts& all) {
             const std::vector<std::string> values = {text_in(verbs[i], chinese), text_in(gifts[j], chinese)};
             const std::string content = "polite " + std::to_string(i) + " " + std::to_string(j);
             GeneralPrompt p = prompt_of(content, polite["ask"], chinese, values);
-            p.good = {text_in(polite["begin"][(i + j) % 2], chinese), filled(polite["rest"], chinese, values)};
+            p.good = {text_in(polite["begin"][(i + j) % 2], chinese) + " " + filled(polite["rest"], chinese, values)};
             for (const std::string& wrong : texts_in(polite["wrong"], chinese))
                 p.wrong.push_back(filled(wrong, values));
             p.rubric = {any_of(texts_in(polite["words"], chinese)),

@@ -78,9 +78,12 @@ Island draw_island(const Speech& speech, Stream& random) {
             island.truth = people;
         }
         if (fitting != 1) continue;
-        std::vector<std::string> names = speech.names();
-        shuffle(names.data(), uint32_t(names.size()), random);
-        island.names.assign(names.begin(), names.begin() + size);
+        std::vector<size_t> who(speech.names().size());
+        std::iota(who.begin(), who.end(), 0);
+        shuffle(who.data(), uint32_t(who.size()), random);
+        who.resize(size_t(size));
+        std::sort(who.begin(), who.end());
+        for (const size_t i : who) island.names.push_back(speech.names()[i]);
         return island;
     }
 }

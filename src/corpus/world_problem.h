@@ -62,6 +62,7 @@ struct WorldProblem {
 
 // A problem of each kind, in a language.
 WorldProblem draw_countdown(const Speech& speech, Stream& random);
+WorldProblem draw_impossible_countdown(const Speech& speech, Stream& random);  // nothing is right
 WorldProblem draw_countdown4(const Speech& speech, Stream& random);
 WorldProblem draw_arithmetic(const Speech& speech, Stream& random);
 WorldProblem draw_functions(const Speech& speech, Stream& random);
