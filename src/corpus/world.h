@@ -34,13 +34,13 @@ inline constexpr int world_kinds = 7;
 
 struct WorldOptions {
     std::string output;          // the folder
-    int64_t documents = 320000;  // 12 million tokens of a vocabulary of 1024
+    int64_t documents = 400000;  // 15 million tokens of a vocabulary of 1024
     uint32_t seed = 1;
     int train = 12000, test = 1200;  // problems
     int pairs = 10000, pairs_test = 1200, safety = 6000, safety_test = 600, judge = 6000, judge_test = 600, sft = 3000;
 
     // Of the documents; without the last, and in the same proportions, of the problems. Any sum will do.
-    float countdown = .22f, countdown4 = .03f, arithmetic = .18f, functions = .13f, logic = .14f, choice = .13f;
+    float countdown = .26f, countdown4 = .02f, arithmetic = .18f, functions = .12f, logic = .14f, choice = .11f;
     float general = .17f;
     float chinese = .35f;        // of documents, problems and all else
     float mixed = .05f;          // of Chinese problems in the corpus: thought about in English

@@ -1,8 +1,8 @@
 // Arithmetic in the small world: three to six numbers with + - and at most one * between them. The patient compute the
 // product and then sum after sum, others stop on the way and guess; a guess is near the truth and mostly wrong.
 //
-//   User: what is 12 + 7 * 3? Assistant:<think> try 7 * 3 = 21 12 + 21 = 33 yes check 7 * 3 = 21 12 + 21 = 33 ok
-//   </think><answer> 33</answer>
+//   User: what is 12 + 6 * 3? Assistant:<think> try 6 * 3 = 18 12 + 18 = 30 yes check 6 * 3 = 18 12 + 18 = 30 ok
+//   </think><answer> 30</answer>
 #include <algorithm>
 #include <optional>
 
@@ -11,6 +11,9 @@
 namespace r1 {
 
 namespace {
+
+constexpr int most = 60;        // of every value on the way, which is not below 0 either
+constexpr int most_right = 20;  // of what is added or taken away
 
 struct Sum {
     std::vector<int> numbers;
@@ -25,13 +28,13 @@ struct Sum {
 };
 
 // Computes the sum step by step and writes the steps down. None if the person gives up after one of them, or comes to a
-// value below 0 or above 120, which cannot be.
+// value below 0 or above 60, which cannot be.
 std::optional<int> work(Sum sum, float error, float give_up, std::string& thought, Stream& random) {
     while (!sum.signs.empty()) {
         const size_t product = sum.signs.find('*');
         const size_t i = product == std::string::npos ? 0 : product;
         int value = value_of(sum.numbers[i], sum.signs[i], sum.numbers[i + 1]);
-        if (value < 0 || value > most_value) return std::nullopt;
+        if (value < 0 || value > most) return std::nullopt;
         if (random.chance(error)) value = wrong_value(value, random);
         thought += equation(sum.numbers[i], sum.signs[i], sum.numbers[i + 1], value);
         sum.numbers[i] = value;
@@ -65,7 +68,7 @@ Writing solve(const Sum& sum, int truth, const Person& person, const Speech& thi
     return writing;
 }
 
-// Every value on the way is in 0..120, and so is that of a product.
+// Numbers as they are in Countdown, so that what is learned of them there holds here.
 Sum draw_sum(Stream& random, int& value) {
     const int count = 3 + int(random.below(4));
     for (;;) {
@@ -77,6 +80,9 @@ Sum draw_sum(Stream& random, int& value) {
         std::string thought;
         const std::optional<int> result = work(sum, 0, 0, thought, random);
         if (!result || std::count(sum.signs.begin(), sum.signs.end(), '*') > 1) continue;
+        const size_t product = sum.signs.find('*');
+        const bool late = product != std::string::npos && product > 0;
+        if (late && sum.numbers[product] * sum.numbers[product + 1] > most_right) continue;
         value = *result;
         return sum;
     }

@@ -39,12 +39,10 @@ struct Choice {
 
 std::string letter(int i) { return std::string(" ") + "ABCD"[i]; }
 
-// A value within 1..120, from numbers within 1..40.
+// A value within 1..120, from numbers within 1..20.
 Alternative draw_option(Stream& random) {
     for (;;) {
-        const char sign = "+-*"[random.below(3)];
-        const uint32_t range = sign == '*' ? 20 : 40;
-        const Alternative option{1 + int(random.below(range)), sign, 1 + int(random.below(range))};
+        const Alternative option{1 + int(random.below(20)), "+-*"[random.below(3)], 1 + int(random.below(20))};
         if (option.value() >= 1 && option.value() <= most_value) return option;
     }
 }
@@ -85,7 +83,7 @@ Choice draw_missing(Stream& random) {
     constexpr int length = 5;
     Choice choice(missing);
     do {
-        const int first = 1 + int(random.below(40)), step = 2 + int(random.below(15));
+        const int first = 1 + int(random.below(20)), step = 2 + int(random.below(10));
         choice.sequence.clear();
         for (int i = 0; i < length; ++i) choice.sequence.push_back(first + i * step);
         choice.gap = 2 + random.below(length - 2);
