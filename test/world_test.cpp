@@ -534,7 +534,7 @@ TEST_CASE("the world: rubrics, and the answers of people to general prompts") {
             for (const Quality quality : {Quality::good, Quality::partial, Quality::wrong, Quality::padded}) {
                 const GeneralAnswer answer = general_answer(p, quality, random);
                 CAPTURE(answer.text);
-                const double score = rubric_score(p.rubric, answer.text);
+                const double score = quality_of(p, answer.text);
                 CHECK((score >= 0 && score <= 1));
                 sum[size_t(quality)] += score;
                 if (quality == Quality::good) CHECK(score == 1);
@@ -550,13 +550,6 @@ TEST_CASE("the world: rubrics, and the answers of people to general prompts") {
     MESSAGE("rubric: good " << sum[0] << ", partial " << sum[1] << ", wrong " << sum[2] << ", padded " << sum[3]);
     CHECK(sum[2] < sum[1]);
     CHECK(sum[3] < 0.9);
-
-    const json rubric = json::parse(R"([{"any": ["cat", "dog"], "at_least": 2}, {"words_at_most": 5}])");
-    CHECK(rubric_score(rubric, "A Cat and a DOG.") == 1);
-    CHECK(rubric_score(rubric, "Cats, and a dog.") == 0.75);
-    CHECK(rubric_score(json::parse(R"([{"any": ["猫"]}, {"words_at_least": 4}])"), "我喜欢猫") == 1);
-    CHECK(rubric_score(json::parse(R"([{"none": ["no"], "weight": 3}, {"begins": ["Dear"]}])"), " know") == 0.75);
-    CHECK(rubric_score(json::parse(R"([{"ends": ["？"]}, {"begins": ["dear"]}])"), " Dear 你 好？ ") == 1);
 }
 
 TEST_CASE("the world: pairs follow the rubric and length, as much as the options say") {
@@ -596,8 +589,8 @@ TEST_CASE("the world: pairs follow the rubric and length, as much as the options
         const json pair = world_pair(WorldOptions(), general_prompts().test, random);
         for (const GeneralPrompt& p : general_prompts().test) {
             if (p.prompt != pair["prompt"]) continue;
-            const double chosen = rubric_score(p.rubric, pair["chosen"]);
-            const double rejected = rubric_score(p.rubric, pair["rejected"]);
+            const double chosen = quality_of(p, pair["chosen"]);
+            const double rejected = quality_of(p, pair["rejected"]);
             CHECK(pair["better"] == (chosen > rejected ? "chosen" : chosen < rejected ? "rejected" : "equal"));
         }
     }

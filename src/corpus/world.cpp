@@ -61,7 +61,7 @@ WorldDocument general_document(const WorldOptions& o, bool chinese, Stream& rand
     document.chinese = chinese;
     document.prompt = in_template(p->prompt);
     document.content = p->content;
-    document.right = rubric_score(p->rubric, answer.text) == 1;
+    document.right = quality_of(*p, answer.text) == 1;
     const bool thinks = random.chance(o.general_think) && !p->thought.empty();
     document.response = (thinks ? "<think> " + p->thought + "</think>" : "") + answer.text;
     return document;

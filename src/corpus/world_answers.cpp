@@ -57,7 +57,7 @@ json world_pair(const WorldOptions& o, const std::vector<GeneralPrompt>& prompts
     const GeneralPrompt& p = draw_prompt(o, prompts, random);
     GeneralAnswer first = general_answer(p, random), second = first;
     while (second.text == first.text) second = general_answer(p, random);
-    const double better = rubric_score(p.rubric, first.text) - rubric_score(p.rubric, second.text);
+    const double better = quality_of(p, first.text) - quality_of(p, second.text);
     const int longer = words_of(first.text) - words_of(second.text);
     const float leaning = o.beta * float(better) + o.alpha * float(longer) / o.words_scale;
     const bool prefers_first = random.chance(exact::sigmoid(leaning));

@@ -15,13 +15,9 @@ namespace {
 
 constexpr char signs[] = {'+', '-', '*'};
 
-// "3 7 12 make 33." and "用 3 7 12 得 33。"
-std::string question_of(const CountdownProblem& problem, const Speech& speech) {
-    const std::string english = countdown_question(problem, PromptTemplate::plain);
-    if (!speech.chinese()) return english;
-    const std::string make = " make ";
-    const size_t at = english.find(make), target = at + make.size();
-    return "用 " + english.substr(0, at) + " 得 " + english.substr(target, english.size() - target - 1) + "。";
+std::string question_of(CountdownProblem problem, const Speech& speech) {
+    problem.chinese = speech.chinese();
+    return countdown_question(problem, PromptTemplate::plain);
 }
 
 WorldProblem world_problem(const CountdownProblem& problem, const Speech& speech) {

@@ -3,6 +3,9 @@
 #include <algorithm>
 
 #include "corpus/world_problem.h"
+#include "reward/extract.h"
+#include "reward/language.h"
+#include "reward/rubric.h"
 
 namespace r1 {
 
@@ -284,6 +287,12 @@ GeneralAnswer general_answer(const GeneralPrompt& p, Stream& random) {
                             : u < .75f ? Quality::wrong
                                        : Quality::padded;
     return general_answer(p, quality, random);
+}
+
+int words_of(const std::string& text) { return language_share(text, Language::english).words; }
+
+double quality_of(const GeneralPrompt& prompt, const std::string& answer) {
+    return rubric_score(rubric_of(prompt.rubric, "the rubric of \"" + prompt.prompt + "\""), trimmed(answer)).score;
 }
 
 }  // namespace r1

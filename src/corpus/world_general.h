@@ -41,7 +41,7 @@ GeneralAnswer general_answer(const GeneralPrompt& prompt, Stream& random);  // o
 
 int words_of(const std::string& text);  // of both languages, as reward/language.h counts them
 
-// How well an answer keeps a rubric, from 0 to 1.
-double rubric_score(const json& rubric, const std::string& answer);
+// How well an answer keeps a prompt's rubric, from 0 to 1: reward/rubric.h.
+double quality_of(const GeneralPrompt& prompt, const std::string& answer);
 
 }  // namespace r1

@@ -10,8 +10,8 @@ struct EquationCount {
     int64_t all = 0, right = 0;
 };
 
-// Equations of two whole numbers, a o b = c with o one of + - * x × and c a whole number, with or without blanks. Numbers
-// have at most nine digits. An operation before a or after b (as in 1 + 2 + 3 = 6) makes it none of these.
+// Equations of two whole numbers, a o b = c with o one of + - * x × and c a whole number, with or without blanks. Their
+// numbers have at most nine digits. An operation before a or after b (as in 1 + 2 + 3 = 6) makes it none of these.
 //
 //   try 3 + 8 = 11 11 * 3 = 33 yes          2, 2 right
 //   3+8=12, 5 - 7 = -2                      2, 1 right

@@ -11,8 +11,8 @@
 //   G           options.group                 pi_ref      logp_ref, under Model reference
 //   e           math.epsilon_low, _high       beta        math.beta
 //
-// Problems with answers are rewarded by rules, general prompts by the reward model of their set, and the language reward
-// is added to both [NATURE eq 8 to 10]: tasks/rollout.cpp.
+// Problems with answers are rewarded by rules, general prompts by the reward model of their set, and the language
+// reward is added to both [NATURE eq 8 to 10]: tasks/rollout.cpp.
 //
 // One step = one rollout: sample, reward, `updates` optimizer steps on its minibatches, each answer used once.
 // Choices where the papers differ or are silent; those of loss/grpo.h are options, the rest is as said here:

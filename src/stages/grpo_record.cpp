@@ -69,8 +69,8 @@ LossSums sums_of(const GrpoStep& step) {
 
 }  // namespace
 
-// The parts of the reward that some runs have: languages where problems tell theirs or one is rewarded; kinds where there
-// are several; what reward models say, and the rubrics, of general prompts.
+// The parts of the reward that some runs have: languages where problems tell theirs or one is rewarded; kinds where
+// there are several; what reward models say, and the rubrics, of general prompts.
 static void add_parts(json& line, const GrpoStep& step, const GrpoRun& run) {
     std::map<std::string, std::vector<double>> parts;
     bool languages = run.o.task.language_weight != 0;
