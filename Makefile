@@ -1,6 +1,7 @@
 # What a person types. Everything is built by CMake, in build/.
 #
 #   make demo    from nothing to R1-Zero in minutes; ends with a table, two hashes and a report
+#   make paper   the whole of DeepSeek-R1 at small scale: every stage, the paper's table beside ours, in an hour
 #   make test    builds and runs every test
 #   make bench   speed, as ratios to this machine's limits (and to PyTorch, where that is installed)
 #   make ptx-check   what nvcc makes of the kernels, interpreted: the shortened demo by its hash, in ten minutes
@@ -18,13 +19,16 @@ define build
 	@cmake --build $(BUILD) --target $(1) -j $(JOBS) > $(BUILD).log 2>&1 || { cat $(BUILD).log; exit 1; }
 endef
 
-.PHONY: demo test bench ptx-check gpu-check gpu-kit r1 dependencies clean
+.PHONY: demo paper test bench ptx-check gpu-check gpu-kit r1 dependencies clean
 
 r1: dependencies
 	$(call build,r1)
 
 demo: r1
 	@R1=$(BUILD)/r1 sh scripts/demo.sh
+
+paper: r1
+	@R1=$(BUILD)/r1 sh scripts/r1.sh
 
 test: dependencies
 	$(call build,tests)

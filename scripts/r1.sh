@@ -1,0 +1,175 @@
+#!/bin/sh
+# DeepSeek-R1, whole, at small scale and from nothing. Each stage is one command, and each also runs alone on one's own
+# model and data (build/r1 <command> --help).
+#
+#   scripts/r1.sh [folder]               default: runs/paper
+#   PAPER=short scripts/r1.sh folder     two minutes' worth, for checking hashes, not for learning
+#   SEED=2 scripts/r1.sh folder          another seed: world, tokenizer and weights are drawn anew
+#   OPTIONS="--threads 1 --isa avx2"     options for every command that computes; none of them changes a bit
+#
+# A stage that is done is not done again, and one that was interrupted goes on where it stopped.
+set -eu
+
+R1=${R1:-build/r1}
+RUN=${1:-runs/paper}
+SEED=${SEED:-1}
+OPTIONS=${OPTIONS:-}
+if [ "${PAPER:-full}" = short ]; then
+    documents=12000 tokens=400000 student_tokens=100000 zero=2 dev2=2 all=3 hacked=2 from=2 prompts=6 asked=8 samples=2
+    count=6 k=2 general=8 epochs=1 student_epochs=1 student_steps=2 pairs=--steps\ 2 judge=2 golden=paper-short.json
+    world="--train 400 --test 60 --pairs 200 --pairs-test 40 --safety 100 --safety-test 20 --judge 60 --judge-test 10 --sft 40"
+else
+    documents=400000 tokens=14000000 student_tokens=5000000 zero=60 dev2=40 all=40 hacked=60 from=25 prompts=24 asked=2000
+    samples=8 count=400 k=8 general=200 epochs=2 student_epochs=6 student_steps=40 pairs= judge=0 golden=paper.json
+    world=
+fi
+golden=reference/golden/$golden
+[ "$SEED" = 1 ] || golden=none
+[ -x "$R1" ] || { echo "r1: error: no program at $R1, in this folder, run make r1 first" >&2; exit 1; }
+W=$RUN/world
+mkdir -p "$RUN/evaluation" "$RUN/students"
+said=0
+step() { said=$((said + 1)); echo; echo "$said  $*"; }
+
+# The folder of a training run: done if it has a model, else begun anew or gone on with. `train folder command ...`
+train() {
+    folder=$1
+    shift
+    [ -f "$folder/model.safetensors" ] && { echo "   done: $folder"; return; }
+    how=--overwrite
+    [ -f "$folder/training.state" ] && how=--resume
+    # shellcheck disable=SC2086
+    "$R1" "$@" --output "$folder" --seed "$SEED" $how $OPTIONS
+}
+# The same for rejection sampling: done if its funnel says that all prompts were asked.
+reject() {
+    file=$1
+    shift
+    [ -f "$file.done" ] && { echo "   done: $file"; return; }
+    how=--overwrite
+    [ -f "$file.state" ] && how=--resume
+    # shellcheck disable=SC2086
+    "$R1" rejection "$@" --output "$file" --seed "$SEED" $how $OPTIONS
+    touch "$file.done"
+}
+# `evaluate name model form`: on held-out problems, and on held-out general prompts against the base model.
+evaluate() {
+    if [ ! -f "$RUN/evaluation/$1.json" ]; then
+        # shellcheck disable=SC2086
+        "$R1" evaluate --model "$2" --problems "$W/problems.test.jsonl" --count $count --k $k --max-tokens 256 \
+            --answer-form "$3" --output "$RUN/evaluation/$1.json" $OPTIONS
+    fi
+    if [ ! -f "$RUN/evaluation/$1.general.json" ]; then
+        # shellcheck disable=SC2086
+        "$R1" evaluate --model "$2" --problems "$W/general.test.jsonl" --count $general --k $k --max-tokens 96 \
+            --answer-form "$3" --against "$RUN/base" --output "$RUN/evaluation/$1.general.json" ${4:-} $OPTIONS
+    fi
+}
+
+step "The world: problems with rules, general prompts, pairs, and the texts that a base model reads"
+[ -f "$W/world.json" ] || "$R1" world --documents $documents --seed "$SEED" --output "$W" $world
+[ -f "$W/tokenizer.json" ] ||
+    "$R1" tokenizer --corpus "$W/corpus.jsonl" --vocab-size 768 --output "$W/tokenizer.json"
+
+step "The base model, from random weights"
+train "$RUN/base" pretrain --corpus "$W/corpus.jsonl" --tokenizer "$W/tokenizer.json" --tokens $tokens
+evaluate base "$RUN/base" tags
+
+step "R1-Zero: reinforcement learning on the base model by rules alone; and once more with the language reward"
+train "$RUN/zero" grpo --model "$RUN/base" --problems "$W/problems.train.jsonl" --steps $zero --prompts $prompts \
+    --max-tokens 256
+evaluate zero "$RUN/zero" tags
+train "$RUN/zero-language" grpo --model "$RUN/base" --problems "$W/problems.train.jsonl" --steps $zero \
+    --prompts $prompts --max-tokens 256 --language-weight 1
+evaluate zero-language "$RUN/zero-language" tags
+
+step "Cold start: R1-Zero's right and readable answers in R1's form; the base model learns to write them: Dev1"
+reject "$RUN/coldstart.jsonl" --model "$RUN/zero" --problems "$W/problems.train.jsonl" --count $asked --samples 4 \
+    --keep 1 --language-min 0.95 --repetition-max 0.4 --max-tokens 256 --rewrite r1
+train "$RUN/dev1" sft --model "$RUN/base" --data "$RUN/coldstart.jsonl" --epochs $epochs --lr 5e-4
+
+step "Reinforcement learning with the language reward: Dev2"
+evaluate dev1 "$RUN/dev1" boxed
+train "$RUN/dev2" grpo --model "$RUN/dev1" --problems "$W/problems.train.jsonl" --steps $dev2 --prompts $prompts \
+    --max-tokens 256 --answer-form boxed --language-weight 1
+evaluate dev2 "$RUN/dev2" boxed
+
+step "A judge, for answers that have a reference: the base model learns to write verdicts"
+[ -f "$RUN/judge.jsonl" ] || "$R1" judge --examples "$W/judge.train.jsonl" --output "$RUN/judge.jsonl"
+train "$RUN/judge" sft --model "$RUN/base" --data "$RUN/judge.jsonl" --template plain --epochs 3 --steps $judge --lr 1e-3
+[ -f "$RUN/evaluation/judge.jsonl.summary" ] ||
+    "$R1" judge --model "$RUN/judge" --data "$W/judge.test.jsonl" --evaluate --judge-template plain \
+        --judge-max-tokens 96 --output "$RUN/evaluation/judge.jsonl" $OPTIONS
+
+step "Rejection sampling from Dev2, by rules and the judge, and as many at random; a quarter of the data is general"
+reject "$RUN/reasoning.jsonl" --model "$RUN/dev2" --problems "$W/problems.train.jsonl" --count $((asked * 2)) \
+    --samples $samples --keep 2 --answer-form boxed --language-min 0.95 --repetition-max 0.5 --max-tokens 256
+reject "$RUN/reasoning-random.jsonl" --model "$RUN/dev2" --problems "$W/problems.train.jsonl" --count $((asked * 2)) \
+    --samples $samples --keep 2 --answer-form boxed --language-min 0.95 --repetition-max 0.5 --max-tokens 256 \
+    --select random
+mix() { # reasoning data, output: with a third as much general data
+    [ -f "$2" ] && return
+    { cat "$1"; head -n $(($(wc -l < "$1") / 3 + 1)) "$W/general.sft.jsonl"; } > "$2.tmp" && mv "$2.tmp" "$2"
+}
+mix "$RUN/reasoning.jsonl" "$RUN/sft.jsonl"
+mix "$RUN/reasoning-random.jsonl" "$RUN/sft-random.jsonl"
+
+step "The base model again, which learns from that: Dev3. Dev1 and Dev2 have only made data"
+train "$RUN/dev3" sft --model "$RUN/base" --data "$RUN/sft.jsonl" --template plain --epochs $epochs --lr 1e-3
+train "$RUN/dev3-random" sft --model "$RUN/base" --data "$RUN/sft-random.jsonl" --template plain --epochs $epochs \
+    --lr 1e-3
+
+step "Reward models on Dev3's blocks: helpful, from pairs, and safe, from labels"
+train "$RUN/helpful" reward-model --model "$RUN/dev3" --data "$W/pairs.train.jsonl" --held-out "$W/pairs.test.jsonl" \
+    --batch 64 --lr 5e-4 $pairs
+train "$RUN/safe" reward-model --kind safe --model "$RUN/dev3" --data "$W/safety.train.jsonl" \
+    --held-out "$W/safety.test.jsonl" --batch 64 --lr 5e-4 $pairs
+models="--reward-model $RUN/helpful --safety-model $RUN/safe"
+evaluate dev3 "$RUN/dev3" boxed "$models"
+evaluate dev3-random "$RUN/dev3-random" boxed "$models"
+
+step "Reinforcement learning for all scenarios: R1. General prompts and the reward models come in part-way"
+[ -f "$RUN/all.jsonl" ] || { # a general prompt counts as 12 problems
+    { cat "$W/problems.train.jsonl"; sed 's/^{/{"weight": 12, /' "$W/general.train.jsonl"; } > "$RUN/all.jsonl.tmp"
+    mv "$RUN/all.jsonl.tmp" "$RUN/all.jsonl"
+}
+train "$RUN/r1" grpo --model "$RUN/dev3" --problems "$RUN/all.jsonl" --steps $all --prompts $prompts --max-tokens 256 \
+    --answer-form boxed --language-weight 1 --temperature 0.7 --preference-from $from $models
+evaluate r1 "$RUN/r1" boxed "$models"
+
+step "What a preference reward does when it is used too long: Dev3 on helpful prompts alone"
+[ -f "$RUN/helpful.jsonl" ] || grep '"set":"helpful"' "$W/general.train.jsonl" > "$RUN/helpful.jsonl"
+train "$RUN/hacked" grpo --model "$RUN/dev3" --problems "$RUN/helpful.jsonl" --steps $hacked --prompts $prompts \
+    --max-tokens 96 --reward-model "$RUN/helpful"
+evaluate hacked "$RUN/hacked" boxed "$models"
+
+step "Students of another architecture and tokenizer: distilled, by reinforcement learning alone, both, and a control"
+S=$RUN/students
+[ -f "$S/tokenizer.json" ] || "$R1" tokenizer --corpus "$W/corpus.jsonl" --vocab-size 512 --output "$S/tokenizer.json"
+shape() { # size channels layers: a Qwen2
+    [ -f "$S/$1.json" ] || cat > "$S/$1.json" << END
+{"architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "vocab_size": 512, "hidden_size": $2,
+ "num_hidden_layers": $3, "intermediate_size": $(($2 * 3)), "num_attention_heads": 4, "num_key_value_heads": 2,
+ "max_position_embeddings": 512, "rms_norm_eps": 1e-6, "rope_theta": 10000, "tie_word_embeddings": true,
+ "hidden_act": "silu", "torch_dtype": "float32"}
+END
+}
+shape small 64 3
+shape large 96 4
+for size in small large; do
+    train "$S/$size-base" pretrain --config "$S/$size.json" --corpus "$W/corpus.jsonl" \
+        --tokenizer "$S/tokenizer.json" --tokens $student_tokens
+    train "$S/$size-control" pretrain --config "$S/$size.json" --corpus "$W/corpus.jsonl" \
+        --tokenizer "$S/tokenizer.json" --tokens $((student_tokens * 2))
+    train "$S/$size-distilled" sft --model "$S/$size-base" --data "$RUN/sft.jsonl" --template plain \
+        --epochs $student_epochs --lr 2e-3
+    train "$S/$size-rl" grpo --model "$S/$size-base" --problems "$W/problems.train.jsonl" --steps $student_steps \
+        --prompts $prompts --max-tokens 256
+    train "$S/$size-distilled-rl" grpo --model "$S/$size-distilled" --problems "$W/problems.train.jsonl" \
+        --steps $student_steps --prompts $prompts --max-tokens 256 --answer-form boxed
+    for kind in base control rl; do evaluate $size-$kind "$S/$size-$kind" tags; done
+    for kind in distilled distilled-rl; do evaluate $size-$kind "$S/$size-$kind" boxed; done
+done
+
+step "The paper's table beside ours"
+if [ -f "$golden" ]; then "$R1" paper --run "$RUN" --golden "$golden"; else "$R1" paper --run "$RUN"; fi
