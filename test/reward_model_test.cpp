@@ -91,6 +91,19 @@ TEST_CASE("preference: the loss and its slope are the golden ones, and each othe
     }
 }
 
+TEST_CASE("preference: the reward of a general prompt is the golden one") {
+    const json golden = read_json(R1_SOURCE "/reference/golden/preference.json");
+    REQUIRE(golden["rewards"].size() > 3);
+    for (const json& each : golden["rewards"]) {
+        const float said = preference_reward(RewardKind::helpful, each["score"].get<float>());
+        CHECK(said == doctest::Approx(each["said"].get<double>()).epsilon(1e-6));
+        const double total = each["weight"].get<double>() * said + each["format"].get<double>() +
+                             each["language_weight"].get<double>() * each["language"].get<double>();
+        CHECK(total == doctest::Approx(each["total"].get<double>()).epsilon(1e-6));
+    }
+    CHECK(preference_reward(RewardKind::safe, 0.25f) == 0.25f);
+}
+
 TEST_CASE("gradient: a reward model's pairs, against the complex step through the whole model") {
     const Config config = score_config();
     const std::vector<Ints> sequences = tiny_sequences(6, 12, 5);
