@@ -40,7 +40,8 @@ struct Answer {
     int length() const { return int(completion.tokens.size()); }
 };
 
-// Whether a reward model, and not the grade, rewards answers to the problem: a general prompt, for whose set one is given.
+// Whether a reward model, and not the grade, rewards answers to the problem: a general prompt, for whose set one is
+// given.
 bool rewarded_by_model(const Task& task, const Problem& problem);
 
 // The response without the token that ends it.
