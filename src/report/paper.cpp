@@ -89,8 +89,10 @@ Golden compare(const std::string& path, const json& hashes) {
         return golden;
     }
     const json expected = read_json(path);
-    if (!expected.is_object() || expected.empty())
-        fail("no golden hashes", path, "write {\"NAME\": \"SHA-256 of its model.safetensors\", ...}");
+    if (!expected.is_object() || expected.empty()) {
+        golden.refusal = "no golden hashes in the file";
+        return golden;
+    }
     for (const auto& [name, hash] : expected.items())
         if (hashes.value(name, json()) != hash) golden.different.push_back(name);
     golden.equal = golden.different.empty();
@@ -380,7 +382,8 @@ void paper(const PaperOptions& o) {
     std::fputs(text_of(p, page).c_str(), stdout);
     std::fflush(stdout);
     if (!p.golden.refusal.empty())
-        fail(p.golden.refusal, o.golden, "find out what changed the weights, or give another file with --golden");
+        fail(p.golden.refusal, o.golden,
+             "find out what changed the weights, or give {\"NAME\": SHA-256 of its model.safetensors, ...}");
 }
 
 }  // namespace r1

@@ -1,9 +1,9 @@
 #include "report/paper_read.h"
 
-#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <map>
 
 #include "base/check.h"
 #include "base/options.h"
@@ -45,6 +45,8 @@ struct Sampled {
 };
 constexpr Sampled SAMPLED[] = {
     {"coldstart.jsonl", "zero"}, {"reasoning.jsonl", "dev2"}, {"reasoning-random.jsonl", "dev2"}};
+
+constexpr const char* DATA_FILES[] = {"coldstart.jsonl", "reasoning.jsonl", "reasoning-random.jsonl", "sft.jsonl"};
 
 std::string folder_of(const std::string& name) {
     const bool student = name.rfind("small-", 0) == 0 || name.rfind("large-", 0) == 0;
@@ -231,6 +233,23 @@ void read_scores(const PaperRun& run, const std::string& name, json& stage) {
         if (found->contains(key)) stage[std::string("general_") + key] = (*found)[key];
 }
 
+// What measured the judge: evaluation*.json in its folder, and judge*.json or, from r1 judge, judge*.summary beside the
+// other evaluations.
+json evaluations_of_judge(const std::string& folder) {
+    std::map<std::string, std::string> paths;  // in the names' order
+    for (const auto& [place, begin] : {std::pair("/judge", "evaluation"), std::pair("/evaluation", "judge")}) {
+        std::error_code none;
+        for (const auto& entry : std::filesystem::directory_iterator(folder + place, none)) {
+            const std::string name = entry.path().filename().string();
+            if (!name.starts_with(begin)) continue;
+            if (name.ends_with(".json") || name.ends_with(".summary")) paths[name] = entry.path().string();
+        }
+    }
+    json evaluations = json::object();
+    for (const auto& [name, path] : paths) evaluations[name] = read_object(path);
+    return evaluations;
+}
+
 void read_stage(PaperRun& run, const StageName& each) {
     const std::string name = each.name, folder = run.folder + "/" + folder_of(name);
     if (!exists(folder)) {
@@ -242,7 +261,6 @@ void read_stage(PaperRun& run, const StageName& each) {
     else run.notes.push_back("There is no " + folder_of(name) + "/options.json: where it comes from is not known.");
     if (exists(file("metrics.jsonl"))) run.metrics[name] = read_lines(file("metrics.jsonl"));
     if (exists(file("evaluations.jsonl"))) run.held_out[name] = read_lines(file("evaluations.jsonl"));
-    if (exists(file("evaluation.json"))) run.rewards[name] = read_object(file("evaluation.json"));
     run.sha256[name] = nullptr;
     if (exists(file("model.safetensors"))) run.sha256[name] = sha256_of_file(file("model.safetensors"));
     else run.notes.push_back("There is no " + folder_of(name) + "/model.safetensors: that stage has not ended.");
@@ -253,7 +271,8 @@ void read_stage(PaperRun& run, const StageName& each) {
     read_timings(run, name, stage);
     count_operations(run, name, stage);
     stage["sha256"] = run.sha256[name];
-    if (run.rewards.contains(name)) stage["reward_model"] = run.rewards[name];
+    if (name == "judge") stage["judge"] = evaluations_of_judge(run.folder);
+    else if (exists(file("evaluation.json"))) stage["reward_model"] = read_object(file("evaluation.json"));
     json& place = folder_of(name) == name ? run.stages : run.stages["students"];
     place[name] = stage;
 }
@@ -262,13 +281,13 @@ void read_stage(PaperRun& run, const StageName& each) {
 void read_evaluations(PaperRun& run, const StageName& each) {
     const std::string path = run.folder + "/evaluation/" + each.name;
     const bool has_folder = exists(run.folder + "/" + folder_of(each.name));
-    const std::string reward_models[] = {"judge", "helpful", "safe"};
-    for (const auto& [end, into] : {std::pair(".json", &run.evaluation), std::pair(".general.json", &run.general)}) {
-        if (exists(path + end)) (*into)[each.name] = read_object(path + end);
-        else if (has_folder && std::string(end) == ".json" &&
-                 std::find(std::begin(reward_models), std::end(reward_models), each.name) == std::end(reward_models))
-            run.notes.push_back("There is no evaluation/" + std::string(each.name) + end + ": it has no scores.");
-    }
+    const std::string name = each.name;
+    if (name == "judge" || name == "helpful" || name == "safe") return;
+    if (exists(path + ".json")) run.evaluation[name] = read_object(path + ".json");
+    else if (has_folder) run.notes.push_back("There is no evaluation/" + name + ".json: it has no scores.");
+    if (exists(path + ".general.json")) run.general[name] = read_object(path + ".general.json");
+    else if (has_folder && folder_of(name) == name)
+        run.notes.push_back("There is no evaluation/" + name + ".general.json: its win rate is not known.");
 }
 
 }  // namespace
@@ -286,6 +305,9 @@ PaperRun read_paper_run(const std::string& folder) {
             read_evaluations(run, each);
             read_stage(run, each);
         }
+    for (const char* file : DATA_FILES)
+        if (!exists(folder + "/" + file))
+            run.notes.push_back(std::string("There is no ") + file + ": it is not shown.");
     if (exists(folder + "/seconds.json")) {
         run.seconds = read_object(folder + "/seconds.json");
         return run;
@@ -338,7 +360,7 @@ json read_paper_samples(const PaperRun& run) {
             }
             samples["rollouts"][each.name] = std::move(lines);
         }
-    for (const char* file : {"coldstart.jsonl", "reasoning.jsonl", "reasoning-random.jsonl", "sft.jsonl"}) {
+    for (const char* file : DATA_FILES) {
         const json lines = first_lines(run.folder + "/" + file);
         for (const json& line : lines) samples["data"][file].push_back(example_of(line));
     }

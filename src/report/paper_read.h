@@ -5,7 +5,7 @@
 //   students/{small,large}-{base,distilled,rl,distilled-rl,control}/
 //       options.json  metrics.jsonl  timings.jsonl  config.json  model.safetensors      each a training run's folder
 //       evaluations.jsonl  rollouts.jsonl                                               of GRPO
-//       evaluation.json                                                                 of reward models
+//       evaluation.json                                                                 of reward models and the judge
 //   coldstart.jsonl  reasoning.jsonl  reasoning-random.jsonl     from r1 rejection, with .funnel and .state beside each
 //   sft.jsonl                               what dev3 learns from
 //   evaluation/NAME.json                    r1 evaluate on problems that were held out
@@ -35,7 +35,6 @@ struct PaperRun {
     json settings = json::object();    // options.json
     json metrics = json::object();     // lines of metrics.jsonl
     json held_out = json::object();    // lines of evaluations.jsonl, on the way
-    json rewards = json::object();     // evaluation.json of a reward model
     json sha256 = json::object();      // of model.safetensors
     json seconds = json::object();
     json stages = json::object();  // what summary.json says of each

@@ -10,7 +10,8 @@
         make('div', {class: 'bar'}, make('label', {}, 'prompts ', set_select), make('label', {}, 'number ', select)),
         prompt, side);
     function render() {
-        const by_stage = data.answers[set_select.value], names = Object.keys(data.titles).filter(name => by_stage[name]);
+        const by_stage = data.answers[set_select.value];
+        const names = Object.keys(data.titles).filter(name => by_stage[name]);
         const most = Math.max(...names.map(name => by_stage[name].length));
         const chosen = Math.min(Number(select.value) || 0, most - 1);
         select.replaceChildren(...Array.from({length: most}, (_, i) => make('option', {value: i}, String(i + 1))));
@@ -22,7 +23,8 @@
             const words = (known(sample.accuracy) ? (right ? 'right' : 'wrong') : '') +
                 (known(sample.language) ? `, ${share(sample.language)} in its language` : '');
             return make('div', {class: 'card'}, make('h3', {}, data.titles[name]),
-                make('p', {class: right ? 'good' : 'soft'}, words), make('p', {class: 'answer'}, String(sample.response)));
+                make('p', {class: right ? 'good' : 'soft'}, words),
+                make('p', {class: 'answer'}, String(sample.response)));
         }));
     }
     set_select.onchange = select.onchange = render;
@@ -50,10 +52,11 @@
             for (const other of buttons.children) other.setAttribute('aria-pressed', other === button);
             viewer.replaceChildren();
             rollouts_viewer(viewer, lines);
+            if (runs.length > 1) viewer.querySelector('p').after(bar);
         };
         return button;
     }));
+    const bar = make('div', {class: 'bar'}, 'run ', buttons);
     find('rollouts').append(viewer);
     buttons.children[0].click();
-    if (runs.length > 1) viewer.before(make('div', {class: 'bar'}, 'run ', buttons));
 })();
