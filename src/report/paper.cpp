@@ -333,6 +333,7 @@ std::string page_of(const Paper& p) {
                  {"seconds", first.seconds},
                  {"golden", p.golden.equal},
                  {"golden_words", golden_in_words(p.golden)},
+                 {"world", first.world},
                  {"settings", first.settings},
                  {"metrics", json::object()},
                  {"held_out", first.held_out},
@@ -349,7 +350,8 @@ std::string page_of(const Paper& p) {
                                       {"chart.js", chart_js},
                                       {"paper_curves.js", paper_curves_js},
                                       {"rollouts.js", rollouts_js},
-                                      {"paper_samples.js", paper_samples_js}});
+                                      {"paper_samples.js", paper_samples_js},
+                                      {"report_settings.js", report_settings_js}});
 }
 
 }  // namespace

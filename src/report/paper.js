@@ -223,7 +223,7 @@ const VERDICTS = {'holds': 'good', 'does not hold': 'bad', 'not decided': 'open'
             make('p', {class: 'verdict ' + VERDICTS[row.verdict]}, row.verdict)),
         make('div', {}, make('p', {}, row.claim + '.'), make('p', {class: 'soft test'}, 'Test: ' + row.test + '.')),
         make('dl', {}, ...fact('paper', row.paper.replace('->', '\u2192')),
-            ...fact('ours', row.ours === null ? '\u2013' : row.ours.replace('->', '\u2192')),
+            ...(row.ours ? fact('ours', row.ours.replace('->', '\u2192')) : []),
             ...(row.interval ? fact('so', `${amount(row, row.quantity)}, 95 %: ${amount(row, row.interval[0])} to ` +
                 amount(row, row.interval[1])) : []),
             ...(row.seeds.length > 1 ? fact('seeds', row.seeds.map(v => amount(row, v)).join(', ')) : [])),

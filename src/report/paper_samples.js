@@ -34,12 +34,15 @@
 // ---- the first examples of each data set ----
 (function data_samples() {
     const examples = Object.entries(data.samples.data).flatMap(([file, list]) => list.map(example => [file, example]));
-    if (!examples.length) return;
+    if (!examples.length && data.world === null) return;
     find('data_samples').append(make('h2', {}, 'What the stages learned from'),
         make('p', {class: 'soft'}, 'The first lines of each data set.'),
         make('div', {class: 'pairs'}, ...examples.map(([file, example]) => make('div', {class: 'card pair'},
             make('h3', {}, file), make('p', {class: 'prompt'}, String(example.prompt)),
             make('p', {class: 'answer'}, String(example.response))))));
+    if (data.world !== null)
+        find('data_samples').append(make('details', {class: 'card'}, make('summary', {}, 'What the world has'),
+            make('p', {class: 'answer'}, JSON.stringify(data.world, null, 2))));
 })();
 
 // ---- the rollouts of one run at a time ----
