@@ -12,6 +12,7 @@
 #include "corpus/functions_corpus.h"
 #include "corpus/world.h"
 #include "report/audit.h"
+#include "report/paper.h"
 #include "report/report.h"
 #include "stages/evaluate.h"
 #include "stages/grpo.h"
@@ -54,6 +55,8 @@ int main(int argc, char** argv) {
         command<AuditOptions>("audit", "explain GRPO on given numbers, or on a step of a run, term by term",
                               audit_command),
         command<ReportOptions>("report", "draw a run as one HTML page, with summary.json", report),
+        command<PaperOptions>("paper",
+                              "DeepSeek-R1's whole pipeline, claim by claim beside the paper, as one HTML page", paper),
         command<GradeOptions>("grade", "judge one answer on standard input, or JSON lines of answers", grade_command),
         command<SandboxOptions>("sandbox", "run one program that nobody trusts", sandbox_command),
         command<RenderOptions>(

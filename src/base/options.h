@@ -50,6 +50,7 @@ struct Option {
     Effect effect = Effect::result;
     bool needed = false;
     bool is_number = false;
+    bool again = false;             // may be given more than once: each is written
     int values = 1;                 // words that it takes, which reach `write` joined by blanks; 0: a flag
     std::string allowed = {};       // what may be given, in words
     std::string group = "Options";  // in --help

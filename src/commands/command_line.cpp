@@ -42,9 +42,15 @@ void add_option(CLI::App* app, const Option& option) {
             ->group(option.group);
         return;
     }
-    const auto write = [&option](const std::vector<std::string>& words) { option.write(joined(words)); };
+    const auto write = [&option](const std::vector<std::string>& words) {
+        if (!option.again) option.write(joined(words));
+        else
+            for (const std::string& word : words) option.write(joined({word}));
+    };
     CLI::Option* added = app->add_option_function<std::vector<std::string>>(option.name, write, help_of(option));
-    added->expected(option.values)->type_name(kind_of(option))->group(option.group);
+    if (option.again) added->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->expected(1)->allow_extra_args(false);
+    else added->expected(option.values);
+    added->type_name(kind_of(option))->group(option.group);
     if (option.needed) added->required();
     if (const std::string standing = option.read(); !standing.empty()) added->default_str(standing);
 }

@@ -1,7 +1,7 @@
-// What the HTML pages of `r1 report` and `r1 audit` share. Each is one self-contained file, put together from its HTML,
-// style and scripts in this folder, which the build embeds in the program (embed in CMakeLists.txt). The scripts draw
-// everything in the browser: plain HTML, SVG and JavaScript, and no request. All text that comes from data goes through
-// text nodes, never through innerHTML.
+// What the HTML pages of `r1 report`, `r1 paper` and `r1 audit` share. Each is one self-contained file, put together
+// from its HTML, style and scripts in this folder, which the build embeds in the program (embed in CMakeLists.txt). The
+// scripts draw everything in the browser: plain HTML, SVG and JavaScript, and no request. All text that comes from data
+// goes through text nodes, never through innerHTML.
 #pragma once
 #include <map>
 #include <string>
@@ -10,8 +10,9 @@
 
 namespace r1 {
 
-extern const char report_html[], report_css[], report_js[], report_curves_js[], report_rollouts_js[];
-extern const char report_settings_js[];
+extern const char page_js[], chart_js[], rollouts_js[];  // of several pages
+extern const char report_html[], report_css[], report_js[], report_curves_js[], report_settings_js[];
+extern const char paper_html[], paper_css[], paper_js[], paper_curves_js[], paper_samples_js[];
 extern const char audit_html[], audit_css[], audit_js[];
 
 // The HTML, with the part of that name in place of each {{name}}; the newline that ends a part is left out. What stands

@@ -10,14 +10,13 @@
 // one JSON object; nothing that stands in a file ever becomes HTML.
 #include "report/report.h"
 
-#include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <set>
 
 #include "base/check.h"
 #include "base/files.h"
 #include "report/page.h"
+#include "report/run_files.h"
 
 namespace r1 {
 
@@ -37,40 +36,11 @@ struct Run {
     json notes = json::array();              // what is missing, in words
 };
 
-// The complete lines of a JSON lines file: a run that is still going may be writing its last one.
-json read_lines(const std::string& path) {
-    const std::string content = read_file(path);
-    json lines = json::array();
-    for (size_t begin = 0, end; (end = content.find('\n', begin)) != std::string::npos; begin = end + 1) {
-        if (end == begin) continue;
-        json line = json::parse(content.begin() + begin, content.begin() + end, nullptr, false);
-        if (!line.is_object())
-            fail("a line that is not a JSON object", path + " line " + std::to_string(lines.size() + 1),
-                 "repair the line or run the stage again");
-        lines.push_back(std::move(line));
-    }
-    return lines;
-}
-
 // Reads the lines of folder/name, or notes what the page has to do without.
 json read_part(Run& run, const std::string& name, const std::string& left_out) {
     if (exists(run.folder + "/" + name)) return read_lines(run.folder + "/" + name);
     run.notes.push_back("There is no " + name + ": " + left_out);
     return json::array();
-}
-
-double number(const json& object, const std::string& key) {
-    const auto found = object.find(key);
-    return found != object.end() && found->is_number() ? found->get<double>() : std::nan("");
-}
-
-double step_of(const json& line) { return number(line, "step"); }
-
-// "majority_at_16" of an evaluation with 16 answers; "" if there is none.
-std::string key_that_starts_with(const json& object, const std::string& prefix) {
-    for (const auto& [key, value] : object.items())
-        if (key.rfind(prefix, 0) == 0) return key;
-    return "";
 }
 
 json sum_of(const std::string& path, std::initializer_list<const char*> keys) {
@@ -93,21 +63,13 @@ json add(const json& a, const json& b) {
     return rounded(a.get<double>() + b.get<double>());
 }
 
-// Some steps' rollouts, evenly spread from the first to the last, so that the page stays small enough to open.
+// Some steps' rollouts, so that the page stays small enough to open.
 void thin_rollouts(Run& run) {
-    std::set<double> steps;
-    for (const json& line : run.rollouts)
-        if (step_of(line) == step_of(line)) steps.insert(step_of(line));
-    if (steps.size() <= RECORDED_STEPS) return;
-    const std::vector<double> all(steps.begin(), steps.end());
-    std::set<double> kept;
-    for (size_t i = 0; i < RECORDED_STEPS; ++i) kept.insert(all[i * (all.size() - 1) / (RECORDED_STEPS - 1)]);
-    json lines = json::array();
-    for (json& line : run.rollouts)
-        if (kept.count(step_of(line))) lines.push_back(std::move(line));
-    run.rollouts = std::move(lines);
-    run.notes.push_back("Of the " + std::to_string(all.size()) + " steps in zero/rollouts.jsonl the page holds " +
-                        std::to_string(kept.size()) + ", evenly spread.");
+    const size_t all = steps_of(run.rollouts).size();
+    if (all <= RECORDED_STEPS) return;
+    run.rollouts = thinned(std::move(run.rollouts), RECORDED_STEPS);
+    run.notes.push_back("Of the " + std::to_string(all) + " steps in zero/rollouts.jsonl the page holds " +
+                        std::to_string(RECORDED_STEPS) + ", evenly spread.");
 }
 
 void read_evaluations(Run& run) {
@@ -290,9 +252,11 @@ std::string page_of(const Run& run) {
                        {"rollouts", run.rollouts}};
     return page_of_parts(report_html, {{"report.css", report_css},
                                        {"data", json_for_script(data)},
+                                       {"page.js", page_js},
                                        {"report.js", report_js},
+                                       {"chart.js", chart_js},
                                        {"report_curves.js", report_curves_js},
-                                       {"report_rollouts.js", report_rollouts_js},
+                                       {"rollouts.js", rollouts_js},
                                        {"report_settings.js", report_settings_js}});
 }
 

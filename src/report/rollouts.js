@@ -1,6 +1,7 @@
 // ---- rollouts, token by token ----
-(function rollouts() {
-    const lines = data.rollouts.filter(a => Array.isArray(a.pieces));
+// The viewer goes into `place`; all_lines are those of a rollouts.jsonl.
+function rollouts_viewer(place, all_lines) {
+    const lines = all_lines.filter(a => Array.isArray(a.pieces));
     if (!lines.length) return;
     const unique = list => [...new Set(list)].sort((a, b) => a - b);
     const group = () => lines.filter(a => a.step === state.step && a.prompt_index === state.group);
@@ -63,7 +64,7 @@
     const list = make('div', {class: 'answers', role: 'list', 'aria-label': 'answers of the group'});
     const legend = make('div', {class: 'bar'}), verdict = make('dl', {class: 'facts'});
     const prompt = make('p', {class: 'prompt'}), text = make('p', {class: 'answer'});
-    find('rollouts').append(make('h2', {}, 'Answers, token by token'),
+    place.append(make('h2', {}, 'Answers, token by token'),
         make('p', {class: 'soft'}, 'Groups of answers to one prompt as they were sampled, with the numbers that the ' +
             'loss was computed from. Arrow keys go through the answers; point at a token for all its numbers.'),
         make('div', {class: 'bar'}, make('label', {}, 'step ', step_select), make('label', {}, 'group ', group_select),
@@ -130,8 +131,9 @@
     }
 
     addEventListener('keydown', event => {
+        if (!list.isConnected) return;  // another viewer has taken its place
         if (event.target.tagName === 'SELECT' || event.ctrlKey || event.altKey || event.metaKey) return;
-        const inside = find('rollouts').contains(document.activeElement);
+        const inside = place.contains(document.activeElement);
         const move = {ArrowRight: 1, ArrowLeft: -1, ...(inside && {ArrowDown: 1, ArrowUp: -1})}[event.key];
         if (!move) return;
         event.preventDefault();
@@ -140,4 +142,4 @@
         list.children[state.answer].focus({preventScroll: !inside});
     });
     render();
-})();
+}
