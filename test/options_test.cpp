@@ -12,6 +12,7 @@
 #include "shell.h"
 #include "stages/grpo.h"
 #include "stages/pretrain.h"
+#include "stages/reward_model.h"
 #include "stages/sft.h"
 
 using namespace r1;
@@ -45,6 +46,19 @@ struct Prepared : Folder {
         c.max_position_embeddings = 320;
         write("tiny.json", config_to_json(c).dump());
         REQUIRE(shell(pretrain("base")).status == 0);
+        write("pairs.jsonl",
+              "{\"prompt\": \"1 2 make 3.\", \"chosen\": \" 1 + 2\", \"rejected\": \" 1\"}\n"
+              "{\"prompt\": \"1 3 make 4.\", \"chosen\": \" 1 + 3\", \"rejected\": \" 3\"}\n");
+        write("pairs.test.jsonl", "{\"prompt\": \"2 3 make 5.\", \"chosen\": \" 2 + 3\", \"rejected\": \" 1\"}\n");
+        write("labels.jsonl", "{\"prompt\": \"1 2 make 3.\", \"response\": \" 1 + 2\", \"safe\": true}\n");
+        REQUIRE(shell(reward_model("helpful")).status == 0);
+        REQUIRE(shell(binary + " reward-model --kind safe --model " + *this / "base --data " +
+                      *this / "labels.jsonl --output " + *this / "safe")
+                    .status == 0);
+    }
+    std::string reward_model(const std::string& output) const {
+        return binary + " reward-model --steps 100 --batch 1 --model " + *this / "base --data " +
+               *this / "pairs.jsonl --held-out " + *this / "pairs.test.jsonl --output " + *this / output;
     }
     std::string pretrain(const std::string& output) const {
         return binary + " pretrain --config " + *this / "tiny.json --corpus " + *this / "corpus.jsonl --tokenizer " +
@@ -59,7 +73,8 @@ struct Prepared : Folder {
                " grpo --steps 40 --prompts 2 --group 2 --max-tokens 8 --slots 8 --evaluate-every 20 --evaluate-count 2 "
                "--evaluate-k 2 --record-every 20 --model " +
                *this / "base --problems " + *this / "problems.jsonl --held-out " +
-               *this / "problems.test.jsonl --output " + *this / output;
+               *this / "problems.test.jsonl --reward-model " + *this / "helpful --safety-model " +
+               *this / "safe --output " + *this / output;
     }
 };
 const Prepared& prepared() {
@@ -230,11 +245,19 @@ TEST_CASE("options: a resumed run is the run that was begun: supervised fine-tun
     check_inputs("resumed-sft", table_of(o), command, {"--model", "--data"});
 }
 
+TEST_CASE("options: a resumed run is the run that was begun: reward models") {
+    RewardModelOptions o;
+    const std::string command = prepared().reward_model("resumed-reward");
+    check_resume("resumed-reward", table_of(o), command);
+    check_inputs("resumed-reward", table_of(o), command, {"--model", "--data", "--held-out"});
+}
+
 TEST_CASE("options: a resumed run is the run that was begun: GRPO") {
     GrpoOptions o;
     const std::string command = prepared().grpo("resumed-grpo");
     check_resume("resumed-grpo", table_of(o), command);
-    check_inputs("resumed-grpo", table_of(o), command, {"--model", "--problems", "--held-out"});
+    check_inputs("resumed-grpo", table_of(o), command,
+                 {"--model", "--problems", "--held-out", "--reward-model", "--safety-model"});
     const json record = read_json(prepared() / "resumed-grpo/options.json");
     CHECK(record["stage"] == "grpo");
     for (const char* key : {"lr", "objective", "beta", "template", "empty-think", "seed", "max-tokens"})

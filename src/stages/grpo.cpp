@@ -79,7 +79,7 @@ void check(const GrpoOptions& o) {
     if (o.held_out.empty() != (o.evaluate_every == 0))
         throw UsageError("evaluations need problems and a rhythm, --held-out and --evaluate-every, give both or none");
     if (o.raise_at > 0 && o.raise_to <= 0)
-        throw UsageError("a step at which the limit is raised, and no new limit, --raise-to, give it too");
+        throw UsageError("a step at which the limit is raised, and no new limit, --raise-at, give --raise-to too");
     if (o.updates > answers) throw UsageError("more updates than answers, --updates, give 1 or a few");
 }
 
