@@ -86,7 +86,7 @@ evaluate zero-language "$RUN/zero-language" tags
 step "Cold start: R1-Zero's right and readable answers in R1's form; the base model learns to write them: Dev1"
 reject "$RUN/coldstart.jsonl" --model "$RUN/zero" --problems "$W/problems.train.jsonl" --count $asked --samples 4 \
     --keep 1 --language-min 0.95 --repetition-max 0.4 --max-tokens 256 --rewrite r1
-train "$RUN/dev1" sft --model "$RUN/base" --data "$RUN/coldstart.jsonl" --epochs $epochs --lr 5e-4
+train "$RUN/dev1" sft --model "$RUN/base" --data "$RUN/coldstart.jsonl" --epochs $((epochs * 2)) --lr 1e-3
 
 step "Reinforcement learning with the language reward: Dev2"
 evaluate dev1 "$RUN/dev1" boxed

@@ -164,8 +164,8 @@ TEST_CASE("best of n: blocks of each prompt's answers, by hand") {
 
 TEST_CASE("R1's form: the thinking as it is, and a summary with the answer in a box") {
     CHECK(in_r1_form("<think> try 3 + 8 = 11 yes</think><answer> 3 + 8</answer>", "3 + 8", "en") ==
-          "<think> try 3 + 8 = 11 yes</think> The answer is \\boxed{3 + 8}.");
+          "<think> try 3 + 8 = 11 yes</think> The answer is \\boxed{ 3 + 8}.");
     CHECK(in_r1_form("<think> 试</think><answer> 1</answer>", " 1 ", "zh") ==
-          "<think> 试</think> 答案 是 \\boxed{1}。");
+          "<think> 试</think> 答案 是 \\boxed{ 1}。");
     CHECK(format_ok(in_r1_form("<think></think><answer>1</answer>", "1", "en"), nullptr, false, AnswerForm::boxed));
 }

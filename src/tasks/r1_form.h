@@ -10,7 +10,9 @@ namespace r1 {
 // paper has a large model and people rewrite, this is a rule, so that nothing is learned from anywhere else.
 //
 //   <think> try 3 + 8 = 11 yes</think><answer> 3 + 8</answer>,  answer "3 + 8"
-//   <think> try 3 + 8 = 11 yes</think> The answer is \boxed{3 + 8}.          zh: 答案 是 \boxed{3 + 8}。
+//   <think> try 3 + 8 = 11 yes</think> The answer is \boxed{ 3 + 8}.         zh: 答案 是 \boxed{ 3 + 8}。
+//
+// The blank in the box makes its tokens those of the thinking, so that a small model can copy them.
 std::string in_r1_form(std::string_view response, std::string_view answer, std::string_view language);
 
 }  // namespace r1
