@@ -46,6 +46,22 @@ struct Results {
     std::vector<std::vector<float>> lenient;
 };
 
+// A mean over problems, and 1.96 of its standard errors.
+struct Spread {
+    double sum = 0, squares = 0;
+    int n = 0;
+    void add(double value) {
+        sum += value;
+        squares += value * value;
+        ++n;
+    }
+    double mean() const { return sum / n; }
+    double half() const {
+        const double variance = std::max(0.0, squares / n - mean() * mean()) / std::max(1, n - 1);
+        return 1.96 * exact::sqrt(variance);
+    }
+};
+
 // What the reward model of a set says of answers to some of the problems.
 std::optional<double> mean_preference(const Results& results, const std::vector<int>& chosen, const std::string& set) {
     double sum = 0, count = 0;
@@ -76,18 +92,19 @@ Evaluation summed(const Results& results, const std::vector<int>& chosen, int k)
     Evaluation e;
     e.problems = int(chosen.size());
     e.k = k;
-    double squares = 0, finished = 0, with_words = 0, equations_right = 0;
+    double finished = 0, with_words = 0, equations_right = 0;
+    Spread right_spread, length_spread, words_spread;
     for (const int i : chosen) {
-        double right = 0;
+        double right = 0, length = 0, words = 0;
         for (const Answer& answer : all[i]) {
             const Completion& c = answer.completion;
             const Graded& g = answer.graded;
             right += g.reward.accuracy;
             e.strict += g.reward.accuracy * g.reward.format;
-            e.mean_length += double(c.tokens.size());
+            length += double(c.tokens.size());
             e.format += g.reward.format;
             e.reflective_share += g.reflective > 0;
-            e.reflective_words += g.reflective;
+            words += g.reflective;
             e.truncated += !c.finished;
             finished += c.finished;
             if (c.finished) e.finished_length += double(c.tokens.size());
@@ -99,20 +116,23 @@ Evaluation summed(const Results& results, const std::vector<int>& chosen, int k)
             equations_right += double(equations.right);
         }
         for (const float accuracy : lenient[i]) e.lenient += accuracy;
-        e.pass_at_1 += right / k;
-        squares += right / k * (right / k);
+        right_spread.add(right / k);
+        length_spread.add(length / k);
+        words_spread.add(words / k);
         e.pass_at_k += right > 0;
         e.majority += majority_is_right(questions[i].problem, all[i]);
     }
     const int n = e.problems;
     const double answers = double(n) * k;
-    for (double* share : {&e.pass_at_1, &e.pass_at_k, &e.majority}) *share /= n;
-    const double variance = std::max(0.0, squares / n - e.pass_at_1 * e.pass_at_1) / std::max(1, n - 1);
-    const double half = 1.96 * exact::sqrt(variance);
-    e.low = std::max(0.0, e.pass_at_1 - half);
-    e.high = std::min(1.0, e.pass_at_1 + half);
-    for (double* share : {&e.mixed, &e.strict, &e.lenient, &e.mean_length, &e.format, &e.reflective_share,
-                          &e.reflective_words, &e.truncated})
+    for (double* share : {&e.pass_at_k, &e.majority}) *share /= n;
+    e.pass_at_1 = right_spread.mean();
+    e.low = std::max(0.0, e.pass_at_1 - right_spread.half());
+    e.high = std::min(1.0, e.pass_at_1 + right_spread.half());
+    e.mean_length = length_spread.mean();
+    e.mean_length_half = length_spread.half();
+    e.reflective_words = words_spread.mean();
+    e.reflective_words_half = words_spread.half();
+    for (double* share : {&e.mixed, &e.strict, &e.lenient, &e.format, &e.reflective_share, &e.truncated})
         *share /= answers;
     e.finished_length /= std::max(1.0, finished);
     e.language /= std::max(1.0, with_words);
@@ -200,12 +220,21 @@ Evaluation evaluate(const Player& player, const std::vector<Question>& questions
     results.lenient = lenient_accuracies(questions, results.answers);
     Evaluation e = summed(results, chosen, o.k);
     e.best_of = best_of(results);
+    for (int i = 0; i < std::min(n, SAMPLES); ++i) {
+        const Answer& a = results.answers[size_t(i)][0];
+        e.samples.push_back({{"prompt", questions[size_t(i)].problem.question(player.task.options.prompt_template)},
+                             {"response", response_of(player.task, a)},
+                             {"accuracy", a.graded.reward.accuracy},
+                             {"language", language_of(player.task, questions[size_t(i)].problem)}});
+    }
     e.by_kind = grouped(results, n, o.k, [](const Problem& p) { return p.kind->name; });
     e.by_language = grouped(results, n, o.k, [&](const Problem& p) { return language_of(player.task, p); });
     e.by_difficulty =
         grouped(results, n, o.k, [](const Problem& p) { return p.difficulty.empty() ? "not given" : p.difficulty; });
     return e;
 }
+
+static json around(double mean, double half) { return {rounded(std::max(0.0, mean - half)), rounded(mean + half)}; }
 
 json evaluation_to_json(const Evaluation& e) {
     json out = {{"problems", e.problems},
@@ -215,10 +244,12 @@ json evaluation_to_json(const Evaluation& e) {
                 {"majority_at_" + std::to_string(e.k), rounded(e.majority)},
                 {"pass_at_" + std::to_string(e.k), rounded(e.pass_at_k)},
                 {"mean_length", rounded(e.mean_length)},
+                {"mean_length_interval", around(e.mean_length, e.mean_length_half)},
                 {"finished_length", rounded(e.finished_length)},
                 {"format", rounded(e.format)},
                 {"reflective_share", rounded(e.reflective_share)},
                 {"reflective_words", rounded(e.reflective_words)},
+                {"reflective_words_interval", around(e.reflective_words, e.reflective_words_half)},
                 {"truncated", rounded(e.truncated)},
                 {"strict", rounded(e.strict)},
                 {"lenient", rounded(e.lenient)},
@@ -324,6 +355,7 @@ void evaluate_command(const EvaluateOptions& o, const Device& device) {
     print_groups(e.by_language, "language ");
     print_groups(e.by_difficulty, "difficulty ");
     json result = evaluation_to_json(e);
+    result["samples"] = e.samples;
     if (other) {
         const WinRate rate = win_rate_against(player, questions, *other, o, ops);
         print(rate, o.against);

@@ -6,6 +6,7 @@
 namespace r1 {
 
 constexpr double MIXED_BELOW = 0.9;
+constexpr int SAMPLES = 12;
 
 struct EvaluateOptions {
     std::string model, problems, output;  // the model's folder; JSON lines; a JSON file with the result ("": none)
@@ -38,13 +39,15 @@ std::vector<BestOf> best_of_n(const std::vector<std::vector<Scored>>& by_prompt)
 struct Evaluation {
     int problems = 0, k = 0;
     double pass_at_1 = 0, low = 0, high = 0, majority = 0, pass_at_k = 0;
-    double mean_length = 0;      // tokens of an answer, its end token included
-    double finished_length = 0;  // of those that ended by themselves
-    double strict = 0;           // accuracy of answers in good form; those of another form count 0
-    double lenient = 0;          // accuracy wherever the answer stands: see lenient_accuracy()
-    double language = 0;         // mean share of the reasoning's words in the prompt's language, where it has words
-    double mixed = 0;            // share of answers with less than MIXED_BELOW of their words in it
-    double equations = 0;        // share of the equations written out that are right
+    double mean_length_half = 0, reflective_words_half = 0;  // of their intervals
+    json samples = json::array();                            // the first answer to each of the first problems
+    double mean_length = 0;                                  // tokens of an answer, its end token included
+    double finished_length = 0;                              // of those that ended by themselves
+    double strict = 0;     // accuracy of answers in good form; those of another form count 0
+    double lenient = 0;    // accuracy wherever the answer stands: see lenient_accuracy()
+    double language = 0;   // mean share of the reasoning's words in the prompt's language, where it has words
+    double mixed = 0;      // share of answers with less than MIXED_BELOW of their words in it
+    double equations = 0;  // share of the equations written out that are right
     int64_t equation_count = 0;
     std::optional<double> helpful, safe;  // means of what reward models say
     std::vector<BestOf> best_of;          // where there is a helpful reward model
