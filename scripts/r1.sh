@@ -15,8 +15,9 @@ RUN=${1:-runs/paper}
 SEED=${SEED:-1}
 OPTIONS=${OPTIONS:-}
 if [ "${PAPER:-full}" = short ]; then
-    documents=12000 tokens=400000 student_tokens=100000 zero=2 dev2=2 all=3 hacked=2 from=2 prompts=6 asked=8 samples=2
-    count=6 k=2 general=8 epochs=1 student_epochs=1 student_steps=2 pairs=--steps\ 2 judge=2 golden=paper-short.json
+    documents=30000 tokens=1000000 student_tokens=150000 zero=2 dev2=2 all=3 hacked=2 from=2 prompts=6 asked=48
+    samples=8 count=6 k=2 general=8 epochs=10 student_epochs=1 student_steps=2 pairs=--steps\ 2 judge=2
+    golden=paper-short.json
     world="--train 400 --test 60 --pairs 200 --pairs-test 40 --safety 100 --safety-test 20 --judge 60 --judge-test 10"
 else
     documents=400000 tokens=14000000 student_tokens=5000000 zero=60 dev2=40 all=40 hacked=60 from=25 prompts=24
@@ -96,7 +97,7 @@ evaluate dev2 "$RUN/dev2" boxed
 
 step "A judge, for answers that have a reference: the base model learns to write verdicts"
 [ -f "$RUN/judge.jsonl" ] || "$R1" judge --examples "$W/judge.train.jsonl" --output "$RUN/judge.jsonl"
-train "$RUN/judge" sft --model "$RUN/base" --data "$RUN/judge.jsonl" --template plain --epochs 3 --steps $judge \
+train "$RUN/judge" sft --model "$RUN/base" --data "$RUN/judge.jsonl" --template plain --epochs 1 --steps $judge \
     --lr 1e-3
 [ -f "$RUN/evaluation/judge.jsonl.summary" ] ||
     "$R1" judge --model "$RUN/judge" --data "$W/judge.test.jsonl" --evaluate --judge-template plain \

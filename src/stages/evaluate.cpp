@@ -362,7 +362,7 @@ void evaluate_command(const EvaluateOptions& o, const Device& device) {
         result["win_rate"] = win_rate_to_json(rate);
     }
     if (!o.output.empty()) {
-        write_file_atomically(o.output, result.dump(2) + "\n");
+        write_file_atomically(o.output, result.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
         write_file_atomically(o.output + ".seconds", json({{"seconds", rounded(seconds)}}).dump() + "\n");
     }
 }
