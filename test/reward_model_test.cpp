@@ -210,9 +210,14 @@ TEST_CASE("reward models: accuracy, that of length, the best possible") {
     CHECK(a.examples == 4);
     CHECK(a.accuracy == (1 + 1 + 0.5 + 0) / 4);
     CHECK(a.length == (1 + 1 + 0.5 + 0) / 4);
-    CHECK(*a.best == (1 + 0 + 0.5 + 1) / 4);
+    CHECK(*a.truth == (1 + 0 + 0.5 + 1) / 4);
+    CHECK_FALSE(a.best);
     CHECK(*a.of_truth == (1 + 0 + 0) / 3.0);
-    CHECK_FALSE(reward_accuracy({pairs[0], pair(1, 1, {})}, {1, 1}, {0, 0}).best);
+    CHECK_FALSE(reward_accuracy({pairs[0], pair(1, 1, {})}, {1, 1}, {0, 0}).truth);
+    RewardExample likely = pairs[0], unlikely = pairs[1];
+    likely.probability = 0.75;
+    unlikely.probability = 0.125;
+    CHECK(*reward_accuracy({likely, unlikely}, {1, 1}, {0, 0}).best == (0.75 + 0.875) / 2);
     RewardExample safe, harmful;
     harmful.safe = false;
     const RewardAccuracy labels = reward_accuracy({safe, safe, harmful}, {1, -1, -2}, {0, 0, 0});
@@ -243,8 +248,8 @@ struct RewardFolder : Folder {
             const std::string a = std::to_string(1 + i % 20), b = std::to_string(1 + i / 12);
             const std::string prompt = "{\"prompt\": \"" + a + " " + b + " make " + std::to_string(i) + "\", ";
             const std::string right = "\"<think> " + a + "</think> yes " + a + "\"", wrong = "\"no\"";
-            (i % 8 == 0 ? test : train) +=
-                prompt + "\"chosen\": " + right + ", \"rejected\": " + wrong + ", \"better\": \"chosen\"}\n";
+            (i % 8 == 0 ? test : train) += prompt + "\"chosen\": " + right + ", \"rejected\": " + wrong +
+                                           ", \"better\": \"chosen\", \"probability\": 1}\n";
             labels += prompt + "\"response\": " + (i % 2 ? right : wrong) +
                       ", \"safe\": " + (i % 2 ? "true" : "false") + "}\n";
         }

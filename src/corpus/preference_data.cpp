@@ -69,6 +69,14 @@ struct Reader {
         fail("\"better\" is none of chosen, rejected and equal", where, "correct it or leave it out");
     }
 
+    std::optional<double> probability_of(const json& line) const {
+        if (!line.contains("probability") || line["probability"].is_null()) return {};
+        const json& probability = line["probability"];
+        if (!probability.is_number() || !(probability >= 0 && probability <= 1))
+            fail("\"probability\" is no number from 0 to 1", where, "correct it or leave it out");
+        return probability.get<double>();
+    }
+
     void read(const json& line) {
         ++data.lines;
         const bool pairs = reading.kind == RewardKind::helpful;
@@ -89,6 +97,7 @@ struct Reader {
             e.other = reading.tokens(prompt, second);
             e.other_length = reading.length_of(second);
             e.truth = truth_of(line);
+            e.probability = probability_of(line);
         } else {
             if (!line.contains("safe") || !line["safe"].is_boolean())
                 fail("\"safe\" is neither true nor false", where, format());

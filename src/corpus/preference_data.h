@@ -4,8 +4,8 @@
 //   {"prompt": "...", "response": "...", "safe": true}           labels, for the kind safe
 //
 // A prompt, a chosen or a rejected one may also be a list of messages; without "prompt" the messages before the last of
-// "chosen" are it. "better": "chosen", "rejected" or "equal" tells the truth where it is known, so that the best
-// possible accuracy on noisy pairs is known too.
+// "chosen" are it. "better": "chosen", "rejected" or "equal" tells the truth where it is known, and "probability" how
+// likely whoever chose was to choose so: where every pair has it, the best possible accuracy is known.
 #pragma once
 #include <optional>
 #include <string>
@@ -16,11 +16,12 @@
 namespace r1 {
 
 struct RewardExample {
-    std::string prompt;                // as text: what a split must not have on both sides
-    std::vector<int> tokens, other;    // the chosen and the rejected; of a label the response, and nothing
-    bool safe = true;                  // the label
-    int length = 0, other_length = 0;  // bytes of the responses as they are read, before the context cuts them
-    std::optional<double> truth;       // of a pair: the probability that the better one is chosen, 1, 0 or 0.5
+    std::string prompt;                 // as text: what a split must not have on both sides
+    std::vector<int> tokens, other;     // the chosen and the rejected; of a label the response, and nothing
+    bool safe = true;                   // the label
+    int length = 0, other_length = 0;   // bytes of the responses as they are read, before the context cuts them
+    std::optional<double> truth;        // of a pair: 1 if the better one was chosen, 0 if not, 0.5 if they are equal
+    std::optional<double> probability;  // that the chosen one is chosen
 
     bool is_pair() const { return !other.empty(); }
 };

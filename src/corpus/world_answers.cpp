@@ -60,12 +60,18 @@ json world_pair(const WorldOptions& o, const std::vector<GeneralPrompt>& prompts
     const double better = quality_of(p, first.text) - quality_of(p, second.text);
     const int longer = words_of(first.text) - words_of(second.text);
     const float leaning = o.beta * float(better) + o.alpha * float(longer) / o.words_scale;
-    const bool prefers_first = random.chance(exact::sigmoid(leaning));
+    const float first_preferred = exact::sigmoid(leaning);
+    const bool prefers_first = random.chance(first_preferred);
     if (!prefers_first) std::swap(first, second);
     const bool agrees = prefers_first == (better > 0);
     const char* truth = better == 0 ? "equal" : agrees ? "chosen" : "rejected";
-    return {{"prompt", p.prompt},  {"chosen", first.text}, {"rejected", second.text},
-            {"language", code(p)}, {"set", p.set},         {"better", truth}};
+    return {{"prompt", p.prompt},
+            {"chosen", first.text},
+            {"rejected", second.text},
+            {"language", code(p)},
+            {"set", p.set},
+            {"better", truth},
+            {"probability", rounded(prefers_first ? first_preferred : 1 - first_preferred)}};
 }
 
 json world_safety(const WorldOptions& o, const std::vector<GeneralPrompt>& prompts, Stream& random) {

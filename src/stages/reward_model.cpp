@@ -115,6 +115,7 @@ json to_json(const RewardAccuracy& a, bool pairs) {
                    {"accuracy", rounded(a.accuracy)},
                    {"loss", rounded(a.loss)},
                    {pairs ? "accuracy_of_length" : "accuracy_of_commoner_label", rounded(a.length)}};
+    if (a.truth) object["accuracy_by_truth"] = rounded(*a.truth);
     if (a.best) object["best_possible"] = rounded(*a.best);
     if (a.of_truth) object["accuracy_of_truth"] = rounded(*a.of_truth);
     return object;
@@ -123,6 +124,7 @@ json to_json(const RewardAccuracy& a, bool pairs) {
 void print(const RewardAccuracy& a, bool pairs) {
     std::printf("  accuracy %.1f %%   %s %.1f %%", 100 * a.accuracy,
                 pairs ? "by length alone" : "by the commoner label alone", 100 * a.length);
+    if (a.truth) std::printf("   by the truth alone %.1f %%", 100 * *a.truth);
     if (a.best) std::printf("   best possible %.1f %%", 100 * *a.best);
     if (a.of_truth) std::printf("   prefers the truly better one %.1f %%", 100 * *a.of_truth);
     std::printf("\n");
@@ -143,8 +145,8 @@ RewardAccuracy reward_accuracy(const std::vector<RewardExample>& examples, const
                                const std::vector<float>& others) {
     RewardAccuracy a;
     a.examples = int64_t(examples.size());
-    double safe = 0, best = 0, of_truth = 0, with_better = 0;
-    bool truth_known = true;
+    double safe = 0, best = 0, truth = 0, of_truth = 0, with_better = 0;
+    bool truth_known = true, probability_known = true;
     for (size_t i = 0; i < examples.size(); ++i) {
         const RewardExample& e = examples[i];
         const double margin = margin_of(e, scores[i], others[i]);
@@ -153,17 +155,20 @@ RewardAccuracy reward_accuracy(const std::vector<RewardExample>& examples, const
         a.length += e.is_pair() ? half_right(e.length - e.other_length) : 0;
         safe += e.safe;
         truth_known = truth_known && e.truth;
+        probability_known = probability_known && e.probability;
+        if (e.probability) best += std::max(*e.probability, 1 - *e.probability);
         if (!e.truth) continue;
-        best += *e.truth;
+        truth += *e.truth;
         if (*e.truth == 0.5) continue;
         with_better += 1;
         of_truth += *e.truth == 1 ? half_right(margin) : half_right(-margin);
     }
     const double n = double(examples.size());
     const bool pairs = examples[0].is_pair();
-    for (double* sum : {&a.loss, &a.accuracy, &a.length, &safe, &best}) *sum /= n;
+    for (double* sum : {&a.loss, &a.accuracy, &a.length, &safe, &truth, &best}) *sum /= n;
     if (!pairs) a.length = std::max(safe, 1 - safe);
-    if (pairs && truth_known) a.best = best;
+    if (pairs && truth_known) a.truth = truth;
+    if (pairs && probability_known) a.best = best;
     if (with_better > 0) a.of_truth = of_truth / with_better;
     return a;
 }

@@ -25,7 +25,8 @@ struct RewardAccuracy {
     double accuracy = 0;
     double loss = 0;
     double length = 0;               // accuracy of preferring the longer response; of labels: of the commoner label
-    std::optional<double> best;      // accuracy of knowing the truth, where every pair tells it
+    std::optional<double> truth;     // accuracy of preferring what is truly better, where every pair tells it
+    std::optional<double> best;      // the best possible: mean of max(p, 1 - p), where every pair has its probability p
     std::optional<double> of_truth;  // how often the truly better one has the higher score, of pairs that have one
 };
 // scores: of the tokens of each example, and others of the other side.
