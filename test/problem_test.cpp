@@ -223,10 +223,14 @@ TEST_CASE("lenient: right in whatever form the answer stands") {
     CHECK(lenient("<think>so</think> 42", false) == 0);
     CHECK(lenient("<think>so</think> cats and dogs", true, 1) == 1);
     CHECK(lenient("<think>so</think> cats, dogs, fish, birds", true, 1) == 0.5f);
-    // The rubric is no reward to learn from: of a general prompt the rules reward the form.
+    // Without a reward model a general prompt is rewarded by its rubric, else by the form and by what the model says.
     const Completion cats{t.encode("<think>so</think> cats", Tags::parse), {}, true};
-    const Reward reward = grade(task, problems[1], {cats})[0].reward;
-    CHECK((reward.accuracy == 1 && reward.format == 1 && reward.total == 1));
+    const Reward by_rubric = grade(task, problems[1], {cats})[0].reward;
+    CHECK((by_rubric.accuracy == 1 && by_rubric.format == 1 && by_rubric.total == 2));
+    Task with_model = task;
+    with_model.options.preference.helpful_model = "a folder";
+    const Reward by_form = grade(with_model, problems[1], {cats})[0].reward;
+    CHECK((by_form.accuracy == 1 && by_form.format == 1 && by_form.total == 1));
 }
 
 TEST_CASE("what a chat asks for is what is looked for") {

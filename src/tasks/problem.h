@@ -38,7 +38,7 @@ struct ProblemKind {
     // For the majority vote: which answers are the same as this one? Empty if this one cannot be read, and has no vote.
     std::function<bool(std::string_view other)> (*same_as)(std::string_view answer);
     void (*prepare)() = nullptr;   // before graders run in several threads
-    bool judged_by_model = false;  // rules reward the form alone, a reward model the answer; grade() is for evaluation
+    bool judged_by_model = false;  // where there is a reward model for its set; grade() is then for evaluation
 };
 extern const ProblemKind countdown_kind, mathematics_kind, code_kind, choice_kind, logic_kind, general_kind;
 
