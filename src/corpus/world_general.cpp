@@ -274,9 +274,12 @@ GeneralAnswer general_answer(const GeneralPrompt& p, Quality quality, Stream& ra
         for (const std::string& part : std::vector<std::string>(parts))
             if (random.chance(0.7f)) parts.push_back(part);
     const std::string body = " " + joined(parts, p.joiner) + p.end;
-    answer.text = quality != Quality::padded
-                      ? body
-                      : needless(p.chinese, random) + body + (random.chance(0.6f) ? needless(p.chinese, random) : "");
+    answer.text = body;
+    if (quality != Quality::padded) return answer;
+    // One draw a statement: compilers take the operands of a sum in different orders.
+    const std::string before = needless(p.chinese, random);
+    const bool goes_on = random.chance(0.6f);
+    answer.text = before + body + (goes_on ? needless(p.chinese, random) : "");
     return answer;
 }
 
