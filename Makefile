@@ -1,7 +1,7 @@
 # What a person types. Everything is built by CMake, in build/.
 #
 #   make demo    from nothing to R1-Zero in minutes; ends with a table, two hashes and a report
-#   make paper   the whole of DeepSeek-R1 at small scale: every stage, the paper's table beside ours, in an hour
+#   make paper   the whole of DeepSeek-R1 at small scale: every stage, the paper's table beside ours
 #   make test    builds and runs every test
 #   make bench   speed, as ratios to this machine's limits (and to PyTorch, where that is installed)
 #   make ptx-check   what nvcc makes of the kernels, interpreted: the shortened demo by its hash, in ten minutes

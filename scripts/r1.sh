@@ -95,7 +95,7 @@ train "$RUN/dev2" grpo --model "$RUN/dev1" --problems "$W/problems.train.jsonl" 
     --max-tokens 256 --answer-form boxed --language-weight 1
 evaluate dev2 "$RUN/dev2" boxed
 
-step "A judge, for answers that have a reference: the base model learns to write verdicts"
+step "A judge, which is measured here and decides nothing yet: the base model learns to write verdicts"
 [ -f "$RUN/judge.jsonl" ] || "$R1" judge --examples "$W/judge.train.jsonl" --output "$RUN/judge.jsonl"
 train "$RUN/judge" sft --model "$RUN/base" --data "$RUN/judge.jsonl" --template plain --epochs 1 --steps $judge \
     --lr 1e-3
@@ -103,7 +103,7 @@ train "$RUN/judge" sft --model "$RUN/base" --data "$RUN/judge.jsonl" --template 
     "$R1" judge --model "$RUN/judge" --data "$W/judge.test.jsonl" --evaluate --judge-template plain \
         --judge-max-tokens 96 --output "$RUN/evaluation/judge.jsonl" $OPTIONS
 
-step "Rejection sampling from Dev2, by rules and the judge, and as many at random; a quarter of the data is general"
+step "Rejection sampling from Dev2, by rules, and as many at random; a quarter of the data is general"
 reject "$RUN/reasoning.jsonl" --model "$RUN/dev2" --problems "$W/problems.train.jsonl" --count $((asked * 2)) \
     --samples $samples --keep 2 --answer-form boxed --language-min 0.95 --repetition-max 0.5 --max-tokens 256
 reject "$RUN/reasoning-random.jsonl" --model "$RUN/dev2" --problems "$W/problems.train.jsonl" --count $((asked * 2)) \
