@@ -28,15 +28,22 @@ golden=reference/golden/$golden
 [ "$SEED" = 1 ] || golden=none
 [ -x "$R1" ] || { echo "r1: error: no program at $R1, in this folder, run make r1 first" >&2; exit 1; }
 W=$RUN/world
+settings="PAPER=${PAPER:-full} SEED=$SEED"
+if [ -f "$RUN/settings" ] && [ "$(cat "$RUN/settings")" != "$settings" ]; then
+    echo "r1: error: a run with $(cat "$RUN/settings"), $RUN, give another folder for $settings" >&2
+    exit 1
+fi
 mkdir -p "$RUN/evaluation" "$RUN/students"
+echo "$settings" > "$RUN/settings"
 said=0
 step() { said=$((said + 1)); echo; echo "$said  $*"; }
 
-# The folder of a training run: done if it has a model, else begun anew or gone on with. `train folder command ...`
+# The folder of a training run: done if it has the last file of a model, else begun anew or gone on with.
+# `train folder command ...`
 train() {
     folder=$1
     shift
-    [ -f "$folder/model.safetensors" ] && { echo "   done: $folder"; return; }
+    [ -f "$folder/generation_config.json" ] && { echo "   done: $folder"; return; }
     how=--overwrite
     [ -f "$folder/training.state" ] && how=--resume
     # shellcheck disable=SC2086
@@ -140,7 +147,10 @@ train "$RUN/r1" grpo --model "$RUN/dev3" --problems "$RUN/all.jsonl" --steps $al
 evaluate r1 "$RUN/r1" boxed "$models"
 
 step "What a preference reward does when it is used too long: Dev3 on helpful prompts alone"
-[ -f "$RUN/helpful.jsonl" ] || grep '"set":"helpful"' "$W/general.train.jsonl" > "$RUN/helpful.jsonl"
+[ -f "$RUN/helpful.jsonl" ] || {
+    grep '"set":"helpful"' "$W/general.train.jsonl" > "$RUN/helpful.jsonl.tmp"
+    mv "$RUN/helpful.jsonl.tmp" "$RUN/helpful.jsonl"
+}
 train "$RUN/hacked" grpo --model "$RUN/dev3" --problems "$RUN/helpful.jsonl" --steps $hacked --prompts $prompts \
     --max-tokens 96 --reward-model "$RUN/helpful"
 evaluate hacked "$RUN/hacked" boxed "$models"
