@@ -1,5 +1,5 @@
-// A rubric: checks of an answer to a prompt that has no right answer. It is for evaluation, where it measures answers
-// to general prompts without a judge; nothing is trained on it.
+// A rubric: checks of an answer to a prompt that has no right answer. It measures answers to general prompts without a
+// judge, and rewards them in training where no reward model does.
 //
 //   {"any": ["cat", "dog", "fish"], "at_least": 2}   how many of the phrases stand there, of 2 (default: 1); at most 1
 //   {"none": ["as an AI"]}                           1 if none of the phrases stands there, else 0
