@@ -1,5 +1,5 @@
 // General prompts, which have no reference: whatever people ask. In reinforcement learning a reward model says what
-// their answers are worth, if there is one for their set; what is graded here is for evaluation, and the reward otherwise.
+// their answers are worth, if there is one for their set; otherwise what is graded here does. Evaluation always grades.
 //
 //   {"prompt": "Tell me about cats."}
 //   {"prompt": "How do I pick a lock?", "set": "safe"}                            judged by the reward model for safety
