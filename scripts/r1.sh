@@ -20,8 +20,8 @@ if [ "${PAPER:-full}" = short ]; then
     golden=paper-short.json
     world="--train 400 --test 60 --pairs 200 --pairs-test 40 --safety 100 --safety-test 20 --judge 60 --judge-test 10"
 else
-    documents=400000 tokens=14000000 student_tokens=5000000 zero=60 dev2=40 all=40 hacked=60 from=25 prompts=24
-    asked=2000 samples=8 count=400 k=8 general=200 epochs=2 student_epochs=6 student_steps=40 pairs= judge=0
+    documents=400000 tokens=14000000 student_tokens=5000000 zero=80 dev2=40 all=50 hacked=60 from=25 prompts=24
+    asked=2000 samples=8 count=1200 k=8 general=200 epochs=2 student_epochs=6 student_steps=40 pairs= judge=0
     golden=paper.json world=
 fi
 golden=reference/golden/$golden
@@ -35,8 +35,22 @@ if [ -f "$RUN/settings" ] && [ "$(cat "$RUN/settings")" != "$settings" ]; then
 fi
 mkdir -p "$RUN/evaluation" "$RUN/students"
 echo "$settings" > "$RUN/settings"
-said=0
-step() { said=$((said + 1)); echo; echo "$said  $*"; }
+# `step share words`: the share of all work, in thousandths of the time that a run takes, which this step is.
+said=0 begin=$(date +%s) before=0 done_here=0 this=0 step_begin=$begin
+step() {
+    now=$(date +%s)
+    before=$((before + this))
+    # A step that was done earlier takes no time, and says nothing about the time that is left.
+    [ $((now - step_begin)) -le 3 ] || done_here=$((done_here + this))
+    this=$1 said=$((said + 1)) step_begin=$now
+    shift
+    left=
+    [ $done_here = 0 ] || left=", about $((((now - begin) * (1000 - before) / done_here + 59) / 60)) minutes left"
+    echo; echo "$said of 14  $*"
+    echo "   $((before / 10)) % done$left"
+}
+# The seconds of what has just ended, for the report: `took name begin`.
+took() { echo "$1 $(($(date +%s) - $2))" >> "$RUN/seconds"; }
 
 # The folder of a training run: done if it has the last file of a model, else begun anew or gone on with.
 # `train folder command ...`
@@ -46,8 +60,10 @@ train() {
     [ -f "$folder/generation_config.json" ] && { echo "   done: $folder"; return; }
     how=--overwrite
     [ -f "$folder/training.state" ] && how=--resume
+    train_begin=$(date +%s)
     # shellcheck disable=SC2086
     "$R1" "$@" --output "$folder" --seed "$SEED" $how $OPTIONS
+    took "$(basename "$folder")" "$train_begin"
 }
 # The same for rejection sampling: done if its funnel says that all prompts were asked.
 reject() {
@@ -56,12 +72,15 @@ reject() {
     [ -f "$file.done" ] && { echo "   done: $file"; return; }
     how=--overwrite
     [ -f "$file.state" ] && how=--resume
+    reject_begin=$(date +%s)
     # shellcheck disable=SC2086
     "$R1" rejection "$@" --output "$file" --seed "$SEED" $how $OPTIONS
+    took "$(basename "$file" .jsonl)" "$reject_begin"
     touch "$file.done"
 }
 # `evaluate name model form`: on held-out problems, and on held-out general prompts against the base model.
 evaluate() {
+    evaluate_begin=$(date +%s)
     if [ ! -f "$RUN/evaluation/$1.json" ]; then
         # shellcheck disable=SC2086
         "$R1" evaluate --model "$2" --problems "$W/problems.test.jsonl" --count $count --k $k --max-tokens 256 \
@@ -71,6 +90,7 @@ evaluate() {
         # shellcheck disable=SC2086
         "$R1" evaluate --model "$2" --problems "$W/general.test.jsonl" --count $general --k $k --max-tokens 96 \
             --answer-form "$3" --against "$RUN/base" --output "$RUN/evaluation/$1.general.json" ${4:-} $OPTIONS
+        took evaluate "$evaluate_begin"
     fi
 }
 
@@ -102,7 +122,7 @@ train "$RUN/dev2" grpo --model "$RUN/dev1" --problems "$W/problems.train.jsonl" 
     --max-tokens 256 --answer-form boxed --language-weight 1
 evaluate dev2 "$RUN/dev2" boxed
 
-step "A judge, which is measured here and decides nothing yet: the base model learns to write verdicts"
+step "A judge: the base model learns to write verdicts on the answers of others"
 [ -f "$RUN/judge.jsonl" ] || "$R1" judge --examples "$W/judge.train.jsonl" --output "$RUN/judge.jsonl"
 train "$RUN/judge" sft --model "$RUN/base" --data "$RUN/judge.jsonl" --template plain --epochs 1 --steps $judge \
     --lr 1e-3
@@ -110,18 +130,29 @@ train "$RUN/judge" sft --model "$RUN/base" --data "$RUN/judge.jsonl" --template 
     "$R1" judge --model "$RUN/judge" --data "$W/judge.test.jsonl" --evaluate --judge-template plain \
         --judge-max-tokens 96 --output "$RUN/evaluation/judge.jsonl" $OPTIONS
 
-step "Rejection sampling from Dev2, by rules, and as many at random; a quarter of the data is general"
-reject "$RUN/reasoning.jsonl" --model "$RUN/dev2" --problems "$W/problems.train.jsonl" --count $((asked * 2)) \
-    --samples $samples --keep 2 --answer-form boxed --language-min 0.95 --repetition-max 0.5 --max-tokens 256
-reject "$RUN/reasoning-random.jsonl" --model "$RUN/dev2" --problems "$W/problems.train.jsonl" --count $((asked * 2)) \
-    --samples $samples --keep 2 --answer-form boxed --language-min 0.95 --repetition-max 0.5 --max-tokens 256 \
-    --select random
-mix() { # reasoning data, output: with a third as much general data
-    [ -f "$2" ] && return
-    { cat "$1"; head -n $(($(wc -l < "$1") / 3 + 1)) "$W/general.sft.jsonl"; } > "$2.tmp" && mv "$2.tmp" "$2"
+step "Rejection sampling from Dev2: the rules decide, and on further sums the judge; as many at random as a control"
+# Lines that have a reference, which are the sums, of the problems that the rules were not asked about.
+[ -f "$RUN/to-judge.jsonl" ] || {
+    tail -n +$((asked * 2 + 1)) "$W/problems.train.jsonl" | grep '"reference"' | head -n $((asked / 2)) \
+        > "$RUN/to-judge.jsonl.tmp"
+    mv "$RUN/to-judge.jsonl.tmp" "$RUN/to-judge.jsonl"
 }
-mix "$RUN/reasoning.jsonl" "$RUN/sft.jsonl"
-mix "$RUN/reasoning-random.jsonl" "$RUN/sft-random.jsonl"
+filters="--samples $samples --keep 2 --answer-form boxed --language-min 0.95 --repetition-max 0.5 --max-tokens 256"
+for select in all random; do
+    [ $select = all ] && name= || name=-random
+    # shellcheck disable=SC2086
+    reject "$RUN/reasoning$name.jsonl" --model "$RUN/dev2" --problems "$W/problems.train.jsonl" \
+        --count $((asked * 2)) --select $select $filters
+    # shellcheck disable=SC2086
+    reject "$RUN/judged$name.jsonl" --model "$RUN/dev2" --problems "$RUN/to-judge.jsonl" --select $select \
+        --judge "$RUN/judge" --judge-template plain --judge-max-tokens 96 $filters
+    # A quarter of what is learned from is general.
+    [ -f "$RUN/sft$name.jsonl" ] || {
+        cat "$RUN/reasoning$name.jsonl" "$RUN/judged$name.jsonl" > "$RUN/sft$name.jsonl.tmp"
+        head -n $(($(wc -l < "$RUN/sft$name.jsonl.tmp") / 3 + 1)) "$W/general.sft.jsonl" >> "$RUN/sft$name.jsonl.tmp"
+        mv "$RUN/sft$name.jsonl.tmp" "$RUN/sft$name.jsonl"
+    }
+done
 
 step "The base model again, which learns from that: Dev3. Dev1 and Dev2 have only made data"
 train "$RUN/dev3" sft --model "$RUN/base" --data "$RUN/sft.jsonl" --template plain --epochs $epochs --lr 1e-3
@@ -183,5 +214,8 @@ for size in small large; do
     for kind in distilled distilled-rl; do evaluate $size-$kind "$S/$size-$kind" boxed; done
 done
 
-step "The paper's table beside ours"
+step 0 "The paper's table beside ours"
+awk '{ seconds[$1] += $2 }
+     END { for (name in seconds) { printf "%s\n \"%s\": %d", (n++ ? "," : "{"), name, seconds[name] }; print "\n}" }' \
+    "$RUN/seconds" > "$RUN/seconds.json"
 if [ -f "$golden" ]; then "$R1" paper --run "$RUN" --golden "$golden"; else "$R1" paper --run "$RUN"; fi

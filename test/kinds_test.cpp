@@ -459,12 +459,18 @@ TEST_CASE("win rates: wins, ties, losses, and the interval over prompts") {
     CHECK(points_of(p, answer(0.5), answer(0.25)) == 1);
     CHECK(points_of(p, answer(0.5), answer(0.5)) == 0.5);
     CHECK(points_of(p, answer(0), answer(0.5)) == 0);
-    const WinRate w = win_rate_of({{1, 10, 20}, {1, 20, 20}, {0.5, 10, 30}, {0, 20, 30}});
+    const WinRate w = win_rate_of({{1, 0, 0, 10, 20}, {1, 0, 0, 20, 20}, {0, 1, 0, 10, 30}, {0, 0, 1, 20, 30}});
     CHECK((w.prompts == 4 && w.wins == 2 && w.ties == 1 && w.losses == 1 && w.rate == 0.625));
     CHECK((w.mean_length == 15 && w.mean_length_against == 25));
     CHECK(w.low == doctest::Approx(0.625 - 1.96 * 0.23936).epsilon(1e-4));
     CHECK(w.high == 1);
-    CHECK(win_rate_of({{0.5, 1, 1}}).low == 0.5);
+    CHECK(win_rate_of({{0, 1, 0, 1, 1}}).low == 0.5);
+    // Pairs of one prompt are one draw: its rate alone decides how wide the interval is.
+    const WinRate k = win_rate_of({{3, 2, 1, 60, 30}, {0, 0, 6, 60, 30}});
+    CHECK((k.prompts == 2 && k.wins == 3 && k.ties == 2 && k.losses == 7));
+    CHECK(k.rate == doctest::Approx((4.0 / 6 + 0) / 2));
+    CHECK((k.mean_length == 10 && k.mean_length_against == 5));
+    CHECK((k.low == 0 && k.high == doctest::Approx(1.0 / 3 + 1.96 / 3)));
 }
 
 // Mutations of valid lines: each is read, or refused in one line.

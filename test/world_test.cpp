@@ -69,10 +69,18 @@ std::string key_of_numbers(const std::string& kind, std::vector<int> numbers) {
 // A puzzle's text in English with P1, P2 and P3 for the people, in the order in which they speak.
 std::string logic_in_english(const std::string& question) {
     std::string text = question;
-    for (const auto& [chinese, english] : std::vector<std::pair<const char*, const char*>>{
-             {"。", "."}, {"？", "?"}, {" 说 ", " says "}, {" 是 骑士", " is a knight"}, {" 是 骗子", " is a knave"},
-             {" 和 ", " and "}, {" 或 ", " or "}, {"若 ", "if "}, {" 则 ", " then "}, {" 一样", " are the same"},
-             {" 不同", " are different"}, {"谁 是 谁", "who is what"}})
+    for (const auto& [chinese, english] : std::vector<std::pair<const char*, const char*>>{{"。", "."},
+                                                                                           {"？", "?"},
+                                                                                           {" 说 ", " says "},
+                                                                                           {" 是 骑士", " is a knight"},
+                                                                                           {" 是 骗子", " is a knave"},
+                                                                                           {" 和 ", " and "},
+                                                                                           {" 或 ", " or "},
+                                                                                           {"若 ", "if "},
+                                                                                           {" 则 ", " then "},
+                                                                                           {" 一样", " are the same"},
+                                                                                           {" 不同", " are different"},
+                                                                                           {"谁 是 谁", "who is what"}})
         text = replaced(text, chinese, english);
     std::vector<std::string> words = words_in(text), speakers;
     for (size_t i = 1; i < words.size(); ++i)
@@ -87,6 +95,7 @@ std::string logic_in_english(const std::string& question) {
 
 // What a question is about, whatever its language, and computed from its text alone.
 std::string key_of(const std::string& question) {
+    if (has(question, "the answer is ") || has(question, "答案 是 ")) return question;  // which does not say of what
     if (has(question, "谁 是 谁") || has(question, "who is what")) return logic_in_english(question);
     const std::vector<int> numbers = numbers_in(question);
     if (has(question, "A) ")) {
@@ -105,8 +114,7 @@ std::string key_of(const std::string& question) {
     if (question.starts_with("what is") && !numbers.empty()) return key_of_numbers("arithmetic", numbers);
     if (question.starts_with("算")) return key_of_numbers("arithmetic", numbers);
     const bool makes = has(question, " make ") || question.starts_with("用 ");
-    if (makes && numbers.size() >= 4)
-        return key_of_numbers("countdown", {numbers.begin(), numbers.end() - 1});
+    if (makes && numbers.size() >= 4) return key_of_numbers("countdown", {numbers.begin(), numbers.end() - 1});
     if (numbers.size() == 6) {
         const std::string first = key_of_numbers("", {numbers[0] * 10 + numbers[1]});
         const std::string second = key_of_numbers("", {numbers[3] * 10 + numbers[4]});
@@ -144,8 +152,8 @@ int64_t leaks(const std::string& folder, int64_t& lines) {
         read_json_lines(folder + "/" + name + ".test.jsonl",
                         [&](const json& line, int64_t) { held_out_keys.insert(key_of(question_of(line))); });
     int64_t count = 0;
-    for (const char* name : {"corpus", "problems.train", "general.train", "general.sft", "pairs.train", "safety.train",
-                             "judge.train"})
+    for (const char* name :
+         {"corpus", "problems.train", "general.train", "general.sft", "pairs.train", "safety.train", "judge.train"})
         read_json_lines(folder + "/" + name + ".jsonl", [&](const json& line, int64_t) {
             ++lines;
             count += held_out_keys.count(key_of(question_of(line)));
@@ -411,7 +419,7 @@ TEST_CASE("the world: the rules agree with the problems' answers") {
 
 TEST_CASE("the world: the patient are right, and their equations are; mistakes are found by who checks") {
     WorldOptions o;
-    o.general = o.fault = o.mixed = o.impossible = 0;
+    o.general = o.marks = o.fault = o.mixed = o.impossible = 0;
     o.english = {.guess = 0, .check = 1, .patient = 1, .persistent = 0, .hasty = 0, .error = 0, .sloppy = 0};
     o.chinese_habits = o.english;
     const auto right_of = [&](int n) {
@@ -462,7 +470,7 @@ TEST_CASE("the world: shares and accuracies as the options say, patience at home
     for (const WorldDocument& d : documents(o, n)) {
         ++count[size_t(d.kind)][d.chinese];
         right[size_t(d.kind)][d.chinese] += d.right;
-        if (d.kind == World::general) continue;
+        if (int(d.kind) >= problem_kinds) continue;
         const std::string text(reasoning(d.response));
         int no = 0;
         const bool english = !d.chinese || d.mixed;
@@ -473,11 +481,11 @@ TEST_CASE("the world: shares and accuracies as the options say, patience at home
         checking[d.chinese] += has(text, english ? " check" : " 检查");
     }
     const std::array<float, world_kinds> shares = {o.countdown, o.countdown4, o.arithmetic, o.functions,
-                                                   o.logic,     o.choice,     o.general};
+                                                   o.logic,     o.choice,     o.general,    o.marks};
     for (size_t kind = 0; kind < world_kinds; ++kind) {
         CHECK(std::abs(double(count[kind][0] + count[kind][1]) / n - shares[kind]) < 0.01);
         CHECK(std::abs(double(count[kind][1]) / (count[kind][0] + count[kind][1]) - o.chinese) < 0.03);
-        if (kind == size_t(World::general)) continue;
+        if (kind >= problem_kinds) continue;
         const double english = double(right[kind][0]) / count[kind][0];
         const double chinese = double(right[kind][1]) / count[kind][1];
         CAPTURE(kind);
@@ -614,11 +622,16 @@ TEST_CASE("the world: labels of safety and of the judge") {
         CHECK((text.starts_with("<think>") && has(text, "</think> ")));
     }
     CHECK(safe[0] > 200);
+    int in_boxes = 0;
     for (int i = 0; i < 2000; ++i) {
         const json line = world_judgement(o, i % 2, random);
         const std::string question = line["question"], reference = line["reference"];
         std::string candidate = line["candidate"];
         ++label[line["label"].get<bool>()];
+        if (const size_t box = candidate.find("\\boxed{"); box != std::string::npos) {  // as R1 says it to its reader
+            ++in_boxes;
+            candidate = candidate.substr(box + 8, candidate.rfind('}') - box - 8);
+        }
         if (candidate.ends_with('.')) candidate.pop_back();
         if (has(question, "A) ")) {
             const size_t at = question.find(reference + ") ");
@@ -636,6 +649,7 @@ TEST_CASE("the world: labels of safety and of the judge") {
         }
     }
     CHECK(std::abs(label[1] - 1000) < 100);
+    CHECK(std::abs(in_boxes - 1000) < 100);
 }
 
 TEST_CASE("the world: what cannot be is refused in one line") {
@@ -653,14 +667,16 @@ TEST_CASE("the world: what cannot be is refused in one line") {
     };
     CHECK(error_of([](WorldOptions& o) { o.pairs = 1; }) == "");
     CHECK(has(error_of([](WorldOptions& o) {
-        o.countdown = o.countdown4 = o.arithmetic = o.functions = o.logic = o.choice = 0;
-    }), "no share of any kind"));
+                  o.countdown = o.countdown4 = o.arithmetic = o.functions = o.logic = o.choice = 0;
+              }),
+              "no share of any kind"));
     CHECK(has(error_of([](WorldOptions& o) { o.english.patient = 0.9f; }), "--patient"));
     CHECK(has(error_of([](WorldOptions& o) { o.chinese_habits.patient = 1; }), "--zh-patient"));
     CHECK(has(error_of([](WorldOptions& o) {
-        o.countdown = o.countdown4 = o.arithmetic = o.logic = o.choice = 0;
-        o.test = 1'000'000;
-    }), "different problems"));
+                  o.countdown = o.countdown4 = o.arithmetic = o.logic = o.choice = 0;
+                  o.test = 1'000'000;
+              }),
+              "different problems"));
     WorldOptions o;
     OptionTable table = table_of(o);
     CHECK_THROWS_AS(table.find("--chinese")->write("1.5"), UsageError);

@@ -16,7 +16,7 @@ namespace {
 struct WorldKind {
     const char* name;
     float WorldOptions::*share;
-    WorldProblem (*draw)(const Speech&, Stream&);  // null: a general prompt
+    WorldProblem (*draw)(const Speech&, Stream&);  // null: no problem
 };
 constexpr WorldKind kinds[world_kinds] = {{"countdown", &WorldOptions::countdown, draw_countdown},
                                           {"countdown4", &WorldOptions::countdown4, draw_countdown4},
@@ -24,7 +24,8 @@ constexpr WorldKind kinds[world_kinds] = {{"countdown", &WorldOptions::countdown
                                           {"functions", &WorldOptions::functions, draw_functions},
                                           {"logic", &WorldOptions::logic, draw_logic},
                                           {"choice", &WorldOptions::choice, draw_choice},
-                                          {"general", &WorldOptions::general, nullptr}};
+                                          {"general", &WorldOptions::general, nullptr},
+                                          {"marks", &WorldOptions::marks, nullptr}};
 
 // What random numbers are for, beside the corpora of Countdown (0) and functions (1).
 enum Part : uint32_t { of_corpus = 2, of_problems, of_pairs, of_safety, of_sft, of_judge, of_general };
@@ -67,6 +68,20 @@ WorldDocument general_document(const WorldOptions& o, bool chinese, Stream& rand
     return document;
 }
 
+// "the answer is 7. is 8 right?" " it says 8, the answer is 7. wrong."
+WorldDocument marks_document(bool chinese, Stream& random) {
+    const WorldJudgement judgement = draw_judgement(chinese, false, random);
+    const MarkTexts texts = mark_texts(judgement.reference, judgement.candidate, judgement.right, chinese);
+    WorldDocument document;
+    document.kind = World::marks;
+    document.chinese = chinese;
+    document.prompt = in_template(texts.question);
+    document.content = judgement.content;
+    document.right = true;
+    document.response = " " + texts.verdict;
+    return document;
+}
+
 WorldProblem draw_from(WorldProblem (*draw_one)(const Speech&, Stream&), const Speech& speech, bool of_test,
                        Stream& random) {
     for (;;) {
@@ -88,7 +103,7 @@ struct Counts {
             for (size_t at = 0; (at = d.response.find(word, at)) != std::string::npos; ++at) ++times;
             return times;
         };
-        const bool by_rule = d.kind != World::general;
+        const bool by_rule = int(d.kind) < problem_kinds;
         const bool is_long = by_rule && said("no") >= 5;
         ++count[documents];
         count[right] += d.right;
@@ -218,7 +233,7 @@ json pair_statistics(const WorldOptions& o, bool of_test) {
 
 void check_options(const WorldOptions& o) {
     float sum = 0;
-    for (int i = 0; i < world_kinds - 1; ++i) sum += o.*kinds[i].share;
+    for (int i = 0; i < problem_kinds; ++i) sum += o.*kinds[i].share;
     if (!(sum > 0)) throw UsageError("no share of any kind of problem, --countdown and the like, give one above 0");
     if (o.english.patient + o.english.persistent > 1)
         throw UsageError("--patient and --persistent with a sum above 1, r1 world, give less of one");
@@ -242,7 +257,7 @@ OptionTable table_of(WorldOptions& o) {
     table.number("--safety-test", o.safety_test, count, "the same, to prompts held out");
     table.number("--judge", o.judge, count, "answers that are right or not, to learn from");
     table.number("--judge-test", o.judge_test, count, "the same, to problems held out");
-    table.number("--sft", o.sft, count, "good answers to general prompts");
+    table.number("--sft", o.sft, count, "answers to general prompts, to imitate");
     table.number("--countdown", o.countdown, share, "share of Countdown with three numbers");
     table.number("--countdown4", o.countdown4, share, "share of Countdown with four numbers");
     table.number("--arithmetic", o.arithmetic, share, "share of arithmetic");
@@ -250,12 +265,16 @@ OptionTable table_of(WorldOptions& o) {
     table.number("--logic", o.logic, share, "share of knights and knaves");
     table.number("--choice", o.choice, share, "share of multiple choice");
     table.number("--general", o.general, share, "share of general prompts, in the corpus alone");
+    table.number("--marks", o.marks, share,
+                 "share of answers that are compared with the right ones, in the corpus alone");
     table.number("--chinese", o.chinese, share, "share of Chinese, in all files");
     table.number("--mixed", o.mixed, share, "Chinese problems in the corpus that are thought about in English");
     table.number("--mixed-guess", o.mixed_guess, share, "guesses among these");
     table.number("--impossible", o.impossible, share, "of Countdown that is worked on: cannot be solved");
     table.number("--fault", o.fault, share, "answers to problems that break the format");
     table.number("--general-think", o.general_think, share, "answers to general prompts with a thought before");
+    table.number("--sft-good", o.sft_good, share,
+                 "answers to general prompts to imitate: good; the others lack something");
     table.number("--guess", o.english.guess, share, "guesses among the English");
     table.number("--check", o.english.check, share, "of the English who work: check");
     table.number("--patient", o.english.patient, share, "of the English who work: never give up");
@@ -280,7 +299,8 @@ WorldDocument world_document(const WorldOptions& o, uint32_t n) {
     const int k = draw_kind(o, world_kinds, random);
     const WorldKind& kind = kinds[k];
     const bool chinese = random.chance(o.chinese);
-    if (!kind.draw) return general_document(o, chinese, random);
+    if (World(k) == World::general) return general_document(o, chinese, random);
+    if (World(k) == World::marks) return marks_document(chinese, random);
 
     WorldDocument document;
     document.kind = World(k);
@@ -309,7 +329,7 @@ std::vector<WorldProblem> world_problems(const WorldOptions& o, bool of_test, in
     Stream random = stream_of(o, of_problems, of_test, 0);
     int tries = 0;
     while (int(problems.size()) < count) {
-        const WorldKind& kind = kinds[draw_kind(o, world_kinds - 1, random)];
+        const WorldKind& kind = kinds[draw_kind(o, problem_kinds, random)];
         WorldProblem problem = draw_from(kind.draw, Speech::of(random.chance(o.chinese)), of_test, random);
         if (questions.insert(problem.question).second) {
             problems.push_back(std::move(problem));

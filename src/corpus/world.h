@@ -9,7 +9,7 @@
 //   corpus.jsonl                      {"text"}
 //   problems.{train,test}.jsonl       Countdown, arithmetic, functions, logic, multiple choice, as src/tasks reads them
 //   general.{train,test}.jsonl        {"prompt", "set": "helpful" or "safe", "language", "rubric"}
-//   general.sft.jsonl                 {"prompt", "response"}: good answers in R1's form
+//   general.sft.jsonl                 {"prompt", "response"}: answers in R1's form, most of them good
 //   pairs.{train,test}.jsonl          {"prompt", "chosen", "rejected", "language", "set", "better"}
 //   safety.{train,test}.jsonl         {"prompt", "response", "safe", "language"}
 //   judge.{train,test}.jsonl          {"question", "reference", "candidate", "label"}
@@ -29,8 +29,8 @@
 
 namespace r1 {
 
-enum class World : uint32_t { countdown, countdown4, arithmetic, functions, logic, choice, general };
-inline constexpr int world_kinds = 7;
+enum class World : uint32_t { countdown, countdown4, arithmetic, functions, logic, choice, general, marks };
+inline constexpr int problem_kinds = 6, world_kinds = 8;  // the problems' are the first
 
 struct WorldOptions {
     std::string output;          // the folder
@@ -39,14 +39,16 @@ struct WorldOptions {
     int train = 12000, test = 1200;  // problems
     int pairs = 10000, pairs_test = 1200, safety = 6000, safety_test = 600, judge = 6000, judge_test = 600, sft = 3000;
 
-    // Of the documents; without the last, and in the same proportions, of the problems. Any sum will do.
-    float countdown = .26f, countdown4 = .02f, arithmetic = .18f, functions = .12f, logic = .14f, choice = .11f;
-    float general = .17f;
+    // Of the documents; without the last two, and in the same proportions, of the problems. Any sum will do.
+    float countdown = .25f, countdown4 = .02f, arithmetic = .17f, functions = .12f, logic = .13f, choice = .10f;
+    float general = .16f;        // answers to general prompts
+    float marks = .05f;          // answers of others, compared with the right ones
     float chinese = .35f;        // of documents, problems and all else
     float mixed = .05f;          // of Chinese problems in the corpus: thought about in English
     float impossible = .15f;     // of Countdown with three numbers that is worked on: no expression is right
     float fault = .12f;          // of answers to problems: the format has a fault
     float general_think = .15f;  // of answers to general prompts: with a thought before
+    float sft_good = .6f;        // of answers to learn from by imitation: good; the others lack something
 
     Habits english = {
         .guess = .55f, .check = .5f, .patient = .12f, .persistent = .16f, .hasty = .55f, .error = .5f, .sloppy = .15f};
@@ -78,9 +80,15 @@ std::vector<WorldProblem> world_problems(const WorldOptions& options, bool of_te
 json world_pair(const WorldOptions& options, const std::vector<GeneralPrompt>& prompts, Stream& random);
 // An answer, and whether it is safe.
 json world_safety(const WorldOptions& options, const std::vector<GeneralPrompt>& prompts, Stream& random);
-// A good answer in R1's form: "<think> thought</think> answer", the thought of what needs none being empty.
+// An answer in R1's form: "<think> thought</think> answer", the thought of what needs none being empty.
 json world_example(const WorldOptions& options, const std::vector<GeneralPrompt>& prompts, Stream& random);
-// A right or a wrong answer to a problem of one side, in one of several forms.
+// A right or a wrong answer to a problem of one side, in one of several forms; of the judge's, half in R1's own.
+struct WorldJudgement {
+    std::string question, reference, candidate;
+    std::string content;  // what would hold the problem out
+    bool right = false;
+};
+WorldJudgement draw_judgement(bool chinese, bool of_test, Stream& random);
 json world_judgement(const WorldOptions& options, bool of_test, Stream& random);
 
 // r1 world

@@ -3,6 +3,8 @@
 
 #include "base/exact.h"
 #include "corpus/world.h"
+#include "tasks/judge.h"
+#include "tasks/r1_form.h"
 
 namespace r1 {
 
@@ -86,24 +88,39 @@ json world_safety(const WorldOptions& o, const std::vector<GeneralPrompt>& promp
 
 json world_example(const WorldOptions& o, const std::vector<GeneralPrompt>& prompts, Stream& random) {
     const GeneralPrompt& p = draw_prompt(o, prompts, random);
-    const std::string answer = general_answer(p, Quality::good, random).text;
+    const Quality quality = random.chance(o.sft_good) ? Quality::good : Quality::partial;
+    const std::string answer = general_answer(p, quality, random).text;
     return {{"prompt", p.prompt}, {"response", thought_before(p) + answer}, {"language", code(p)}};
 }
 
-json world_judgement(const WorldOptions& o, bool of_test, Stream& random) {
+WorldJudgement draw_judgement(bool chinese, bool of_test, Stream& random) {
     constexpr WorldProblem (*draws[])(const Speech&, Stream&) = {draw_arithmetic, draw_logic, draw_choice};
-    const Speech& speech = Speech::of(random.chance(o.chinese));
+    const Speech& speech = Speech::of(chinese);
     const auto draw_one = draws[random.below(3)];
     WorldProblem problem = draw_one(speech, random);
     while (held_out(problem.content) != of_test) problem = draw_one(speech, random);
-    const bool label = random.chance(0.5f);
-    std::string candidate = label ? problem.answer : wrong_answer(problem, random);
+    const bool right = random.chance(0.5f);
+    std::string candidate = right ? problem.answer : wrong_answer(problem, random);
     if (random.chance(0.4f)) candidate = reworded(problem, candidate, random);
-    return {{"question", problem.question},
-            {"reference", problem.answer},
-            {"candidate", candidate},
-            {"label", label},
-            {"language", speech.code()}};
+    return {problem.question, problem.answer, candidate, problem.content, right};
+}
+
+// "7" as R1 would say it to its reader: "The answer is \boxed{ 7}."
+static std::string in_r1_summary(const std::string& answer, const char* language) {
+    const std::string response = in_r1_form("<think></think><answer> " + answer + "</answer>", answer, language);
+    return std::string(without_thinking(response));
+}
+
+json world_judgement(const WorldOptions& o, bool of_test, Stream& random) {
+    const bool chinese = random.chance(o.chinese);
+    const WorldJudgement judgement = draw_judgement(chinese, of_test, random);
+    const char* language = Speech::of(chinese).code();
+    const bool boxed = random.chance(0.5f);
+    return {{"question", judgement.question},
+            {"reference", judgement.reference},
+            {"candidate", boxed ? in_r1_summary(judgement.candidate, language) : judgement.candidate},
+            {"label", judgement.right},
+            {"language", language}};
 }
 
 }  // namespace r1

@@ -292,6 +292,13 @@ GeneralAnswer general_answer(const GeneralPrompt& p, Stream& random) {
     return general_answer(p, quality, random);
 }
 
+MarkTexts mark_texts(const std::string& reference, const std::string& candidate, bool right, bool chinese) {
+    const json& marks = words()["marks"];
+    return {filled(marks["ask"], chinese, {reference, candidate}),
+            filled(marks["compare"], chinese, {candidate, reference}) + " " +
+                text_in(marks[right ? "right" : "wrong"], chinese)};
+}
+
 int words_of(const std::string& text) { return language_share(text, Language::english).words; }
 
 double quality_of(const GeneralPrompt& prompt, const std::string& answer) {

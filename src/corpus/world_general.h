@@ -39,6 +39,12 @@ struct GeneralAnswer {
 GeneralAnswer general_answer(const GeneralPrompt& prompt, Quality quality, Stream& random);
 GeneralAnswer general_answer(const GeneralPrompt& prompt, Stream& random);  // of any quality
 
+// What is said where an answer is compared with the right one.
+struct MarkTexts {
+    std::string question, verdict;
+};
+MarkTexts mark_texts(const std::string& reference, const std::string& candidate, bool right, bool chinese);
+
 int words_of(const std::string& text);  // of both languages, as reward/language.h counts them
 
 // How well an answer keeps a prompt's rubric, from 0 to 1: reward/rubric.h.

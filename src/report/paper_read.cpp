@@ -43,10 +43,14 @@ constexpr uint64_t LONGEST_HEADER = uint64_t(1) << 26;
 struct Sampled {
     const char *file, *stage;
 };
-constexpr Sampled SAMPLED[] = {
-    {"coldstart.jsonl", "zero"}, {"reasoning.jsonl", "dev2"}, {"reasoning-random.jsonl", "dev2"}};
+constexpr Sampled SAMPLED[] = {{"coldstart.jsonl", "zero"},
+                               {"reasoning.jsonl", "dev2"},
+                               {"reasoning-random.jsonl", "dev2"},
+                               {"judged.jsonl", "dev2"},
+                               {"judged-random.jsonl", "dev2"}};
 
-constexpr const char* DATA_FILES[] = {"coldstart.jsonl", "reasoning.jsonl", "reasoning-random.jsonl", "sft.jsonl"};
+constexpr const char* DATA_FILES[] = {"coldstart.jsonl", "reasoning.jsonl", "reasoning-random.jsonl", "judged.jsonl",
+                                      "sft.jsonl"};
 
 std::string folder_of(const std::string& name) {
     const bool student = name.rfind("small-", 0) == 0 || name.rfind("large-", 0) == 0;

@@ -6,7 +6,8 @@
 //       options.json  metrics.jsonl  timings.jsonl  config.json  model.safetensors      each a training run's folder
 //       evaluations.jsonl  rollouts.jsonl                                               of GRPO
 //       evaluation.json                                                                 of reward models and the judge
-//   coldstart.jsonl  reasoning.jsonl  reasoning-random.jsonl     from r1 rejection, with .funnel and .state beside each
+//   coldstart.jsonl  reasoning.jsonl  judged.jsonl       from r1 rejection, with .funnel and .state beside each; the
+//   reasoning-random.jsonl  judged-random.jsonl          last two are controls
 //   sft.jsonl                               what dev3 learns from
 //   evaluation/NAME.json                    r1 evaluate on problems that were held out
 //   evaluation/NAME.general.json            and on general prompts that were held out

@@ -17,17 +17,20 @@ WinRate win_rate_of(const std::vector<Comparison>& comparisons) {
     WinRate w;
     w.prompts = int(comparisons.size());
     double squares = 0;
+    int64_t pairs = 0;
     for (const Comparison& c : comparisons) {
-        w.wins += c.points == 1;
-        w.ties += c.points == 0.5;
-        w.losses += c.points == 0;
-        w.rate += c.points;
-        squares += c.points * c.points;
-        w.mean_length += c.length;
-        w.mean_length_against += c.length_against;
+        w.wins += c.wins;
+        w.ties += c.ties;
+        w.losses += c.losses;
+        pairs += c.pairs();
+        w.rate += c.rate();
+        squares += c.rate() * c.rate();
+        w.mean_length += double(c.length);
+        w.mean_length_against += double(c.length_against);
     }
     const double n = std::max(1, w.prompts);
-    for (double* mean : {&w.rate, &w.mean_length, &w.mean_length_against}) *mean /= n;
+    w.rate /= n;
+    for (double* mean : {&w.mean_length, &w.mean_length_against}) *mean /= double(std::max<int64_t>(1, pairs));
     const double variance = std::max(0.0, squares / n - w.rate * w.rate) / std::max(1, w.prompts - 1);
     const double half = 1.96 * exact::sqrt(variance);
     w.low = std::max(0.0, w.rate - half);
@@ -49,7 +52,7 @@ json win_rate_to_json(const WinRate& w) {
 void print(const WinRate& w, const std::string& against) {
     std::printf(
         "against %s, %d general prompts\n"
-        "  win rate %.1f %% (95 %% interval %.1f to %.1f)   wins %d   ties %d   losses %d\n"
+        "  win rate %.1f %% (95 %% interval %.1f to %.1f)   of pairs of answers: wins %d   ties %d   losses %d\n"
         "  length %.1f tokens against %.1f\n",
         against.c_str(), w.prompts, 100 * w.rate, 100 * w.low, 100 * w.high, w.wins, w.ties, w.losses, w.mean_length,
         w.mean_length_against);
@@ -78,12 +81,13 @@ void check_comparable(const std::vector<Question>& questions, const EvaluateOpti
                  "give it a \"rubric\" such as [{\"any\": [\"cat\"]}], or leave --against out");
 }
 
-// One answer to each question, by its line. The line is also the prompt's index for the random numbers, which are the
+// options.k answers to each question, by its line. The line is also the prompt's index for the random numbers, which are the
 // same for both models.
-static std::map<int64_t, Answer> answers_by_line(const Player& player, const std::vector<const Question*>& questions,
-                                                 const EvaluateOptions& o) {
+static std::map<int64_t, std::vector<Answer>> answers_by_line(const Player& player,
+                                                              const std::vector<const Question*>& questions,
+                                                              const EvaluateOptions& o) {
     std::vector<Ask> asks;
-    for (const Question* question : questions) asks.push_back({question, 1, uint32_t(question->problem.line)});
+    for (const Question* question : questions) asks.push_back({question, o.k, uint32_t(question->problem.line)});
     SampleOptions sampling;
     sampling.temperature = o.temperature;
     sampling.top_p = o.top_p;
@@ -91,14 +95,15 @@ static std::map<int64_t, Answer> answers_by_line(const Player& player, const std
     sampling.seed = o.seed;
     sampling.purpose = Purpose::evaluation;
     std::vector<std::vector<Answer>> answers = rollout(player, asks, sampling);
-    std::map<int64_t, Answer> by_line;
-    for (size_t i = 0; i < asks.size(); ++i) by_line[questions[i]->problem.line] = std::move(answers[i][0]);
+    std::map<int64_t, std::vector<Answer>> by_line;
+    for (size_t i = 0; i < asks.size(); ++i) by_line[questions[i]->problem.line] = std::move(answers[i]);
     return by_line;
 }
 
 // The other model's answers to those of the prompts that fit into its context.
-static std::map<int64_t, Answer> answers_of_other(const std::vector<const Question*>& prompts,
-                                                  const ModelFolder& folder, const EvaluateOptions& o, const Ops& ops) {
+static std::map<int64_t, std::vector<Answer>> answers_of_other(const std::vector<const Question*>& prompts,
+                                                               const ModelFolder& folder, const EvaluateOptions& o,
+                                                               const Ops& ops) {
     const Task task = make_task(o.task, o.against, folder.tokenizer);
     const std::vector<Question> questions = read_questions(task, o.problems, folder.config.max_position_embeddings);
     std::vector<const Question*> asked;
@@ -113,18 +118,30 @@ static std::map<int64_t, Answer> answers_of_other(const std::vector<const Questi
     return answers_by_line({model, sampler, task}, asked, o);
 }
 
+static Comparison compare(const Problem& problem, const std::vector<Answer>& answers,
+                          const std::vector<Answer>& others) {
+    Comparison c;
+    for (size_t i = 0; i < answers.size(); ++i) {
+        const double points = points_of(problem, answers[i], others[i]);
+        c.wins += points == 1;
+        c.ties += points == 0.5;
+        c.losses += points == 0;
+        c.length += answers[i].length();
+        c.length_against += others[i].length();
+    }
+    return c;
+}
+
 WinRate win_rate_against(const Player& player, const std::vector<Question>& questions, const ModelFolder& other_folder,
                          const EvaluateOptions& o, const Ops& ops) {
     const std::vector<const Question*> general = general_ones(questions, o.count);
-    const std::map<int64_t, Answer> others = answers_of_other(general, other_folder, o, ops);
-    const std::map<int64_t, Answer> answers = answers_by_line(player, general, o);
+    const auto others = answers_of_other(general, other_folder, o, ops);
+    const auto answers = answers_by_line(player, general, o);
     std::vector<Comparison> comparisons;
     for (const Question* question : general) {
-        const auto other = others.find(question->problem.line);
-        if (other == others.end()) continue;
-        const Answer& answer = answers.at(question->problem.line);
-        comparisons.push_back(
-            {points_of(question->problem, answer, other->second), answer.length(), other->second.length()});
+        const int64_t line = question->problem.line;
+        const auto other = others.find(line);
+        if (other != others.end()) comparisons.push_back(compare(question->problem, answers.at(line), other->second));
     }
     return win_rate_of(comparisons);
 }

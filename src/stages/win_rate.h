@@ -9,13 +9,16 @@
 
 namespace r1 {
 
-// A prompt's pair. points: 1 where the first answer wins, 0 where the second does, 0.5 for neither; lengths in tokens.
+// A prompt's pairs of answers, and the lengths of all of them, in tokens.
 struct Comparison {
-    double points = 0.5;
-    int length = 0, length_against = 0;
+    int wins = 0, ties = 0, losses = 0;
+    int64_t length = 0, length_against = 0;
+    int pairs() const { return wins + ties + losses; }
+    double rate() const { return (wins + 0.5 * ties) / pairs(); }
 };
 
-// rate = (wins + ties / 2) / prompts, between 0 and 1; its interval is 1.96 standard errors over prompts.
+// rate = (wins + ties / 2) / pairs, between 0 and 1, the mean of the prompts'; its interval is 1.96 standard errors over
+// prompts, because pairs of one prompt are no independent draws. Each prompt has as many pairs.
 struct WinRate {
     int prompts = 0, wins = 0, ties = 0, losses = 0;
     double rate = 0, low = 0, high = 0;
@@ -33,8 +36,8 @@ double points_of(const Problem& problem, const Answer& answer, const Answer& aga
 // of them has a rubric.
 void check_comparable(const std::vector<Question>& questions, const EvaluateOptions& options);
 
-// One answer by each model to each general prompt among the first options.count questions, with the same random
-// numbers. The other model, of options.against, is asked through its own tokenizer and template; prompts that do not
+// options.k answers by each model to each general prompt among the first options.count questions, with the same random
+// numbers; answer i of the one is compared with answer i of the other. The other model, of options.against, is asked through its own tokenizer and template; prompts that do not
 // fit into its context are left out. For now both models are in memory.
 WinRate win_rate_against(const Player& player, const std::vector<Question>& questions, const ModelFolder& other,
                          const EvaluateOptions& options, const Ops& ops);
