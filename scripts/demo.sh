@@ -15,7 +15,7 @@ if [ "${DEMO:-full}" = short ]; then
     documents=4000 tokens=80000 steps=2 count=6 control=1 golden=reference/golden/demo-short.json
     set --
 else
-    documents=400000 tokens=14000000 steps=48 count=200 control=20 golden=reference/golden/demo.json
+    documents=400000 tokens=12000000 steps=48 count=200 control=20 golden=reference/golden/demo.json
     set -- --held-out "$RUN/data/problems.test.jsonl" --evaluate-every 10  # looks on the way
 fi
 [ "$SEED" = 1 ] || golden=none

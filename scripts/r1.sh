@@ -25,6 +25,7 @@ else
     golden=paper.json world=
 fi
 golden=reference/golden/$golden
+lr=2e-4 # of reinforcement learning on what has been fine-tuned; 5e-4, which suits a base model, undoes some of that
 [ "$SEED" = 1 ] || golden=none
 [ -x "$R1" ] || { echo "r1: error: no program at $R1, in this folder, run make r1 first" >&2; exit 1; }
 W=$RUN/world
@@ -46,7 +47,7 @@ step() {
     shift
     left=
     [ $done_here = 0 ] || left=", about $((((now - begin) * (1000 - before) / done_here + 59) / 60)) minutes left"
-    echo; echo "$said of 14  $*"
+    echo; echo "$said of 13  $*"
     echo "   $((before / 10)) % done$left"
 }
 # The seconds of what has just ended, for the report: `took name begin`.
@@ -94,16 +95,16 @@ evaluate() {
     fi
 }
 
-step "The world: problems with rules, general prompts, pairs, and the texts that a base model reads"
+step 2 "The world: problems with rules, general prompts, pairs, and the texts that a base model reads"
 [ -f "$W/world.json" ] || "$R1" world --documents $documents --seed "$SEED" --output "$W" $world
 [ -f "$W/tokenizer.json" ] ||
     "$R1" tokenizer --corpus "$W/corpus.jsonl" --vocab-size 768 --output "$W/tokenizer.json"
 
-step "The base model, from random weights"
+step 160 "The base model, from random weights"
 train "$RUN/base" pretrain --corpus "$W/corpus.jsonl" --tokenizer "$W/tokenizer.json" --tokens $tokens
 evaluate base "$RUN/base" tags
 
-step "R1-Zero: reinforcement learning on the base model by rules alone; and once more with the language reward"
+step 170 "R1-Zero: reinforcement learning on the base model by rules alone; and once more with the language reward"
 train "$RUN/zero" grpo --model "$RUN/base" --problems "$W/problems.train.jsonl" --steps $zero --prompts $prompts \
     --max-tokens 256
 evaluate zero "$RUN/zero" tags
@@ -111,18 +112,18 @@ train "$RUN/zero-language" grpo --model "$RUN/base" --problems "$W/problems.trai
     --prompts $prompts --max-tokens 256 --language-weight 1
 evaluate zero-language "$RUN/zero-language" tags
 
-step "Cold start: R1-Zero's right and readable answers in R1's form; the base model learns to write them: Dev1"
+step 45 "Cold start: R1-Zero's right and readable answers in R1's form; the base model learns to write them: Dev1"
 reject "$RUN/coldstart.jsonl" --model "$RUN/zero" --problems "$W/problems.train.jsonl" --count $asked --samples 4 \
     --keep 1 --language-min 0.95 --repetition-max 0.4 --max-tokens 256 --rewrite r1
 train "$RUN/dev1" sft --model "$RUN/base" --data "$RUN/coldstart.jsonl" --epochs $((epochs * 2)) --lr 1e-3
 
-step "Reinforcement learning with the language reward: Dev2"
+step 50 "Reinforcement learning with the language reward: Dev2"
 evaluate dev1 "$RUN/dev1" boxed
 train "$RUN/dev2" grpo --model "$RUN/dev1" --problems "$W/problems.train.jsonl" --steps $dev2 --prompts $prompts \
-    --max-tokens 256 --answer-form boxed --language-weight 1
+    --max-tokens 256 --answer-form boxed --language-weight 1 --lr $lr
 evaluate dev2 "$RUN/dev2" boxed
 
-step "A judge: the base model learns to write verdicts on the answers of others"
+step 45 "A judge: the base model learns to write verdicts on the answers of others"
 [ -f "$RUN/judge.jsonl" ] || "$R1" judge --examples "$W/judge.train.jsonl" --output "$RUN/judge.jsonl"
 train "$RUN/judge" sft --model "$RUN/base" --data "$RUN/judge.jsonl" --template plain --epochs 1 --steps $judge \
     --lr 1e-3
@@ -130,7 +131,7 @@ train "$RUN/judge" sft --model "$RUN/base" --data "$RUN/judge.jsonl" --template 
     "$R1" judge --model "$RUN/judge" --data "$W/judge.test.jsonl" --evaluate --judge-template plain \
         --judge-max-tokens 96 --output "$RUN/evaluation/judge.jsonl" $OPTIONS
 
-step "Rejection sampling from Dev2: the rules decide, and on further sums the judge; as many at random as a control"
+step 90 "Rejection sampling from Dev2: the rules decide, and on further sums the judge; as many at random as a control"
 # Lines that have a reference, which are the sums, of the problems that the rules were not asked about.
 [ -f "$RUN/to-judge.jsonl" ] || {
     tail -n +$((asked * 2 + 1)) "$W/problems.train.jsonl" | grep '"reference"' | head -n $((asked / 2)) \
@@ -154,12 +155,12 @@ for select in all random; do
     }
 done
 
-step "The base model again, which learns from that: Dev3. Dev1 and Dev2 have only made data"
+step 40 "The base model again, which learns from that: Dev3. Dev1 and Dev2 have only made data"
 train "$RUN/dev3" sft --model "$RUN/base" --data "$RUN/sft.jsonl" --template plain --epochs $epochs --lr 1e-3
 train "$RUN/dev3-random" sft --model "$RUN/base" --data "$RUN/sft-random.jsonl" --template plain --epochs $epochs \
     --lr 1e-3
 
-step "Reward models on Dev3's blocks: helpful, from pairs, and safe, from labels"
+step 40 "Reward models on Dev3's blocks: helpful, from pairs, and safe, from labels"
 train "$RUN/helpful" reward-model --model "$RUN/dev3" --data "$W/pairs.train.jsonl" --held-out "$W/pairs.test.jsonl" \
     --batch 64 --lr 5e-4 $pairs
 train "$RUN/safe" reward-model --kind safe --model "$RUN/dev3" --data "$W/safety.train.jsonl" \
@@ -168,16 +169,16 @@ models="--reward-model $RUN/helpful --safety-model $RUN/safe"
 evaluate dev3 "$RUN/dev3" boxed "$models"
 evaluate dev3-random "$RUN/dev3-random" boxed "$models"
 
-step "Reinforcement learning for all scenarios: R1. General prompts and the reward models come in part-way"
+step 80 "Reinforcement learning for all scenarios: R1. General prompts and the reward models come in part-way"
 [ -f "$RUN/all.jsonl" ] || { # a general prompt counts as 12 problems
     { cat "$W/problems.train.jsonl"; sed 's/^{/{"weight": 12, /' "$W/general.train.jsonl"; } > "$RUN/all.jsonl.tmp"
     mv "$RUN/all.jsonl.tmp" "$RUN/all.jsonl"
 }
 train "$RUN/r1" grpo --model "$RUN/dev3" --problems "$RUN/all.jsonl" --steps $all --prompts $prompts --max-tokens 256 \
-    --answer-form boxed --language-weight 1 --temperature 0.7 --preference-from $from $models
+    --answer-form boxed --language-weight 1 --temperature 0.7 --lr $lr --preference-from $from $models
 evaluate r1 "$RUN/r1" boxed "$models"
 
-step "What a preference reward does when it is used too long: Dev3 on helpful prompts alone"
+step 50 "What a preference reward does when it is used too long: Dev3 on helpful prompts alone"
 [ -f "$RUN/helpful.jsonl" ] || {
     grep '"set":"helpful"' "$W/general.train.jsonl" > "$RUN/helpful.jsonl.tmp"
     mv "$RUN/helpful.jsonl.tmp" "$RUN/helpful.jsonl"
@@ -186,7 +187,7 @@ train "$RUN/hacked" grpo --model "$RUN/dev3" --problems "$RUN/helpful.jsonl" --s
     --max-tokens 96 --reward-model "$RUN/helpful"
 evaluate hacked "$RUN/hacked" boxed "$models"
 
-step "Students of another architecture and tokenizer: distilled, by reinforcement learning alone, both, and a control"
+step 228 "Students of another architecture and tokenizer: distilled, by reinforcement learning alone, both, and a control"
 S=$RUN/students
 [ -f "$S/tokenizer.json" ] || "$R1" tokenizer --corpus "$W/corpus.jsonl" --vocab-size 512 --output "$S/tokenizer.json"
 shape() { # size channels layers: a Qwen2
@@ -209,7 +210,7 @@ for size in small large; do
     train "$S/$size-rl" grpo --model "$S/$size-base" --problems "$W/problems.train.jsonl" --steps $student_steps \
         --prompts $prompts --max-tokens 256
     train "$S/$size-distilled-rl" grpo --model "$S/$size-distilled" --problems "$W/problems.train.jsonl" \
-        --steps $student_steps --prompts $prompts --max-tokens 256 --answer-form boxed
+        --steps $student_steps --prompts $prompts --max-tokens 256 --answer-form boxed --lr $lr
     for kind in base control rl; do evaluate $size-$kind "$S/$size-$kind" tags; done
     for kind in distilled distilled-rl; do evaluate $size-$kind "$S/$size-$kind" boxed; done
 done

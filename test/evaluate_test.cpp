@@ -75,9 +75,9 @@ TEST_CASE("evaluation: win rates against another model") {
     CHECK(has(r.text, "6 general prompts"));
     const json w = read_json(p / "e.json")["win_rate"];
     CHECK(w["prompts"] == 6);
-    CHECK(w["wins"].get<int>() + w["ties"].get<int>() + w["losses"].get<int>() == 6);
+    CHECK(w["wins"].get<int>() + w["ties"].get<int>() + w["losses"].get<int>() == 6 * 2);  // two answers
     CHECK(w["rate"].get<double>() ==
-          doctest::Approx((w["wins"].get<int>() + w["ties"].get<int>() / 2.0) / 6).epsilon(1e-5));
+          doctest::Approx((w["wins"].get<int>() + w["ties"].get<int>() / 2.0) / 12).epsilon(1e-5));
     CHECK((w["interval"][0] <= w["rate"] && w["rate"] <= w["interval"][1] && w["mean_length"] > 0));
     // A model that has learned to answer wins against one that never ends an answer.
     std::string examples;
@@ -90,12 +90,12 @@ TEST_CASE("evaluation: win rates against another model") {
                 .status == 0);
     REQUIRE(shell(p.evaluate(problems, "--against " + p / "taught")).status == 0);
     const json lost = read_json(p / "e.json")["win_rate"];
-    CHECK(lost["losses"].get<int>() >= 4);
+    CHECK(lost["losses"].get<int>() >= 8);
     CHECK(lost["mean_length_against"] < lost["mean_length"]);
     // A model against itself: the same answers, which tie.
     REQUIRE(shell(p.evaluate(problems, "--against " + p / "model1")).status == 0);
     const json tied = read_json(p / "e.json")["win_rate"];
-    CHECK((tied["ties"] == 6 && tied["rate"] == 0.5 && tied["mean_length"] == tied["mean_length_against"]));
+    CHECK((tied["ties"] == 12 && tied["rate"] == 0.5 && tied["mean_length"] == tied["mean_length_against"]));
 
     refuses(p.evaluate(countdown, "--against " + p / "model2"), 1, "no general prompts", "p.jsonl");
     refuses(p.evaluate(general + "\n" + R"({"prompt": "Dogs?"})", "--against " + p / "model2"), 1, "without a rubric",

@@ -59,7 +59,7 @@ struct WorldOptions {
 
     // Who compares answers 1 and 2 prefers the first with probability sigmoid(beta (quality 1 - quality 2) +
     // alpha (words 1 - words 2) / words_scale): a part of what looks like noise is a liking for length.
-    float beta = 4, alpha = 2, words_scale = 20;
+    float beta = 4, alpha = 1.5f, words_scale = 20;
 };
 OptionTable table_of(WorldOptions& options);
 

@@ -8,11 +8,11 @@ namespace r1 {
 struct PretrainOptions : TokenOptions {
     std::string corpus, tokenizer;  // JSON lines {"text": ...}; tokenizer.json
     std::string config;             // a config.json with the model's shape; "": the demo's
-    int64_t tokens = 7000000;       // to learn from; a corpus that is shorter is read again
-    int batch_tokens = 2048;        // per update
+    int64_t tokens = 12000000;      // to learn from; a corpus that is shorter is read again
+    int batch_tokens = 1024;        // per update
 
     PretrainOptions() {  // the weights of the losses and gamma as in [V3 section 4.2]
-        lr = 3.5e-3f;
+        lr = 2.5e-3f;
         decay = 0.05f;
         warmup = 100;
         save_every = 1000;
