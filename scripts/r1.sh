@@ -20,7 +20,7 @@ if [ "${PAPER:-full}" = short ]; then
     golden=paper-short.json
     world="--train 400 --test 60 --pairs 200 --pairs-test 40 --safety 100 --safety-test 20 --judge 60 --judge-test 10"
 else
-    documents=400000 tokens=14000000 student_tokens=5000000 zero=80 dev2=40 all=50 hacked=60 from=25 prompts=24
+    documents=400000 tokens=14000000 student_tokens=5000000 zero=80 dev2=40 all=60 hacked=60 from=20 prompts=24
     asked=2000 samples=8 count=1200 k=8 general=200 epochs=2 student_epochs=6 student_steps=40 pairs= judge=0
     golden=paper.json world=
 fi
@@ -131,10 +131,10 @@ train "$RUN/judge" sft --model "$RUN/base" --data "$RUN/judge.jsonl" --template 
     "$R1" judge --model "$RUN/judge" --data "$W/judge.test.jsonl" --evaluate --judge-template plain \
         --judge-max-tokens 96 --output "$RUN/evaluation/judge.jsonl" $OPTIONS
 
-step 90 "Rejection sampling from Dev2: the rules decide, and on further sums the judge; as many at random as a control"
-# Lines that have a reference, which are the sums, of the problems that the rules were not asked about.
+step 90 "Rejection sampling from Dev2: the rules decide, the judge on further sums and choices; at random as a control"
+# Of the problems that the rules are not asked about, those that have an answer to compare with.
 [ -f "$RUN/to-judge.jsonl" ] || {
-    tail -n +$((asked * 2 + 1)) "$W/problems.train.jsonl" | grep '"reference"' | head -n $((asked / 2)) \
+    tail -n +$((asked * 2 + 1)) "$W/problems.train.jsonl" | grep -e '"reference"' -e '"choices"' | head -n $((asked / 2)) \
         > "$RUN/to-judge.jsonl.tmp"
     mv "$RUN/to-judge.jsonl.tmp" "$RUN/to-judge.jsonl"
 }
@@ -175,7 +175,8 @@ step 80 "Reinforcement learning for all scenarios: R1. General prompts and the r
     mv "$RUN/all.jsonl.tmp" "$RUN/all.jsonl"
 }
 train "$RUN/r1" grpo --model "$RUN/dev3" --problems "$RUN/all.jsonl" --steps $all --prompts $prompts --max-tokens 256 \
-    --answer-form boxed --language-weight 1 --temperature 0.7 --lr $lr --preference-from $from $models
+    --answer-form boxed --language-weight 1 --temperature 0.7 --lr $lr --schedule constant \
+    --preference-from $from $models
 evaluate r1 "$RUN/r1" boxed "$models"
 
 step 50 "What a preference reward does when it is used too long: Dev3 on helpful prompts alone"

@@ -360,7 +360,7 @@ TEST_CASE("judge: the command judges what it has learned to, the same whatever i
     REQUIRE(out.size() == 36);
     CHECK(out[0]["question"] == "1 + 1");
     CHECK(out[0]["correctness"] == "correct");
-    CHECK(out[0]["analysis"] == "The candidate says 2, the reference 2.");
+    CHECK(out[0]["analysis"] == "2 - 2 = 0.");
     CHECK(out[1]["correctness"] == "incorrect");
     for (const char* key : {"analysis", "better", "better_as_given", "better_swapped", "flipped"})
         CHECK(out[2].contains(key));
@@ -553,7 +553,7 @@ TEST_CASE("judge: examples have the line's own analysis, or a sentence made by r
         for (const json& example : judge_examples(line)) all.push_back(example);
     REQUIRE(all.size() == 8);
     CHECK(all[0]["prompt"] == judge_question("q", "so \\boxed{5}", "#### 6"));
-    CHECK(all[0]["response"] == verdict_text("The candidate says 6, the reference 5.", false));
+    CHECK(all[0]["response"] == verdict_text("6 - 5 = 1.", false));
     CHECK(all[1]["response"] == verdict_text("The candidate does not agree with the reference.", false));
     CHECK(all[2]["response"] == verdict_text("It is.", true));
     CHECK(all[3]["response"] == pair_verdict_text("Neither is better.", PairVerdict::tie));

@@ -582,7 +582,7 @@ TEST_CASE("the world: pairs follow the rubric and length, as much as the options
         CHECK(decided > 3500);
         return Result{double(agrees) / decided, double(longer) / of_lengths};
     };
-    const Result standard = result(4, 1.5f), honest = result(4, 0), certain = result(1000, 0), noise = result(0, 0);
+    const Result standard = result(4, 1), honest = result(4, 0), certain = result(1000, 0), noise = result(0, 0);
     MESSAGE("agrees with the rubric " << standard.agrees << ", prefers the longer " << standard.longer
                                       << "; without a liking for length " << honest.agrees << ", " << honest.longer);
     CHECK(certain.agrees == 1);

@@ -68,17 +68,35 @@ WorldDocument general_document(const WorldOptions& o, bool chinese, Stream& rand
     return document;
 }
 
-// "the answer is 7. is 8 right?" " it says 8, the answer is 7. wrong."
+// A number is compared by subtraction, "the answer is 7. is 9 right?" " 9 - 7 = 2 no."; letters are by themselves, "the
+// answer is B. which are right?" " C no B yes A no D no."
 WorldDocument marks_document(bool chinese, Stream& random) {
-    const WorldJudgement judgement = draw_judgement(chinese, false, random);
-    const MarkTexts texts = mark_texts(judgement.reference, judgement.candidate, judgement.right, chinese);
+    const Speech& speech = Speech::of(chinese);
+    const auto verdict = [&](bool right) { return " " + speech(right ? "yes" : "no"); };
     WorldDocument document;
     document.kind = World::marks;
     document.chinese = chinese;
-    document.prompt = in_template(texts.question);
-    document.content = judgement.content;
+    document.content = "marks";
     document.right = true;
-    document.response = " " + texts.verdict;
+    if (random.chance(0.7f)) {
+        const int answer = int(random.below(most_value + 1));
+        int given = answer;
+        if (random.chance(0.5f)) {
+            constexpr int distances[] = {1, 1, 2, 2, 3, 4, 5, 10, 10, 20};
+            const int distance = distances[random.below(10)];
+            given = random.chance(0.5f) || answer < distance ? answer + distance : answer - distance;
+        }
+        document.prompt = in_template(mark_question(chinese, {std::to_string(answer), std::to_string(given)}));
+        const int high = std::max(answer, given), low = std::min(answer, given);
+        document.response = equation(high, '-', low, high - low) + verdict(answer == given) + speech(".");
+    } else {
+        char letters[] = {'A', 'B', 'C', 'D'};
+        shuffle(letters, 4, random);
+        const char answer = "ABCD"[random.below(4)];
+        document.prompt = in_template(mark_question(chinese, {std::string(1, answer)}));
+        for (const char letter : letters) document.response += std::string(" ") + letter + verdict(letter == answer);
+        document.response += speech(".");
+    }
     return document;
 }
 
@@ -265,8 +283,7 @@ OptionTable table_of(WorldOptions& o) {
     table.number("--logic", o.logic, share, "share of knights and knaves");
     table.number("--choice", o.choice, share, "share of multiple choice");
     table.number("--general", o.general, share, "share of general prompts, in the corpus alone");
-    table.number("--marks", o.marks, share,
-                 "share of answers that are compared with the right ones, in the corpus alone");
+    table.number("--marks", o.marks, share, "share of marks for answers, in the corpus alone");
     table.number("--chinese", o.chinese, share, "share of Chinese, in all files");
     table.number("--mixed", o.mixed, share, "Chinese problems in the corpus that are thought about in English");
     table.number("--mixed-guess", o.mixed_guess, share, "guesses among these");

@@ -9,7 +9,7 @@
 //   corpus.jsonl                      {"text"}
 //   problems.{train,test}.jsonl       Countdown, arithmetic, functions, logic, multiple choice, as src/tasks reads them
 //   general.{train,test}.jsonl        {"prompt", "set": "helpful" or "safe", "language", "rubric"}
-//   general.sft.jsonl                 {"prompt", "response"}: answers in R1's form, most of them good
+//   general.sft.jsonl                 {"prompt", "response"}: answers in R1's form, good or not quite
 //   pairs.{train,test}.jsonl          {"prompt", "chosen", "rejected", "language", "set", "better"}
 //   safety.{train,test}.jsonl         {"prompt", "response", "safe", "language"}
 //   judge.{train,test}.jsonl          {"question", "reference", "candidate", "label"}
@@ -37,7 +37,7 @@ struct WorldOptions {
     int64_t documents = 400000;  // 15 million tokens of a vocabulary of 1024
     uint32_t seed = 1;
     int train = 12000, test = 1200;  // problems
-    int pairs = 10000, pairs_test = 1200, safety = 6000, safety_test = 600, judge = 6000, judge_test = 600, sft = 3000;
+    int pairs = 20000, pairs_test = 1200, safety = 6000, safety_test = 600, judge = 6000, judge_test = 600, sft = 3000;
 
     // Of the documents; without the last two, and in the same proportions, of the problems. Any sum will do.
     float countdown = .25f, countdown4 = .02f, arithmetic = .17f, functions = .12f, logic = .13f, choice = .10f;
@@ -48,7 +48,7 @@ struct WorldOptions {
     float impossible = .15f;     // of Countdown with three numbers that is worked on: no expression is right
     float fault = .12f;          // of answers to problems: the format has a fault
     float general_think = .15f;  // of answers to general prompts: with a thought before
-    float sft_good = .6f;        // of answers to learn from by imitation: good; the others lack something
+    float sft_good = .4f;        // of answers to learn from by imitation: good; the others lack something
 
     Habits english = {
         .guess = .55f, .check = .5f, .patient = .12f, .persistent = .16f, .hasty = .55f, .error = .5f, .sloppy = .15f};
@@ -59,7 +59,7 @@ struct WorldOptions {
 
     // Who compares answers 1 and 2 prefers the first with probability sigmoid(beta (quality 1 - quality 2) +
     // alpha (words 1 - words 2) / words_scale): a part of what looks like noise is a liking for length.
-    float beta = 4, alpha = 1.5f, words_scale = 20;
+    float beta = 4, alpha = 1, words_scale = 20;
 };
 OptionTable table_of(WorldOptions& options);
 
@@ -82,13 +82,7 @@ json world_pair(const WorldOptions& options, const std::vector<GeneralPrompt>& p
 json world_safety(const WorldOptions& options, const std::vector<GeneralPrompt>& prompts, Stream& random);
 // An answer in R1's form: "<think> thought</think> answer", the thought of what needs none being empty.
 json world_example(const WorldOptions& options, const std::vector<GeneralPrompt>& prompts, Stream& random);
-// A right or a wrong answer to a problem of one side, in one of several forms; of the judge's, half in R1's own.
-struct WorldJudgement {
-    std::string question, reference, candidate;
-    std::string content;  // what would hold the problem out
-    bool right = false;
-};
-WorldJudgement draw_judgement(bool chinese, bool of_test, Stream& random);
+// A right or a wrong answer to a sum or a choice of one side, in one of several forms, half of them R1's own.
 json world_judgement(const WorldOptions& options, bool of_test, Stream& random);
 
 // r1 world

@@ -25,22 +25,11 @@ std::string thought_before(const GeneralPrompt& p) {
     return "<think>" + (p.thought.empty() ? "" : " " + p.thought) + "</think>";
 }
 
-// "Bob knave Ann knight" of "Ann knight Bob knave"
-std::string in_other_order(const std::string& answer) {
-    const size_t at = answer.find(' ', answer.find(' ') + 1);
-    return answer.substr(at + 1) + " " + answer.substr(0, at);
-}
-
-// A right answer in words that differ from the reference: with a full stop, an option's text for its letter, people in
-// another order.
-std::string reworded(const WorldProblem& problem, const std::string& letter, Stream& random) {
+// An answer in other words than the reference: an option's letter with its text, else with a full stop.
+std::string reworded(const WorldProblem& problem, const std::string& answer) {
     const json& line = problem.line;
-    if (line.contains("choices")) {
-        const std::string text = line["choices"][size_t(letter[0] - 'A')];
-        return random.chance(0.5f) ? text : letter + ") " + text;
-    }
-    if (line.contains("variables") && random.chance(0.7f)) return in_other_order(letter);
-    return letter + ".";
+    if (!line.contains("choices")) return answer + ".";
+    return answer + ") " + line["choices"][size_t(answer[0] - 'A')].get<std::string>();
 }
 
 std::string wrong_answer(const WorldProblem& problem, Stream& random) {
@@ -93,18 +82,6 @@ json world_example(const WorldOptions& o, const std::vector<GeneralPrompt>& prom
     return {{"prompt", p.prompt}, {"response", thought_before(p) + answer}, {"language", code(p)}};
 }
 
-WorldJudgement draw_judgement(bool chinese, bool of_test, Stream& random) {
-    constexpr WorldProblem (*draws[])(const Speech&, Stream&) = {draw_arithmetic, draw_logic, draw_choice};
-    const Speech& speech = Speech::of(chinese);
-    const auto draw_one = draws[random.below(3)];
-    WorldProblem problem = draw_one(speech, random);
-    while (held_out(problem.content) != of_test) problem = draw_one(speech, random);
-    const bool right = random.chance(0.5f);
-    std::string candidate = right ? problem.answer : wrong_answer(problem, random);
-    if (random.chance(0.4f)) candidate = reworded(problem, candidate, random);
-    return {problem.question, problem.answer, candidate, problem.content, right};
-}
-
 // "7" as R1 would say it to its reader: "The answer is \boxed{ 7}."
 static std::string in_r1_summary(const std::string& answer, const char* language) {
     const std::string response = in_r1_form("<think></think><answer> " + answer + "</answer>", answer, language);
@@ -112,15 +89,19 @@ static std::string in_r1_summary(const std::string& answer, const char* language
 }
 
 json world_judgement(const WorldOptions& o, bool of_test, Stream& random) {
-    const bool chinese = random.chance(o.chinese);
-    const WorldJudgement judgement = draw_judgement(chinese, of_test, random);
-    const char* language = Speech::of(chinese).code();
-    const bool boxed = random.chance(0.5f);
-    return {{"question", judgement.question},
-            {"reference", judgement.reference},
-            {"candidate", boxed ? in_r1_summary(judgement.candidate, language) : judgement.candidate},
-            {"label", judgement.right},
-            {"language", language}};
+    const Speech& speech = Speech::of(random.chance(o.chinese));
+    const auto draw_one = random.chance(0.6f) ? draw_arithmetic : draw_choice;
+    WorldProblem problem = draw_one(speech, random);
+    while (held_out(problem.content) != of_test) problem = draw_one(speech, random);
+    const bool right = random.chance(0.5f);
+    std::string candidate = right ? problem.answer : wrong_answer(problem, random);
+    if (random.chance(0.4f)) candidate = reworded(problem, candidate);
+    if (random.chance(0.5f)) candidate = in_r1_summary(candidate, speech.code());
+    return {{"question", problem.question},
+            {"reference", problem.answer},
+            {"candidate", candidate},
+            {"label", right},
+            {"language", speech.code()}};
 }
 
 }  // namespace r1

@@ -148,6 +148,7 @@ void add_polite(bool chinese, Prompts& all) {
             p.good = {text_in(polite["begin"][(i + j) % 2], chinese) + " " + filled(polite["rest"], chinese, values)};
             for (const std::string& wrong : texts_in(polite["wrong"], chinese))
                 p.wrong.push_back(filled(wrong, values));
+            p.thought = text_in(words()["thoughts"]["polite"], chinese);
             p.rubric = {any_of(texts_in(polite["words"], chinese)),
                         any_of({values[1]}),
                         {{"ends", {chinese ? "？" : "?"}}},
@@ -172,6 +173,7 @@ void add_colours(bool chinese, Prompts& all) {
                 const bool known = std::find(p.wrong.begin(), p.wrong.end(), sentence) != p.wrong.end();
                 if (other[colour] != right && !known) p.wrong.push_back(sentence);
             }
+            p.thought = filled(words()["thoughts"]["colour"], chinese, {thing});
             p.rubric = {any_of({right}), {{"words_at_least", 2}}, {{"words_at_most", chinese ? 8 : 6}}};
             all.push_back(p);
         }
@@ -292,11 +294,8 @@ GeneralAnswer general_answer(const GeneralPrompt& p, Stream& random) {
     return general_answer(p, quality, random);
 }
 
-MarkTexts mark_texts(const std::string& reference, const std::string& candidate, bool right, bool chinese) {
-    const json& marks = words()["marks"];
-    return {filled(marks["ask"], chinese, {reference, candidate}),
-            filled(marks["compare"], chinese, {candidate, reference}) + " " +
-                text_in(marks[right ? "right" : "wrong"], chinese)};
+std::string mark_question(bool chinese, const std::vector<std::string>& answers) {
+    return filled(words()["marks"][answers.size() == 1 ? "letters" : "number"], chinese, answers);
 }
 
 int words_of(const std::string& text) { return language_share(text, Language::english).words; }

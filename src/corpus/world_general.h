@@ -39,11 +39,8 @@ struct GeneralAnswer {
 GeneralAnswer general_answer(const GeneralPrompt& prompt, Quality quality, Stream& random);
 GeneralAnswer general_answer(const GeneralPrompt& prompt, Stream& random);  // of any quality
 
-// What is said where an answer is compared with the right one.
-struct MarkTexts {
-    std::string question, verdict;
-};
-MarkTexts mark_texts(const std::string& reference, const std::string& candidate, bool right, bool chinese);
+// Asks which of some answers is right: {right one, one that was given}, or of letters {right one}.
+std::string mark_question(bool chinese, const std::vector<std::string>& answers);
 
 int words_of(const std::string& text);  // of both languages, as reward/language.h counts them
 

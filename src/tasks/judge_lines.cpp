@@ -212,10 +212,23 @@ std::string final_answer(std::string_view text) {
     return std::string(found.size() <= LONGEST_FINAL && found.find('\n') == found.npos ? found : "");
 }
 
+// Of a text such as "17" or "17."; nothing of another, or of a number that nobody subtracts by heart.
+std::optional<int> small_number(std::string_view text) {
+    if (text.ends_with('.')) text.remove_suffix(1);
+    const bool digits = !text.empty() && text.size() <= 4 && text.find_first_not_of("0123456789") == text.npos;
+    return digits ? std::optional(std::stoi(std::string(text))) : std::nullopt;
+}
+
+// Whole numbers are compared by their difference, because a small model computes better than it compares.
 std::string analysis_of(const JudgeAsk& ask, bool correct) {
     const std::string candidate = final_answer(ask.candidate), reference = final_answer(ask.reference);
+    const std::optional<int> x = small_number(candidate), y = small_number(reference);
+    if (x && y) {
+        const int high = std::max(*x, *y), low = std::min(*x, *y);
+        return std::to_string(high) + " - " + std::to_string(low) + " = " + std::to_string(high - low) + ".";
+    }
     if (!candidate.empty() && !reference.empty())
-        return "The candidate says " + candidate + ", the reference " + reference + ".";
+        return candidate + (correct ? " agrees with " : " does not agree with ") + reference + ".";
     return correct ? "The candidate agrees with the reference." : "The candidate does not agree with the reference.";
 }
 
