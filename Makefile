@@ -2,6 +2,7 @@
 #
 #   make demo    from nothing to R1-Zero in minutes; ends with a table, two hashes and a report
 #   make paper   the whole of DeepSeek-R1 at small scale: every stage, the paper's table beside ours
+#   make paper-killed   its shortened form, killed every few seconds and started again: the same hashes
 #   make test    builds and runs every test
 #   make bench   speed, as ratios to this machine's limits (and to PyTorch, where that is installed)
 #   make ptx-check   what nvcc makes of the kernels, interpreted: the shortened demo by its hash, in ten minutes
@@ -19,7 +20,7 @@ define build
 	@cmake --build $(BUILD) --target $(1) -j $(JOBS) > $(BUILD).log 2>&1 || { cat $(BUILD).log; exit 1; }
 endef
 
-.PHONY: demo paper test bench ptx-check gpu-check gpu-kit r1 dependencies clean
+.PHONY: demo paper paper-killed test bench ptx-check gpu-check gpu-kit r1 dependencies clean
 
 r1: dependencies
 	$(call build,r1)
@@ -29,6 +30,10 @@ demo: r1
 
 paper: r1
 	@R1=$(BUILD)/r1 sh scripts/r1.sh
+
+paper-killed: r1
+	@rm -rf runs/killed
+	@R1=$(BUILD)/r1 sh scripts/r1_killed.sh runs/killed
 
 test: dependencies
 	$(call build,tests)

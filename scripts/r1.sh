@@ -20,7 +20,7 @@ if [ "${PAPER:-full}" = short ]; then
     golden=paper-short.json
     world="--train 400 --test 60 --pairs 200 --pairs-test 40 --safety 100 --safety-test 20 --judge 60 --judge-test 10"
 else
-    documents=400000 tokens=14000000 student_tokens=5000000 zero=80 dev2=40 all=60 hacked=60 from=20 prompts=24
+    documents=400000 tokens=14000000 student_tokens=5000000 zero=80 dev2=40 all=45 hacked=60 from=25 prompts=24
     asked=2000 samples=8 count=1200 k=8 general=200 epochs=2 student_epochs=6 student_steps=40 pairs= judge=0
     golden=paper.json world=
 fi
@@ -126,7 +126,7 @@ evaluate dev2 "$RUN/dev2" boxed
 step 45 "A judge: the base model learns to write verdicts on the answers of others"
 [ -f "$RUN/judge.jsonl" ] || "$R1" judge --examples "$W/judge.train.jsonl" --output "$RUN/judge.jsonl"
 train "$RUN/judge" sft --model "$RUN/base" --data "$RUN/judge.jsonl" --template plain --epochs 1 --steps $judge \
-    --lr 1e-3
+    --lr 1.5e-3
 [ -f "$RUN/evaluation/judge.jsonl.summary" ] ||
     "$R1" judge --model "$RUN/judge" --data "$W/judge.test.jsonl" --evaluate --judge-template plain \
         --judge-max-tokens 96 --output "$RUN/evaluation/judge.jsonl" $OPTIONS

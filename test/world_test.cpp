@@ -582,15 +582,19 @@ TEST_CASE("the world: pairs follow the rubric and length, as much as the options
         CHECK(decided > 3500);
         return Result{double(agrees) / decided, double(longer) / of_lengths};
     };
-    const Result standard = result(4, 1), honest = result(4, 0), certain = result(1000, 0), noise = result(0, 0);
+    const WorldOptions defaults;
+    const Result standard = result(defaults.beta, defaults.alpha), fond_of_length = result(4, 2), honest = result(4, 0),
+                 certain = result(1000, 0), noise = result(0, 0);
     MESSAGE("agrees with the rubric " << standard.agrees << ", prefers the longer " << standard.longer
                                       << "; without a liking for length " << honest.agrees << ", " << honest.longer);
     CHECK(certain.agrees == 1);
     CHECK(std::abs(noise.agrees - 0.5) < 0.03);
     CHECK(std::abs(noise.longer - 0.5) < 0.03);
-    CHECK(standard.longer > honest.longer + 0.1);
+    CHECK(standard.longer > honest.longer + 0.03);
+    CHECK(fond_of_length.longer > standard.longer + 0.06);
     CHECK(standard.agrees < honest.agrees);
-    CHECK(standard.agrees > 0.55);
+    CHECK(fond_of_length.agrees < standard.agrees);
+    CHECK(fond_of_length.agrees > 0.55);
     // The truth of a pair is that of its answers.
     Stream random(1, Purpose::corpus, 1002);
     for (int i = 0; i < 500; ++i) {

@@ -37,7 +37,7 @@ struct WorldOptions {
     int64_t documents = 400000;  // 15 million tokens of a vocabulary of 1024
     uint32_t seed = 1;
     int train = 12000, test = 1200;  // problems
-    int pairs = 20000, pairs_test = 1200, safety = 6000, safety_test = 600, judge = 6000, judge_test = 600, sft = 3000;
+    int pairs = 20000, pairs_test = 1200, safety = 6000, safety_test = 600, judge = 20000, judge_test = 600, sft = 3000;
 
     // Of the documents; without the last two, and in the same proportions, of the problems. Any sum will do.
     float countdown = .25f, countdown4 = .02f, arithmetic = .17f, functions = .12f, logic = .13f, choice = .10f;
@@ -59,7 +59,7 @@ struct WorldOptions {
 
     // Who compares answers 1 and 2 prefers the first with probability sigmoid(beta (quality 1 - quality 2) +
     // alpha (words 1 - words 2) / words_scale): a part of what looks like noise is a liking for length.
-    float beta = 4, alpha = 1, words_scale = 20;
+    float beta = 4, alpha = .6f, words_scale = 20;
 };
 OptionTable table_of(WorldOptions& options);
 
