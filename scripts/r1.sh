@@ -15,12 +15,12 @@ RUN=${1:-runs/paper}
 SEED=${SEED:-1}
 OPTIONS=${OPTIONS:-}
 if [ "${PAPER:-full}" = short ]; then
-    documents=30000 tokens=1000000 student_tokens=150000 zero=2 dev2=2 all=3 hacked=2 from=2 prompts=6 asked=48
-    samples=8 count=6 k=2 general=8 epochs=10 student_epochs=1 student_steps=2 pairs=--steps\ 2 judge=2
+    documents=30000 tokens=1000000 student_tokens=150000 zero=2 dev2=2 all=3 hacked=2 from=2 prompts=6 asked=200
+    samples=8 count=6 k=2 general=8 epochs=10 student_epochs=1 student_steps=2 pairs=--steps\ 2 judge=60
     golden=paper-short.json
-    world="--train 400 --test 60 --pairs 200 --pairs-test 40 --safety 100 --safety-test 20 --judge 60 --judge-test 10"
+    world="--train 700 --test 60 --pairs 200 --pairs-test 40 --safety 100 --safety-test 20 --judge 960 --judge-test 10"
 else
-    documents=400000 tokens=14000000 student_tokens=5000000 zero=80 dev2=40 all=45 hacked=60 from=25 prompts=24
+    documents=400000 tokens=14000000 student_tokens=5000000 zero=80 dev2=40 all=37 hacked=60 from=28 prompts=24
     asked=2000 samples=8 count=1200 k=8 general=200 epochs=2 student_epochs=6 student_steps=40 pairs= judge=0
     golden=paper.json world=
 fi
@@ -46,7 +46,9 @@ step() {
     this=$1 said=$((said + 1)) step_begin=$now
     shift
     left=
-    [ $done_here = 0 ] || left=", about $((((now - begin) * (1000 - before) / done_here + 59) / 60)) minutes left"
+    if [ $done_here -gt 0 ] && [ $before -lt 1000 ]; then
+        left=", about $((((now - begin) * (1000 - before) / done_here + 59) / 60)) minutes left"
+    fi
     echo; echo "$said of 13  $*"
     echo "   $((before / 10)) % done$left"
 }
@@ -134,8 +136,8 @@ train "$RUN/judge" sft --model "$RUN/base" --data "$RUN/judge.jsonl" --template 
 step 90 "Rejection sampling from Dev2: the rules decide, the judge on further sums and choices; at random as a control"
 # Of the problems that the rules are not asked about, those that have an answer to compare with.
 [ -f "$RUN/to-judge.jsonl" ] || {
-    tail -n +$((asked * 2 + 1)) "$W/problems.train.jsonl" | grep -e '"reference"' -e '"choices"' | head -n $((asked / 2)) \
-        > "$RUN/to-judge.jsonl.tmp"
+    tail -n +$((asked * 2 + 1)) "$W/problems.train.jsonl" | grep -e '"reference"' -e '"choices"' |
+        head -n $((asked / 2)) > "$RUN/to-judge.jsonl.tmp"
     mv "$RUN/to-judge.jsonl.tmp" "$RUN/to-judge.jsonl"
 }
 filters="--samples $samples --keep 2 --answer-form boxed --language-min 0.95 --repetition-max 0.5 --max-tokens 256"
@@ -188,7 +190,7 @@ train "$RUN/hacked" grpo --model "$RUN/dev3" --problems "$RUN/helpful.jsonl" --s
     --max-tokens 96 --reward-model "$RUN/helpful"
 evaluate hacked "$RUN/hacked" boxed "$models"
 
-step 228 "Students of another architecture and tokenizer: distilled, by reinforcement learning alone, both, and a control"
+step 228 "Students of another architecture and tokenizer: distilled, by reinforcement learning alone, both, a control"
 S=$RUN/students
 [ -f "$S/tokenizer.json" ] || "$R1" tokenizer --corpus "$W/corpus.jsonl" --vocab-size 512 --output "$S/tokenizer.json"
 shape() { # size channels layers: a Qwen2

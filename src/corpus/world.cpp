@@ -290,8 +290,6 @@ OptionTable table_of(WorldOptions& o) {
     table.number("--impossible", o.impossible, share, "of Countdown that is worked on: cannot be solved");
     table.number("--fault", o.fault, share, "answers to problems that break the format");
     table.number("--general-think", o.general_think, share, "answers to general prompts with a thought before");
-    table.number("--sft-good", o.sft_good, share,
-                 "answers to general prompts to imitate: good; the others lack something");
     table.number("--guess", o.english.guess, share, "guesses among the English");
     table.number("--check", o.english.check, share, "of the English who work: check");
     table.number("--patient", o.english.patient, share, "of the English who work: never give up");

@@ -9,7 +9,7 @@
 //   corpus.jsonl                      {"text"}
 //   problems.{train,test}.jsonl       Countdown, arithmetic, functions, logic, multiple choice, as src/tasks reads them
 //   general.{train,test}.jsonl        {"prompt", "set": "helpful" or "safe", "language", "rubric"}
-//   general.sft.jsonl                 {"prompt", "response"}: answers in R1's form, good or not quite
+//   general.sft.jsonl                 {"prompt", "response"}: people's answers in R1's form
 //   pairs.{train,test}.jsonl          {"prompt", "chosen", "rejected", "language", "set", "better"}
 //   safety.{train,test}.jsonl         {"prompt", "response", "safe", "language"}
 //   judge.{train,test}.jsonl          {"question", "reference", "candidate", "label"}
@@ -48,7 +48,6 @@ struct WorldOptions {
     float impossible = .15f;     // of Countdown with three numbers that is worked on: no expression is right
     float fault = .12f;          // of answers to problems: the format has a fault
     float general_think = .15f;  // of answers to general prompts: with a thought before
-    float sft_good = .4f;        // of answers to learn from by imitation: good; the others lack something
 
     Habits english = {
         .guess = .55f, .check = .5f, .patient = .12f, .persistent = .16f, .hasty = .55f, .error = .5f, .sloppy = .15f};

@@ -77,8 +77,7 @@ json world_safety(const WorldOptions& o, const std::vector<GeneralPrompt>& promp
 
 json world_example(const WorldOptions& o, const std::vector<GeneralPrompt>& prompts, Stream& random) {
     const GeneralPrompt& p = draw_prompt(o, prompts, random);
-    const Quality quality = random.chance(o.sft_good) ? Quality::good : Quality::partial;
-    const std::string answer = general_answer(p, quality, random).text;
+    const std::string answer = general_answer(p, random).text;
     return {{"prompt", p.prompt}, {"response", thought_before(p) + answer}, {"language", code(p)}};
 }
 

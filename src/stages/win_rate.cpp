@@ -52,7 +52,7 @@ json win_rate_to_json(const WinRate& w) {
 void print(const WinRate& w, const std::string& against) {
     std::printf(
         "against %s, %d general prompts\n"
-        "  win rate %.1f %% (95 %% interval %.1f to %.1f)   of pairs of answers: wins %d   ties %d   losses %d\n"
+        "  win rate %.1f %% (95 %% interval %.1f to %.1f)   of pairs: wins %d   ties %d   losses %d\n"
         "  length %.1f tokens against %.1f\n",
         against.c_str(), w.prompts, 100 * w.rate, 100 * w.low, 100 * w.high, w.wins, w.ties, w.losses, w.mean_length,
         w.mean_length_against);
@@ -81,8 +81,8 @@ void check_comparable(const std::vector<Question>& questions, const EvaluateOpti
                  "give it a \"rubric\" such as [{\"any\": [\"cat\"]}], or leave --against out");
 }
 
-// options.k answers to each question, by its line. The line is also the prompt's index for the random numbers, which are the
-// same for both models.
+// options.k answers to each question, by its line. The line is the prompt's index for the random numbers, too, which are
+// the same for both models.
 static std::map<int64_t, std::vector<Answer>> answers_by_line(const Player& player,
                                                               const std::vector<const Question*>& questions,
                                                               const EvaluateOptions& o) {

@@ -17,8 +17,8 @@ struct Comparison {
     double rate() const { return (wins + 0.5 * ties) / pairs(); }
 };
 
-// rate = (wins + ties / 2) / pairs, between 0 and 1, the mean of the prompts'; its interval is 1.96 standard errors over
-// prompts, because pairs of one prompt are no independent draws. Each prompt has as many pairs.
+// rate = (wins + ties / 2) / pairs, between 0 and 1, the mean of the prompts'; each prompt has as many pairs. The
+// interval is 1.96 standard errors over prompts, because pairs of one prompt are no independent draws.
 struct WinRate {
     int prompts = 0, wins = 0, ties = 0, losses = 0;
     double rate = 0, low = 0, high = 0;
@@ -37,8 +37,9 @@ double points_of(const Problem& problem, const Answer& answer, const Answer& aga
 void check_comparable(const std::vector<Question>& questions, const EvaluateOptions& options);
 
 // options.k answers by each model to each general prompt among the first options.count questions, with the same random
-// numbers; answer i of the one is compared with answer i of the other. The other model, of options.against, is asked through its own tokenizer and template; prompts that do not
-// fit into its context are left out. For now both models are in memory.
+// numbers; answer i of the one is compared with answer i of the other. The other model, of options.against, is asked
+// through its own tokenizer and template; prompts that do not fit into its context are left out. For now both models
+// are in memory.
 WinRate win_rate_against(const Player& player, const std::vector<Question>& questions, const ModelFolder& other,
                          const EvaluateOptions& options, const Ops& ops);
 
