@@ -81,8 +81,8 @@ void check_comparable(const std::vector<Question>& questions, const EvaluateOpti
                  "give it a \"rubric\" such as [{\"any\": [\"cat\"]}], or leave --against out");
 }
 
-// options.k answers to each question, by its line. The line is the prompt's index for the random numbers, too, which are
-// the same for both models.
+// options.k answers to each question, by its line. The line is also the prompt's index for the random numbers, so that
+// both models have the same.
 static std::map<int64_t, std::vector<Answer>> answers_by_line(const Player& player,
                                                               const std::vector<const Question*>& questions,
                                                               const EvaluateOptions& o) {
