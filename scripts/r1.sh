@@ -103,7 +103,8 @@ step 2 "The world: problems with rules, general prompts, pairs, and the texts th
     "$R1" tokenizer --corpus "$W/corpus.jsonl" --vocab-size 768 --output "$W/tokenizer.json"
 
 step 160 "The base model, from random weights"
-train "$RUN/base" pretrain --corpus "$W/corpus.jsonl" --tokenizer "$W/tokenizer.json" --tokens $tokens
+train "$RUN/base" pretrain --corpus "$W/corpus.jsonl" --tokenizer "$W/tokenizer.json" --tokens $tokens \
+    --save-every 250
 evaluate base "$RUN/base" tags
 
 step 170 "R1-Zero: reinforcement learning on the base model by rules alone; and once more with the language reward"
