@@ -68,7 +68,7 @@ train() {
     "$R1" "$@" --output "$folder" --seed "$SEED" $how $OPTIONS
     took "$(basename "$folder")" "$train_begin"
 }
-# The same for rejection sampling: done if its funnel says that all prompts were asked.
+# The same for rejection sampling, which is done if FILE.done is there: `reject file option ...`
 reject() {
     file=$1
     shift

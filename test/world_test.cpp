@@ -69,18 +69,10 @@ std::string key_of_numbers(const std::string& kind, std::vector<int> numbers) {
 // A puzzle's text in English with P1, P2 and P3 for the people, in the order in which they speak.
 std::string logic_in_english(const std::string& question) {
     std::string text = question;
-    for (const auto& [chinese, english] : std::vector<std::pair<const char*, const char*>>{{"。", "."},
-                                                                                           {"？", "?"},
-                                                                                           {" 说 ", " says "},
-                                                                                           {" 是 骑士", " is a knight"},
-                                                                                           {" 是 骗子", " is a knave"},
-                                                                                           {" 和 ", " and "},
-                                                                                           {" 或 ", " or "},
-                                                                                           {"若 ", "if "},
-                                                                                           {" 则 ", " then "},
-                                                                                           {" 一样", " are the same"},
-                                                                                           {" 不同", " are different"},
-                                                                                           {"谁 是 谁", "who is what"}})
+    for (const auto& [chinese, english] : std::vector<std::pair<const char*, const char*>>{
+             {"。", "."}, {"？", "?"}, {" 说 ", " says "}, {" 是 骑士", " is a knight"}, {" 是 骗子", " is a knave"},
+             {" 和 ", " and "}, {" 或 ", " or "}, {"若 ", "if "}, {" 则 ", " then "}, {" 一样", " are the same"},
+             {" 不同", " are different"}, {"谁 是 谁", "who is what"}})
         text = replaced(text, chinese, english);
     std::vector<std::string> words = words_in(text), speakers;
     for (size_t i = 1; i < words.size(); ++i)
@@ -114,7 +106,8 @@ std::string key_of(const std::string& question) {
     if (question.starts_with("what is") && !numbers.empty()) return key_of_numbers("arithmetic", numbers);
     if (question.starts_with("算")) return key_of_numbers("arithmetic", numbers);
     const bool makes = has(question, " make ") || question.starts_with("用 ");
-    if (makes && numbers.size() >= 4) return key_of_numbers("countdown", {numbers.begin(), numbers.end() - 1});
+    if (makes && numbers.size() >= 4)
+        return key_of_numbers("countdown", {numbers.begin(), numbers.end() - 1});
     if (numbers.size() == 6) {
         const std::string first = key_of_numbers("", {numbers[0] * 10 + numbers[1]});
         const std::string second = key_of_numbers("", {numbers[3] * 10 + numbers[4]});
@@ -152,8 +145,8 @@ int64_t leaks(const std::string& folder, int64_t& lines) {
         read_json_lines(folder + "/" + name + ".test.jsonl",
                         [&](const json& line, int64_t) { held_out_keys.insert(key_of(question_of(line))); });
     int64_t count = 0;
-    for (const char* name :
-         {"corpus", "problems.train", "general.train", "general.sft", "pairs.train", "safety.train", "judge.train"})
+    for (const char* name : {"corpus", "problems.train", "general.train", "general.sft", "pairs.train", "safety.train",
+                             "judge.train"})
         read_json_lines(folder + "/" + name + ".jsonl", [&](const json& line, int64_t) {
             ++lines;
             count += held_out_keys.count(key_of(question_of(line)));
@@ -583,8 +576,11 @@ TEST_CASE("the world: pairs follow the rubric and length, as much as the options
         return Result{double(agrees) / decided, double(longer) / of_lengths};
     };
     const WorldOptions defaults;
-    const Result standard = result(defaults.beta, defaults.alpha), fond_of_length = result(4, 2), honest = result(4, 0),
-                 certain = result(1000, 0), noise = result(0, 0);
+    const Result standard = result(defaults.beta, defaults.alpha);
+    const Result fond_of_length = result(4, 2);
+    const Result honest = result(4, 0);
+    const Result certain = result(1000, 0);
+    const Result noise = result(0, 0);
     MESSAGE("agrees with the rubric " << standard.agrees << ", prefers the longer " << standard.longer
                                       << "; without a liking for length " << honest.agrees << ", " << honest.longer);
     CHECK(certain.agrees == 1);
@@ -642,18 +638,49 @@ TEST_CASE("the world: labels of safety and of the judge") {
             const std::string option = question.substr(at + 3, question.find(") ", at + 3) - at - 5);
             const bool is_last = reference == "D";
             const std::string text = is_last ? question.substr(at + 3) : option;
-            const bool right = candidate == reference || candidate == text || candidate == reference + ") " + text;
+            const bool right = candidate == reference || candidate == reference + ") " + text;
             CHECK(right == line["label"].get<bool>());
         } else {
-            std::vector<std::string> one = words_in(candidate), other = words_in(reference);
-            std::set<std::string> pairs, wanted;
-            for (size_t k = 0; k + 1 < one.size(); k += 2) pairs.insert(one[k] + one[k + 1]);
-            for (size_t k = 0; k + 1 < other.size(); k += 2) wanted.insert(other[k] + other[k + 1]);
-            CHECK((candidate == reference || (!wanted.empty() && pairs == wanted)) == line["label"].get<bool>());
+            CHECK((candidate == reference) == line["label"].get<bool>());
         }
     }
     CHECK(std::abs(label[1] - 1000) < 100);
     CHECK(std::abs(in_boxes - 1000) < 100);
+}
+
+TEST_CASE("the world: marks for answers are right") {
+    WorldOptions o;
+    o.general = o.countdown = o.countdown4 = o.arithmetic = o.functions = o.logic = 0;
+    o.choice = 0.01f;  // some kind of problem there must be
+    o.marks = 0.99f;
+    std::array<int, 2> equal{};
+    int lists = 0;
+    for (const WorldDocument& d : documents(o, 3000)) {
+        if (d.kind != World::marks) continue;
+        CAPTURE(d.prompt + d.response);
+        const std::vector<std::string> words = words_in(replaced(replaced(d.response, "。", ""), ".", ""));
+        const std::string yes = d.chinese ? "对" : "yes", no = d.chinese ? "不" : "no";
+        const std::vector<int> asked = numbers_in(d.prompt);
+        if (asked.size() == 2) {
+            REQUIRE(words.size() == 6);  // 9 - 7 = 2 no
+            const int high = std::stoi(words[0]), low = std::stoi(words[2]), difference = std::stoi(words[4]);
+            CHECK((high == std::max(asked[0], asked[1]) && low == std::min(asked[0], asked[1])));
+            CHECK((words[1] == "-" && words[3] == "=" && difference == high - low));
+            CHECK(words[5] == (difference == 0 ? yes : no));
+            ++equal[difference == 0];
+            continue;
+        }
+        ++lists;
+        REQUIRE(words.size() == 8);  // C no B yes A no D no
+        const std::string right = d.chinese ? words_in(replaced(d.prompt, "。", " "))[3] : words_in(d.prompt)[4];
+        std::set<std::string> letters;
+        for (size_t i = 0; i < 8; i += 2) {
+            letters.insert(words[i]);
+            CHECK(words[i + 1] == (right.substr(0, 1) == words[i] ? yes : no));
+        }
+        CHECK(letters == std::set<std::string>{"A", "B", "C", "D"});
+    }
+    CHECK((equal[0] > 800 && equal[1] > 800 && lists > 700));
 }
 
 TEST_CASE("the world: what cannot be is refused in one line") {
@@ -671,16 +698,14 @@ TEST_CASE("the world: what cannot be is refused in one line") {
     };
     CHECK(error_of([](WorldOptions& o) { o.pairs = 1; }) == "");
     CHECK(has(error_of([](WorldOptions& o) {
-                  o.countdown = o.countdown4 = o.arithmetic = o.functions = o.logic = o.choice = 0;
-              }),
-              "no share of any kind"));
+        o.countdown = o.countdown4 = o.arithmetic = o.functions = o.logic = o.choice = 0;
+    }), "no share of any kind"));
     CHECK(has(error_of([](WorldOptions& o) { o.english.patient = 0.9f; }), "--patient"));
     CHECK(has(error_of([](WorldOptions& o) { o.chinese_habits.patient = 1; }), "--zh-patient"));
     CHECK(has(error_of([](WorldOptions& o) {
-                  o.countdown = o.countdown4 = o.arithmetic = o.logic = o.choice = 0;
-                  o.test = 1'000'000;
-              }),
-              "different problems"));
+        o.countdown = o.countdown4 = o.arithmetic = o.logic = o.choice = 0;
+        o.test = 1'000'000;
+    }), "different problems"));
     WorldOptions o;
     OptionTable table = table_of(o);
     CHECK_THROWS_AS(table.find("--chinese")->write("1.5"), UsageError);

@@ -34,7 +34,7 @@ inline constexpr int problem_kinds = 6, world_kinds = 8;  // the problems' are t
 
 struct WorldOptions {
     std::string output;          // the folder
-    int64_t documents = 400000;  // 15 million tokens of a vocabulary of 1024
+    int64_t documents = 400000;  // 16.5 million tokens of a vocabulary of 768
     uint32_t seed = 1;
     int train = 12000, test = 1200;  // problems
     int pairs = 20000, pairs_test = 1200, safety = 6000, safety_test = 600, judge = 20000, judge_test = 600, sft = 3000;
@@ -42,7 +42,7 @@ struct WorldOptions {
     // Of the documents; without the last two, and in the same proportions, of the problems. Any sum will do.
     float countdown = .25f, countdown4 = .02f, arithmetic = .17f, functions = .12f, logic = .13f, choice = .10f;
     float general = .16f;        // answers to general prompts
-    float marks = .05f;          // answers of others, compared with the right ones
+    float marks = .05f;          // marks for answers of others
     float chinese = .35f;        // of documents, problems and all else
     float mixed = .05f;          // of Chinese problems in the corpus: thought about in English
     float impossible = .15f;     // of Countdown with three numbers that is worked on: no expression is right
