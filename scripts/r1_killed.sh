@@ -5,7 +5,8 @@
 #   scripts/r1_killed.sh folder [seconds to the first kill] [seconds that each further one comes later]
 set -eu
 
-RUN=${1:?a folder for the run}
+[ $# -gt 0 ] || { echo "r1: error: no folder, scripts/r1_killed.sh, give one for the run" >&2; exit 2; }
+RUN=$1
 wait=${2:-3} later=${3:-1} kills=0
 export PAPER=short
 while :; do
