@@ -21,14 +21,19 @@ fi
 [ "$SEED" = 1 ] || golden=none
 [ -x "$R1" ] || { echo "r1: error: no program at $R1, in this folder, run make r1 first" >&2; exit 1; }
 
-rm -rf "$RUN/data" "$RUN/base" "$RUN/zero" "$RUN/control" "$RUN/evaluation"
+if [ ! -f "$RUN/settings" ] && [ -n "$(ls -A "$RUN" 2> /dev/null)" ]; then
+    echo "r1: error: a folder of something else, $RUN, give an empty or a new one" >&2
+    exit 1
+fi
 mkdir -p "$RUN/evaluation"
+echo "DEMO=${DEMO:-full} SEED=$SEED" > "$RUN/settings"
+OPTIONS="--overwrite $OPTIONS" # an earlier demo in the folder is replaced
 
 echo "1  Problems, and the texts that a base model reads: people of different patience solving them"
-$R1 countdown --documents $documents --seed "$SEED" --output "$RUN/data"
+$R1 countdown --documents $documents --seed "$SEED" --output "$RUN/data" $OPTIONS
 
 echo "2  A tokenizer, trained on them"
-$R1 tokenizer --corpus "$RUN/data/corpus.jsonl" --output "$RUN/data/tokenizer.json"
+$R1 tokenizer --corpus "$RUN/data/corpus.jsonl" --output "$RUN/data/tokenizer.json" $OPTIONS
 
 echo "3  The base model: a DeepSeek-V3-shaped mixture of experts, from random weights"
 $R1 pretrain --corpus "$RUN/data/corpus.jsonl" --tokenizer "$RUN/data/tokenizer.json" --output "$RUN/base" \

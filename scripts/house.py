@@ -246,6 +246,40 @@ def one_place(source):
                 yield source.line(match.start()), f"{match.group(1)} is called elsewhere alone: {where}"
 
 
+NAMESPACE_OR_TYPE = re.compile(
+    r"[{}]|^(namespace(?: [\w:]+)?|(?:struct|class|enum(?: class)?) \w+\b(?!::))[^;(){}]*\{", re.M)
+
+
+def types_of(source):
+    """(namespace::name, line) of the types at a file's level that other files could see."""
+    open_ones = []
+    for match in NAMESPACE_OR_TYPE.finditer(source.code):
+        if match.group() == "}":
+            if open_ones:
+                open_ones.pop()
+            continue
+        words = (match.group(1) or "").split()
+        is_namespace = words[:1] == ["namespace"]
+        if words and not is_namespace and all(open_ones):
+            yield "::".join(open_ones + [words[-1]]), source.line(match.start())
+        open_ones.append(words[1] if is_namespace and len(words) > 1 else "")
+
+
+def one_type(sources):
+    """A type's name belongs to one file: of two of a name the linker takes one and drops the other in silence."""
+    places = {}
+    for source in sources:
+        for name, line in types_of(source):
+            places.setdefault(name, []).append((source.name, line))
+    found = {source.name: [] for source in sources}
+    for name, where in places.items():
+        for file, line in where:
+            others = sorted({other for other, _ in where} - {file})
+            if others:
+                found[file].append((line, f"the type {name} is also in {', '.join(others)}"))
+    return found
+
+
 def files_of(root):
     return sorted(str(path.relative_to(root)) for folder in FOLDERS for path in (root / folder).rglob("*")
                   if path.suffix in CPP | SCRIPTS)
@@ -299,11 +333,14 @@ def find(root):
     formatted = [name for name in names if is_formatted(name)]
     running = begin_format(root, formatted)
     found = {}
-    for name in names:
-        source = Source(root, name)
+    sources = [Source(root, name) for name in names]
+    for source in sources:
         for rule, (check, is_for) in RULES.items():
-            if is_for(name):
-                found[rule, name] = list(check(source))
+            if is_for(source.name):
+                found[rule, source.name] = list(check(source))
+    for name, places in one_type([source for source in sources if source.name.startswith("src/")]).items():
+        if is_cpp(name):
+            found["one-type", name] = places
     if running is None:
         return found, {"format"}
     places = end_format(running)
@@ -406,6 +443,9 @@ PLANTED = [
     ("one-place", "src/a/a.cpp", "void f() {\nadvantages(a);\nanswer_terms<double>(b);\n// token_weight()\n}\n", 2),
     ("one-place", "src/a/a.cpp", "void f() {\nprompt_tokens(task, problem);\ngrade(task, problem, answers);\n}\n", 2),
     ("one-place", "src/loss/grpo_batch.h", "inline void f() {\nshaped_reward(a);\n}\n", 0),
+    ("one-type", "src/a/a.cpp", "namespace a {\nstruct B {\n};\n}\n", 1),
+    ("one-type", "src/a/a.cpp", "namespace a {\nnamespace {\nstruct B {\n};\n}\n}\n", 0),
+    ("one-type", "src/a/a.cpp", "namespace a::c {\nstruct B {\n};\n}\nstruct B;\n", 0),
     ("format", "src/a/a.h", "int  f(int*a);\n", 1),
     ("format", "src/a/a.h", "int f(int* a);\n", 0),
 ]
@@ -434,6 +474,8 @@ def self_test(root):
             plant(Path(folder), name, text)
             if rule == "format":
                 plant(Path(folder), ".clang-format", style)
+            if rule == "one-type":
+                plant(Path(folder), "src/a/b.h", "namespace a {\nstruct B {\n};\n}\n")
             found, skipped = find(Path(folder))
             if rule not in skipped:
                 expect(f"{rule} in {text!r}", count_of(rule, found[rule, name]), wanted)

@@ -34,6 +34,10 @@ if [ -f "$RUN/settings" ] && [ "$(cat "$RUN/settings")" != "$settings" ]; then
     echo "r1: error: a run with $(cat "$RUN/settings"), $RUN, give another folder for $settings" >&2
     exit 1
 fi
+if [ ! -f "$RUN/settings" ] && [ -n "$(ls -A "$RUN" 2> /dev/null)" ]; then
+    echo "r1: error: a folder of something else, $RUN, give an empty or a new one" >&2
+    exit 1
+fi
 mkdir -p "$RUN/evaluation" "$RUN/students"
 echo "$settings" > "$RUN/settings"
 # `step share words`: the share of all work, in thousandths of the time that a run takes, which this step is.
@@ -55,17 +59,15 @@ step() {
 # The seconds of what has just ended, for the report: `took name begin`.
 took() { echo "$1 $(($(date +%s) - $2))" >> "$RUN/seconds"; }
 
-# The folder of a training run: done if it has the last file of a model, else begun anew or gone on with.
+# The folder of a training run: done if it has the last file of a model, else begun or gone on with.
 # `train folder command ...`
 train() {
     folder=$1
     shift
     [ -f "$folder/generation_config.json" ] && { echo "   done: $folder"; return; }
-    how=--overwrite
-    [ -f "$folder/training.state" ] && how=--resume
     train_begin=$(date +%s)
     # shellcheck disable=SC2086
-    "$R1" "$@" --output "$folder" --seed "$SEED" $how $OPTIONS
+    "$R1" "$@" --output "$folder" --seed "$SEED" --resume $OPTIONS
     took "$(basename "$folder")" "$train_begin"
 }
 # The same for rejection sampling, which is done if FILE.done is there: `reject file option ...`
@@ -73,11 +75,9 @@ reject() {
     file=$1
     shift
     [ -f "$file.done" ] && { echo "   done: $file"; return; }
-    how=--overwrite
-    [ -f "$file.state" ] && how=--resume
     reject_begin=$(date +%s)
     # shellcheck disable=SC2086
-    "$R1" rejection "$@" --output "$file" --seed "$SEED" $how $OPTIONS
+    "$R1" rejection "$@" --output "$file" --seed "$SEED" --resume $OPTIONS
     took "$(basename "$file" .jsonl)" "$reject_begin"
     touch "$file.done"
 }
@@ -98,9 +98,9 @@ evaluate() {
 }
 
 step 2 "The world: problems with rules, general prompts, pairs, and the texts that a base model reads"
-[ -f "$W/world.json" ] || "$R1" world --documents $documents --seed "$SEED" --output "$W" $world
+[ -f "$W/world.json" ] || "$R1" world --documents $documents --seed "$SEED" --output "$W" --overwrite $world
 [ -f "$W/tokenizer.json" ] ||
-    "$R1" tokenizer --corpus "$W/corpus.jsonl" --vocab-size 768 --output "$W/tokenizer.json"
+    "$R1" tokenizer --corpus "$W/corpus.jsonl" --vocab-size 768 --output "$W/tokenizer.json" --overwrite
 
 step 160 "The base model, from random weights"
 train "$RUN/base" pretrain --corpus "$W/corpus.jsonl" --tokenizer "$W/tokenizer.json" --tokens $tokens \
@@ -127,12 +127,12 @@ train "$RUN/dev2" grpo --model "$RUN/dev1" --problems "$W/problems.train.jsonl" 
 evaluate dev2 "$RUN/dev2" boxed
 
 step 45 "A judge: the base model learns to write verdicts on the answers of others"
-[ -f "$RUN/judge.jsonl" ] || "$R1" judge --examples "$W/judge.train.jsonl" --output "$RUN/judge.jsonl"
+[ -f "$RUN/judge.jsonl" ] || "$R1" judge --examples "$W/judge.train.jsonl" --output "$RUN/judge.jsonl" --overwrite
 train "$RUN/judge" sft --model "$RUN/base" --data "$RUN/judge.jsonl" --template plain --epochs 1 --steps $judge \
     --lr 1.5e-3
 [ -f "$RUN/evaluation/judge.jsonl.summary" ] ||
     "$R1" judge --model "$RUN/judge" --data "$W/judge.test.jsonl" --evaluate --judge-template plain \
-        --judge-max-tokens 96 --output "$RUN/evaluation/judge.jsonl" $OPTIONS
+        --judge-max-tokens 96 --output "$RUN/evaluation/judge.jsonl" --overwrite $OPTIONS
 
 step 90 "Rejection sampling from Dev2: the rules decide, the judge on further sums and choices; at random as a control"
 # Of the problems that the rules are not asked about, those that have an answer to compare with.
@@ -193,7 +193,8 @@ evaluate hacked "$RUN/hacked" boxed "$models"
 
 step 228 "Students of another architecture and tokenizer: distilled, by reinforcement learning alone, both, a control"
 S=$RUN/students
-[ -f "$S/tokenizer.json" ] || "$R1" tokenizer --corpus "$W/corpus.jsonl" --vocab-size 512 --output "$S/tokenizer.json"
+[ -f "$S/tokenizer.json" ] || "$R1" tokenizer --corpus "$W/corpus.jsonl" --vocab-size 512 --output "$S/tokenizer.json" \
+    --overwrite
 shape() { # size channels layers: a Qwen2
     [ -f "$S/$1.json" ] || cat > "$S/$1.json" << END
 {"architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "vocab_size": 512, "hidden_size": $2,

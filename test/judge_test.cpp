@@ -339,9 +339,9 @@ TEST_CASE("judge: the numbers, by hand") {
     CHECK(p["longer_by_labels"] == share(1, 4));
     CHECK(in_words(s).find("accuracy 40.0 % (2 of 5), 95 % interval 11.8 to 76.9") != std::string::npos);
     CHECK(in_words(s).find("preferred 100.0 % (2 of 2), by the labels 25.0 % (1 of 4)") != std::string::npos);
-    CHECK(Share{0, 0}.high() == 0);
-    CHECK(Share{5, 5}.high() == 1);
-    CHECK(rounded(Share{5, 5}.low()) == 0.565509);
+    CHECK(Proportion{0, 0}.high() == 0);
+    CHECK(Proportion{5, 5}.high() == 1);
+    CHECK(rounded(Proportion{5, 5}.low()) == 0.565509);
 }
 
 TEST_CASE("judge: the command judges what it has learned to, the same whatever is beside it") {
@@ -521,7 +521,7 @@ TEST_CASE("judge: bad input is one line") {
     refuses(judge(R"({"question": "q", "a": "x", "b": "y"})", "--evaluate"), 1, "a line without a label", "line 2");
     refuses(judge("[1]", ""), 1, "not a JSON object", "line 2");
     refuses(judge("", ""), 1, "no model here", "/nowhere");
-    refuses(judge("", "--output " + f / "bad.jsonl"), 2, "an input, --output");
+    refuses(judge("", "--output " + f / "bad.jsonl"), 2, "the same place as --data, --output");
     f.write("there.jsonl", "");
     refuses(judge("", "--output " + f / "there.jsonl"), 2, "there already", "--overwrite");
     refuses(judge("", "--judge-template none"), 2, "no choice", "--judge-template");

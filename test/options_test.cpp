@@ -40,6 +40,8 @@ struct Prepared : Folder {
         write("examples.jsonl",
               "{\"prompt\": \"1 2 make 3.\", \"response\": \" 1 + 2\"}\n{\"tokens\": [0, 17, 18, 1], \"mask\": [0, 0, "
               "1, 1]}\n");
+        write("examples.test.jsonl", "{\"prompt\": \"1 3 make 4.\", \"response\": \" 1 + 3\"}\n");
+        write("held-out.jsonl", "{\"text\": \"User: 1 3 make 4.\"}\n{\"text\": \"User: 2 3 make 5.\"}\n");
         Config c = tiny_config();
         c.vocab_size = 448;
         c.num_hidden_layers = 2;
@@ -62,11 +64,13 @@ struct Prepared : Folder {
     }
     std::string pretrain(const std::string& output) const {
         return binary + " pretrain --config " + *this / "tiny.json --corpus " + *this / "corpus.jsonl --tokenizer " +
-               *this / "tokenizer.json --batch-tokens 200 --tokens 12000 --output " + *this / output;
+               *this / "tokenizer.json --batch-tokens 200 --tokens 12000 --evaluate-every 25 --held-out " +
+               *this / "held-out.jsonl --output " + *this / output;
     }
     std::string sft(const std::string& output) const {
         return binary + " sft --steps 100 --batch 2 --model " + *this / "base --data " +
-               *this / "examples.jsonl --output " + *this / output;
+               *this / "examples.jsonl --evaluate-every 40 --held-out " + *this / "examples.test.jsonl --output " +
+               *this / output;
     }
     std::string grpo(const std::string& output) const {
         return binary +
@@ -82,13 +86,16 @@ const Prepared& prepared() {
     return p;
 }
 
-// The bytes that a run leaves, without how long it took and without the places of its inputs.
+// The bytes that a run leaves, without how long it took, where it ran, and the models that --keep keeps.
 std::string bytes_of_run(const std::string& folder) {
     std::set<std::filesystem::path> files;
-    for (const auto& entry : std::filesystem::directory_iterator(folder)) files.insert(entry.path());
+    for (const auto& entry : std::filesystem::directory_iterator(folder))
+        if (entry.is_regular_file()) files.insert(entry.path());
     std::string all;
-    for (const auto& file : files)
-        if (file.filename() != "timings.jsonl") all += file.filename().string() + sha256_of_file(file);
+    for (const auto& file : files) {
+        const std::string name = file.filename();
+        if (name != "timings.jsonl" && name != "starts.jsonl") all += name + sha256_of_file(file);
+    }
     return all;
 }
 
@@ -165,6 +172,7 @@ void check_inputs(const std::string& name, const OptionTable& table, const std::
     std::vector<std::string> seen;
     for (const Option& option : table.all) {
         if (option.effect != Effect::input) continue;
+        if (option.name == "--model" && name == "resumed-base") continue;  // it goes without --config
         const size_t at = command.find(" " + option.name + " ");
         REQUIRE(at != std::string::npos);
         const size_t begin = at + option.name.size() + 2;
@@ -172,7 +180,7 @@ void check_inputs(const std::string& name, const OptionTable& table, const std::
         const bool is_folder = std::filesystem::is_directory(input);
         REQUIRE(shell("rm -rf " + copy + " && cp -r " + input + " " + copy).status == 0);
         CAPTURE(option.name);
-        const std::string resumed = command + " --resume " + option.name + " " + copy;
+        const std::string resumed = std::string(command).replace(begin, input.size(), copy) + " --resume";
         const Result same = shell(resumed);
         CAPTURE(same.text);
         CHECK(same.status == 0);
@@ -195,7 +203,8 @@ TEST_CASE("options: a text in brackets stays as it is; capitals of a choice do n
             "[corpus.jsonl]");
     CHECK(one.find("logprobs") != std::string::npos);
     CHECK(shell(p.sft("capitals") + " --schedule Linear --dtype FLOAT32").status == 0);
-    refuses(p.grpo("x") + " --evaluate-every 0", 2, "both or none", "--held-out");
+    refuses(binary + " sft --model a --data b --output c --evaluate-every 5", 2, "no effect without --held-out",
+            "--evaluate-every");
 }
 
 TEST_CASE("options: what a number is") {
@@ -226,23 +235,25 @@ TEST_CASE("options: a resumed run is the run that was begun: pretraining") {
     OptionTable table = table_of(o);
     table.add(table_of(device));
     check_resume("resumed-base", table, command);
-    check_inputs("resumed-base", table_of(o), command, {"--corpus", "--tokenizer", "--config"});
+    check_inputs("resumed-base", table_of(o), command, {"--corpus", "--tokenizer", "--config", "--held-out"});
     // What stands beside a tokenizer.json names its control tokens, and is part of it.
     prepared().write("tokenizer_config.json", "{\"bos_token\": \"<think>\"}");
     refuses(command + " --resume", 2, "the run began with --tokenizer", "--resume");
     REQUIRE(shell("rm " + prepared() / "tokenizer_config.json").status == 0);
-    refuses(prepared().sft("base") + "/", 2, "the own folder of --model", "--output");
-    refuses(prepared().sft("resumed-base"), 2, "a run is there already", "--overwrite");
+    refuses(prepared().sft("base") + "/", 2, "the same place as --model", "--output");
+    refuses(prepared().sft("resumed-base"), 2, "there already", "--overwrite");
     refuses(prepared().sft("resumed-base") + " --resume", 2, "the run began with r1 pretrain and this is r1 sft",
             "--resume");
-    refuses(prepared().sft("never-begun") + " --resume", 1, "no saved state", "never-begun");
+    CHECK(shell(prepared().sft("never-begun") + " --resume").status == 0);
+    REQUIRE(shell("mkdir " + prepared() / "other-things && echo > " + prepared() / "other-things/a").status == 0);
+    refuses(prepared().sft("other-things") + " --resume", 1, "no saved state", "other-things");
 }
 
 TEST_CASE("options: a resumed run is the run that was begun: supervised fine-tuning") {
     SftOptions o;
     const std::string command = prepared().sft("resumed-sft");
     check_resume("resumed-sft", table_of(o), command);
-    check_inputs("resumed-sft", table_of(o), command, {"--model", "--data"});
+    check_inputs("resumed-sft", table_of(o), command, {"--model", "--data", "--held-out"});
 }
 
 TEST_CASE("options: a resumed run is the run that was begun: reward models") {

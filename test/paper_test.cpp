@@ -194,7 +194,7 @@ TEST_CASE("paper: a verdict, by hand") {
                         double high = std::numeric_limits<double>::infinity()) {
         return decide(seeds, low, high, 1.96);
     };
-    const Verdict one = of({Estimate{0.1, 0.05}});
+    const Decision one = of({Estimate{0.1, 0.05}});
     CHECK(near(one.low, 0.002));
     CHECK(near(one.high, 0.198));
     CHECK(one.holds == true);
@@ -203,9 +203,9 @@ TEST_CASE("paper: a verdict, by hand") {
     CHECK(!of({}).measured);
     CHECK(!of({std::nullopt}).holds);
 
-    const Verdict two = of({Estimate{0.1, 0.03}, std::nullopt, Estimate{0.1, 0.04}});  // sqrt(0.0025) / 2 = 0.025
+    const Decision two = of({Estimate{0.1, 0.03}, std::nullopt, Estimate{0.1, 0.04}});  // sqrt(0.0025) / 2 = 0.025
     CHECK(near(two.high - two.mean, 1.96 * 0.025));
-    const Verdict spread = of({Estimate{0.1, 0.01}, Estimate{0.3, 0.01}});  // deviation 0.141421, / sqrt(2) = 0.1
+    const Decision spread = of({Estimate{0.1, 0.01}, Estimate{0.3, 0.01}});  // deviation 0.141421, / sqrt(2) = 0.1
     CHECK(near(spread.mean, 0.2));
     CHECK(near(spread.high, 0.396));
     CHECK(spread.holds == true);

@@ -221,7 +221,7 @@ TEST_CASE("rejection sampling: killed at system calls that change a file, and re
         [&] { execl("/bin/sh", "sh", "-c", ("exec " + command + " > /dev/null").c_str(), nullptr); },
         [&] {
         const bool has_state = exists(p / "killed.jsonl.state");
-        const Result r = shell(command + (has_state ? " --resume --threads 2" : " --overwrite"));
+        const Result r = shell(command + " --resume --threads 2");
         INFO(r.text);
         CHECK(r.status == 0);
         resumed += has_state;

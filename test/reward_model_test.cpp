@@ -345,7 +345,7 @@ TEST_CASE("r1 reward-model: killed at system calls that change a file, and resum
         [&] { execl("/bin/sh", "sh", "-c", ("exec " + command + " > /dev/null").c_str(), nullptr); },
         [&] {
         const bool has_state = exists(f / "killed/training.state");
-        const Result r = shell(command + (has_state ? " --resume --threads 2" : ""));
+        const Result r = shell(command + " --resume --threads 2");
         INFO(r.text);
         CHECK(r.status == 0);
         resumed += has_state;

@@ -2,7 +2,9 @@
 
 #include <cstdlib>
 #include <cstring>
-#include <string>
+#include <new>
+
+#include "base/memory.h"
 
 namespace r1 {
 
@@ -12,17 +14,15 @@ static void copy_bytes(void* to, const void* from, size_t bytes) {
 
 const Memory host_memory = {
     [](size_t bytes) {
-        void* p = std::aligned_alloc(64, (bytes + 63) / 64 * 64);
-        if (!p)
-            fail("out of memory", std::to_string(bytes >> 20) + " MiB at once",
-                 "use a smaller model, --micro-rows or --slots, or more memory");
-        return p;
+    check_memory(bytes, "weights or activations");
+    void* p = std::aligned_alloc(64, (bytes + 63) / 64 * 64);
+    if (!p) throw std::bad_alloc();
+    return p;
     },
-    [](void* p) { std::free(p); },
-    copy_bytes,
-    copy_bytes,
-    copy_bytes,
-    [](void* p, size_t bytes) { std::memset(p, 0, bytes); },
-};
+    [](void* p) {
+    std::free(p);
+},
+             copy_bytes, copy_bytes, copy_bytes, [](void* p, size_t bytes) { std::memset(p, 0, bytes); },
+             };
 
 }  // namespace r1

@@ -12,9 +12,9 @@ namespace r1 {
 // The memory of a device: the host's own, or a GPU's, which the host reaches by copies alone. Work and copies happen in
 // the order in which they were asked for, and only download waits for them.
 struct Memory {
-    void* (*allocate)(size_t bytes);     // aligned to 64 bytes; throws one line that says how much there is
+    void* (*allocate)(size_t bytes);  // aligned to 64 bytes; throws one line that says how much there is
     void (*release)(void* p);
-    void (*upload)(void* to, const void* host, size_t bytes);    // on return `host` may be written again
+    void (*upload)(void* to, const void* host, size_t bytes);  // on return `host` may be written again
     void (*download)(void* host, const void* from, size_t bytes);
     void (*copy)(void* to, const void* from, size_t bytes);
     void (*zero)(void* p, size_t bytes);
@@ -46,7 +46,10 @@ public:
     template <class T>
     T* carve(size_t n) {
         const size_t begin = used_;
-        used_ += (n * sizeof(T) + 63) / 64 * 64;
+        size_t bytes = 0, rounded_up = 0;
+        if (__builtin_mul_overflow(n, sizeof(T), &bytes) || __builtin_add_overflow(bytes, 63, &rounded_up) ||
+            __builtin_add_overflow(used_, rounded_up / 64 * 64, &used_))
+            fail("sizes that no memory can hold", "the model's configuration", "give it smaller ones");
         if (!base_) return nullptr;
         ENSURE(used_ <= size_, "the arena was counted with other sizes than it is carved with");
         return reinterpret_cast<T*>(base_ + begin);

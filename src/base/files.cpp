@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -12,6 +13,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/memory.h"
 
 namespace r1 {
 
@@ -28,10 +30,19 @@ void make_folder(const std::string& path) {
     if (error) fail("cannot make the folder", path, error.message() + "; choose another place");
 }
 
+bool holds_something(const std::string& folder) {
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(folder, error))
+        if (entry.path().extension() != ".tmp") return true;
+    return false;
+}
+
 // Calls with one piece of the file after the other.
 static void read_pieces(const std::string& path, const std::function<void(std::string_view)>& with) {
     std::error_code error;
     if (fs::is_directory(path, error)) fail("a folder where a file is expected", path, "name a file in it");
+    if (fs::exists(path, error) && !fs::is_regular_file(path, error))
+        fail("a pipe or a device where a file is expected", path, "write what it gives to a file first");
     std::FILE* file = std::fopen(path.c_str(), "rb");
     if (!file) fail("cannot open the file", path, std::string(std::strerror(errno)) + "; check the path");
     char buffer[1 << 16];
@@ -45,9 +56,35 @@ static void read_pieces(const std::string& path, const std::function<void(std::s
 std::string read_file(const std::string& path) {
     std::string content;
     std::error_code error;
-    if (const auto size = fs::file_size(path, error); !error) content.reserve(size);
+    if (const auto size = fs::file_size(path, error); !error) {
+        check_memory(size, path);
+        content.reserve(size);
+    }
     read_pieces(path, [&](std::string_view piece) { content.append(piece); });
     return content;
+}
+
+// How many levels a JSON text has at most.
+static size_t depth_of(std::string_view text) {
+    size_t depth = 0, deepest = 0;
+    bool in_string = false;
+    for (size_t i = 0; i < text.size(); ++i) {
+        const char c = text[i];
+        if (in_string && c == '\\') ++i;
+        else if (c == '"') in_string = !in_string;
+        else if (in_string) continue;
+        else if (c == '{' || c == '[') deepest = std::max(deepest, ++depth);
+        else if ((c == '}' || c == ']') && depth > 0) --depth;
+    }
+    return deepest;
+}
+
+// What walks through a value goes as deep as the value.
+constexpr size_t DEEPEST = 512;
+
+json json_of(std::string_view text) {
+    if (depth_of(text) > DEEPEST) return json(json::value_t::discarded);
+    return json::parse(text, nullptr, false);
 }
 
 json read_json(const std::string& path, size_t most_bytes) {
@@ -57,8 +94,8 @@ json read_json(const std::string& path, size_t most_bytes) {
         fail("a JSON file of " + std::to_string(size) + " bytes", path,
              "at most " + std::to_string(most_bytes) + " are expected here");
     const std::string text = read_file(path);
-    json value = json::parse(text, nullptr, false);
-    if (value.is_discarded()) fail("not JSON", path, "repair the file or write it anew");
+    json value = json_of(text);
+    if (value.is_discarded()) fail("not JSON, or of more than 512 levels", path, "repair the file or write it anew");
     return value;
 }
 
@@ -68,6 +105,12 @@ static void fsync_folder(const std::string& path) {
     if (descriptor < 0) return;
     fsync(descriptor);
     close(descriptor);
+}
+
+void rename_file(const std::string& from, const std::string& to) {
+    if (std::rename(from.c_str(), to.c_str()) != 0)
+        fail("cannot rename " + from, to, std::string(std::strerror(errno)) + "; check the disk");
+    fsync_folder(to);
 }
 
 AtomicWriter::AtomicWriter(const std::string& path) : path_(path), temporary_(path + ".tmp") {
@@ -112,7 +155,8 @@ void write_file_atomically(const std::string& path, std::string_view content) {
 
 void remove_file(const std::string& path) {
     if (unlink(path.c_str()) == 0) fsync_folder(path);
-    else if (errno != ENOENT) fail("cannot remove the file", path, std::string(std::strerror(errno)) + "; remove it yourself");
+    else if (errno != ENOENT)
+        fail("cannot remove the file", path, std::string(std::strerror(errno)) + "; remove it yourself");
 }
 
 bool link_file(const std::string& path, const std::string& second) {
@@ -137,14 +181,16 @@ void read_json_lines(const std::string& path, const std::function<void(const jso
         if (text.find_first_not_of(" \t\r") == std::string_view::npos) continue;
         const std::string where = path + " line " + std::to_string(number);
         if (!valid_utf8(text)) fail("a line that is not UTF-8", where, "convert the file to UTF-8 or remove the line");
-        const json object = json::parse(text, nullptr, false);
-        if (object.is_discarded()) fail("a line that is not JSON", where, "repair or remove the line");
+        const json object = json_of(text);
+        if (object.is_discarded())
+            fail("a line that is not JSON, or of more than 512 levels", where, "repair or remove the line");
         if (!object.is_object()) fail("a line that is not a JSON object", where, "write it as {\"key\": value, ...}");
         line(object, number);
     }
 }
 
-LineWriter::LineWriter(const std::string& path, bool keep) : path_(path), file_(std::fopen(path.c_str(), keep ? "ab" : "wb")) {
+LineWriter::LineWriter(const std::string& path, bool keep)
+    : path_(path), file_(std::fopen(path.c_str(), keep ? "ab" : "wb")) {
     if (!file_) fail("cannot create the file", path, std::string(std::strerror(errno)) + "; choose another place");
 }
 
@@ -157,7 +203,9 @@ void LineWriter::write_text(std::string_view text) {
         fail("cannot write the file", path_, std::string(std::strerror(errno)) + "; free some space");
 }
 
-void LineWriter::write(const json& object) { write_text(object.dump(-1, ' ', false, json::error_handler_t::replace) + "\n"); }
+void LineWriter::write(const json& object) {
+    write_text(object.dump(-1, ' ', false, json::error_handler_t::replace) + "\n");
+}
 
 void LineWriter::flush() {
     if (std::fflush(file_) != 0)
@@ -205,7 +253,10 @@ bool valid_utf8(std::string_view s) {
     for (size_t i = 0; i < s.size();) {
         const unsigned b = byte(i), next = byte(i + 1);
         size_t length;
-        if (b < 0x80) { ++i; continue; }
+        if (b < 0x80) {
+            ++i;
+            continue;
+        }
         if (b >= 0xC2 && b <= 0xDF) length = 2;
         else if (b >= 0xE0 && b <= 0xEF) length = 3;
         else if (b >= 0xF0 && b <= 0xF4) length = 4;

@@ -12,8 +12,16 @@ namespace r1 {
 using json = nlohmann::ordered_json;
 
 bool exists(const std::string& path);
-void make_folder(const std::string& path);                     // with its parents
+void make_folder(const std::string& path);        // with its parents
+bool holds_something(const std::string& folder);  // but for files that a killed process left unfinished
+// Of a file or a folder; returns when that is on the disk.
+void rename_file(const std::string& from, const std::string& to);
+
+// A regular file alone: a pipe or a device would wait, or never end. A file larger than the memory that is left is
+// refused.
 std::string read_file(const std::string& path);
+// "Discarded", as the library says it, if the text is not JSON or has more than 512 levels.
+json json_of(std::string_view text);
 // A larger file is refused before it is parsed: a value may take sixteen times its text.
 json read_json(const std::string& path, size_t most_bytes = size_t(1) << 28);
 
@@ -32,10 +40,10 @@ public:
     void commit();
 
 private:
-    [[noreturn]] void give_up(const char* what) const;     // with errno's reason
+    [[noreturn]] void give_up(const char* what) const;  // with errno's reason
     std::string path_, temporary_;
     int descriptor_ = -1;
-    bool there_ = false;                                    // the temporary file
+    bool there_ = false;  // the temporary file
 };
 
 // Removes a file that need not be there, and waits until that is on the disk.
@@ -65,7 +73,7 @@ private:
     std::FILE* file_ = nullptr;
 };
 
-std::string sha256(std::string_view bytes);                    // 64 hexadecimal digits
+std::string sha256(std::string_view bytes);  // 64 hexadecimal digits
 std::string sha256_of_file(const std::string& path);
 
 // A number rounded to `digits` significant digits, as it stands in metrics: the same text on every machine.

@@ -20,14 +20,13 @@ std::string shortest(Number value) {
 
 std::string key_of(const Option& option) { return option.name.substr(option.name.find_first_not_of('-')); }
 
-// Of a folder: what a model is read from, and nothing that a run may leave beside it.
+}  // namespace
+
 bool belongs_to_model(const std::string& name) {
     return name.ends_with(".safetensors") || name.ends_with(".safetensors.index.json") || name == "config.json" ||
            name == "tokenizer.json" || name == "tokenizer_config.json" || name == "generation_config.json" ||
            name == "special_tokens_map.json" || name == "chat_template.jinja";
 }
-
-}  // namespace
 
 bool same_word(const std::string& a, const std::string& b) {
     const auto same = [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); };
@@ -82,12 +81,33 @@ Option& OptionTable::text(const char* name, std::string& value, const char* help
 Option& OptionTable::input(const char* name, std::string& path, const char* help) {
     Option& option = text(name, path, help);
     option.effect = Effect::input;
+    option.paths = [&path] { return path.empty() ? std::vector<std::string>() : std::vector<std::string>{path}; };
+    return option;
+}
+
+Option& OptionTable::inputs(const char* name, std::vector<std::string>& paths, const char* help) {
+    const auto write = [&paths](const std::string& path) { paths.push_back(path); };
+    const auto read = [&paths] {
+        std::string all;
+        for (const std::string& path : paths) all += (all.empty() ? "" : " ") + path;
+        return all;
+    };
+    Option& option = add({name, help, write, read, [&paths] { return paths; }});
+    option.effect = Effect::input;
+    option.again = true;
     return option;
 }
 
 Option& OptionTable::output(const char* name, std::string& path, const char* help) {
     Option& option = text(name, path, help);
     option.effect = Effect::nothing;
+    option.writes = Writes::file;
+    return option;
+}
+
+Option& OptionTable::output_folder(const char* name, std::string& path, const char* help) {
+    Option& option = output(name, path, help);
+    option.writes = Writes::folder;
     return option;
 }
 
@@ -121,17 +141,24 @@ static std::string sha256_of_files(const std::filesystem::path& folder, const st
     return sha256(list);
 }
 
+// The names of a folder's files, sorted; of a model's folder those that belong to the model.
+static std::vector<std::string> names_of_files(const std::filesystem::path& folder) {
+    namespace fs = std::filesystem;
+    std::vector<std::string> names;
+    std::error_code error;
+    const bool is_model = fs::exists(folder / "config.json", error);
+    for (const auto& entry : fs::recursive_directory_iterator(folder, error)) {
+        const std::string name = entry.path().lexically_relative(folder).string();
+        if (entry.is_regular_file(error) && (!is_model || belongs_to_model(name))) names.push_back(name);
+    }
+    std::sort(names.begin(), names.end());
+    return names;
+}
+
 std::string sha256_of_input(const std::string& path) {
     namespace fs = std::filesystem;
     std::error_code error;
-    if (path.empty()) return "";
-    if (fs::is_directory(path, error)) {
-        std::vector<std::string> names;
-        for (const auto& entry : fs::directory_iterator(path, error))
-            if (belongs_to_model(entry.path().filename().string())) names.push_back(entry.path().filename().string());
-        std::sort(names.begin(), names.end());
-        return sha256_of_files(path, names);
-    }
+    if (fs::is_directory(path, error)) return sha256_of_files(path, names_of_files(path));
     if (fs::path(path).filename() != "tokenizer.json") return sha256_of_file(path);
     std::vector<std::string> names = {"tokenizer.json"};
     const fs::path folder = fs::path(path).parent_path();
@@ -140,13 +167,21 @@ std::string sha256_of_input(const std::string& path) {
     return names.size() == 1 ? sha256_of_file(path) : sha256_of_files(folder, names);
 }
 
+// {"path": ..., "sha256": ...}; of several, the paths and the hash of their hashes.
+static json record_of_input(const std::vector<std::string>& paths) {
+    if (paths.size() == 1) return {{"path", paths[0]}, {"sha256", sha256_of_input(paths[0])}};
+    std::string hashes;
+    for (const std::string& path : paths) hashes += sha256_of_input(path) + "\n";
+    return {{"path", paths}, {"sha256", sha256(hashes)}};
+}
+
 json record_of(const std::string& stage, const OptionTable& table) {
     json record = {{"stage", stage}, {"options", json::object()}, {"inputs", json::object()}};
     for (const Option& option : table.all) {
-        const std::string text = option.read();
-        if (option.effect == Effect::input && !text.empty())
-            record["inputs"][key_of(option)] = {{"path", text}, {"sha256", sha256_of_input(text)}};
+        if (option.effect == Effect::input && !option.paths().empty())
+            record["inputs"][key_of(option)] = record_of_input(option.paths());
         if (option.effect != Effect::result) continue;
+        const std::string text = option.read();
         const bool as_it_stands = option.is_number || option.values == 0;
         record["options"][key_of(option)] = as_it_stands ? json::parse(text) : json(text);
     }

@@ -25,6 +25,9 @@ namespace r1 {
 // the same bytes; `nothing` is free: threads, memory, names of places.
 enum class Effect { result, input, nothing };
 
+// What an option names for writing.
+enum class Writes { nothing, file, folder };
+
 struct Range {  // low <= value <= high
     double low, high;
     bool open = false;  // low itself is not allowed
@@ -44,16 +47,27 @@ std::string number_text(float value);
 bool same_word(const std::string& a, const std::string& b);  // but for capitals
 
 struct Option {
-    std::string name, help;                         // "--lr"; "FILE" for an argument without a name
-    std::function<void(const std::string&)> write;  // UsageError for a value that is none
-    std::function<std::string()> read;              // the value as it could be typed; "": there is none
+    std::string name, help;                                // "--lr"; "FILE" for an argument without a name
+    std::function<void(const std::string&)> write;         // UsageError for a value that is none
+    std::function<std::string()> read;                     // the value as it could be typed; "": there is none
+    std::function<std::vector<std::string>()> paths = {};  // of an input: what it names
     Effect effect = Effect::result;
+    Writes writes = Writes::nothing;
     bool needed = false;
     bool is_number = false;
     bool again = false;             // may be given more than once: each is written
     int values = 1;                 // words that it takes, which reach `write` joined by blanks; 0: a flag
     std::string allowed = {};       // what may be given, in words
     std::string group = "Options";  // in --help
+    std::string only_with = {};     // what it needs to have an effect, in words
+    std::function<bool()> has_effect = {};
+
+    // Giving the option where `holds` is false is refused.
+    Option& only(const char* words, std::function<bool()> holds) {
+        only_with = words;
+        has_effect = std::move(holds);
+        return *this;
+    }
 };
 
 class OptionTable {
@@ -106,8 +120,10 @@ public:
     }
     Option& flag(const char* name, bool& value, const char* help);
     Option& text(const char* name, std::string& value, const char* help);
-    Option& input(const char* name, std::string& path, const char* help);   // a file or a folder to read
-    Option& output(const char* name, std::string& path, const char* help);  // a file or a folder to write
+    Option& input(const char* name, std::string& path, const char* help);                 // a file or a folder to read
+    Option& inputs(const char* name, std::vector<std::string>& paths, const char* help);  // given once for each
+    Option& output(const char* name, std::string& path, const char* help);                // a file to write
+    Option& output_folder(const char* name, std::string& path, const char* help);
     // One of some texts.
     Option& word(const char* name, std::string& value, std::vector<std::string> words, const char* help);
 
@@ -125,8 +141,11 @@ json record_of(const std::string& stage, const OptionTable& table);
 // record `before` stopped.
 void check_same(const json& before, const json& now);
 
-// SHA-256 of a file; of a model's folder, over the names and hashes of the files that belong to a model; of a
-// tokenizer.json, with those beside it that name its control tokens. "" without a path.
+// Of a folder's files: what a model is read from, and nothing that a run may leave beside it.
+bool belongs_to_model(const std::string& name);
+
+// SHA-256 of a file; of a model's folder, over the names and hashes of the files that belong to a model; of another
+// folder, over those of all its files; of a tokenizer.json, with those beside it that name its control tokens.
 std::string sha256_of_input(const std::string& path);
 
 }  // namespace r1

@@ -29,7 +29,8 @@ std::string short_time(double seconds) {
 }
 
 Progress::Progress(std::string label, int64_t total, int64_t first)
-    : label_(std::move(label)), total_(total > 0 ? total : 1), first_(first), begin_(seconds_now()), terminal_(isatty(STDOUT_FILENO)) {}
+    : label_(std::move(label)), total_(total > 0 ? total : 1), first_(first), begin_(seconds_now()),
+      terminal_(isatty(STDOUT_FILENO)) {}
 
 Progress::~Progress() {
     if (on_line_) std::printf("\n");
@@ -42,8 +43,9 @@ void Progress::draw(int64_t done, const std::string& text, bool last) {
     for (int i = 0; i < 20 && i < int(share * 20 + 0.5); ++i) bar[i] = '#';
     char head[160];
     const std::string left = last ? short_time(passed) + " in all"
-                             : done > first_ ? short_time(passed / double(done - first_) * double(total_ - done)) + " left"
-                                             : "";
+                             : done > first_
+                                 ? short_time(passed / double(done - first_) * double(total_ - done)) + " left"
+                                 : "";
     std::snprintf(head, sizeof head, "%-9s [%s] %3d %%  %lld/%lld  %s  ", label_.c_str(), bar.c_str(), int(share * 100),
                   static_cast<long long>(done), static_cast<long long>(total_), left.c_str());
     std::string line = head + text;
@@ -78,14 +80,14 @@ void Progress::finish(const std::string& text) { draw(total_, text, true); }
 
 static volatile std::sig_atomic_t stop_flag = 0;
 
-static void on_signal(int) {
-    if (stop_flag) _exit(130);
+static void on_signal(int number) {
+    if (stop_flag && number != SIGPIPE) _exit(130);
     stop_flag = 1;
 }
 
 void catch_signals() {
-    std::signal(SIGINT, on_signal);
-    std::signal(SIGTERM, on_signal);
+    for (const int number : {SIGINT, SIGTERM, SIGPIPE}) std::signal(number, on_signal);
+    if (std::signal(SIGHUP, on_signal) == SIG_IGN) std::signal(SIGHUP, SIG_IGN);  // nohup wants it so
 }
 
 bool stop_requested() { return stop_flag != 0; }

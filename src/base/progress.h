@@ -6,7 +6,7 @@
 
 namespace r1 {
 
-double seconds_now();                     // of a clock that only goes forward; never enters a result
+double seconds_now();  // of a clock that only goes forward; never enters a result
 
 // A line that is redrawn on a terminal, or a plain line now and then where output goes to a file:
 //   pretrain  [########............]  41 %  1640/4000  0:38 left  loss 0.612  61k tokens/s
@@ -16,8 +16,8 @@ public:
     Progress(std::string label, int64_t total, int64_t first = 0);
     ~Progress();
     void update(int64_t done, const std::string& text);
-    void note(const std::string& text);   // a line of its own, above the bar
-    void finish(const std::string& text); // the last line, which stays
+    void note(const std::string& text);    // a line of its own, above the bar
+    void finish(const std::string& text);  // the last line, which stays
 
 private:
     void draw(int64_t done, const std::string& text, bool last);
@@ -27,12 +27,15 @@ private:
     bool terminal_, on_line_ = false;
 };
 
-std::string short_count(double n);        // 61 k, 1.3 M
-std::string short_time(double seconds);   // 0:38, 12:05
+std::string short_count(double n);       // 61 k, 1.3 M
+std::string short_time(double seconds);  // 0:38, 12:05
 
-// After the first Ctrl-C or SIGTERM stop_requested() is true: a stage finishes its step, saves and says how to go on.
-// A second one ends the program at once.
+// After the first Ctrl-C, SIGTERM or SIGHUP, or once nobody reads what is printed (SIGPIPE), stop_requested() is true:
+// a stage saves and says how to go on. A second Ctrl-C, SIGTERM or SIGHUP ends the program at once.
 void catch_signals();
 bool stop_requested();
+
+// Thrown by work that gave up because a stop was requested.
+struct Stopped {};
 
 }  // namespace r1

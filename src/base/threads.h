@@ -4,6 +4,7 @@
 #include <omp.h>
 
 #include <cstdint>
+#include <exception>
 
 namespace r1 {
 
@@ -14,7 +15,8 @@ inline int& thread_count() {
 }
 
 // Calls body(i) for i in [0, n). Inside another parallel_for the loop runs on the calling thread alone: the outer
-// loop (shards of a batch, sampling workers) is the one worth splitting.
+// loop (shards of a batch, sampling workers) is the one worth splitting. An exception of a body reaches the caller once
+// the others have ended; of several that of the smallest i, with any number of threads.
 template <class Body>
 void parallel_for(int64_t n, const Body& body) {
     const int threads = int(n < thread_count() ? n : thread_count());
@@ -22,8 +24,21 @@ void parallel_for(int64_t n, const Body& body) {
         for (int64_t i = 0; i < n; ++i) body(i);
         return;
     }
+    std::exception_ptr failure;
+    int64_t failed_at = n;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
-    for (int64_t i = 0; i < n; ++i) body(i);
+    for (int64_t i = 0; i < n; ++i) {
+        try {
+            body(i);
+        } catch (...) {
+#pragma omp critical(parallel_for_failure)
+            if (i < failed_at) {
+                failed_at = i;
+                failure = std::current_exception();
+            }
+        }
+    }
+    if (failure) std::rethrow_exception(failure);
 }
 
 }  // namespace r1

@@ -201,7 +201,7 @@ void grade_problems(const GradeOptions& o) {
     std::string line;
     for (int64_t number = 1; std::getline(std::cin, line); ++number) {
         const std::string where = "standard input line " + std::to_string(number);
-        const json object = json::parse(line, nullptr, false);
+        const json object = json_of(line);
         const char* key = o.task == "logic" && !object.contains("response") ? "answer" : "response";
         if (!object.is_object() || !object.contains(key) || !object[key].is_string())
             fail("a line without \"response\"", where, "write the problem's keys and {\"response\": \"...\"}");
@@ -226,7 +226,7 @@ void grade_command(const GradeOptions& o) {
     std::string line;
     for (int64_t number = 1; std::getline(std::cin, line); ++number) {
         const std::string where = "standard input line " + std::to_string(number);
-        const json object = json::parse(line, nullptr, false);
+        const json object = json_of(line);
         if (!object.is_object() || !object.contains("answer") || !object["answer"].is_string())
             fail("a line without \"answer\"", where, "write it as {\"answer\": \"...\"}");
         const GradeOptions of = options_of(o, object, where);

@@ -18,7 +18,6 @@ OptionTable table_of(JudgeCommandOptions& o) {
     table.flag("--evaluate", o.evaluate, "every line must have a \"label\", with which the verdicts are compared");
     table.input("--examples", o.examples,
                 "labelled lines that become examples for r1 sft, written to --output; no model is asked");
-    table.flag("--overwrite", o.overwrite, "write --output where there is one").effect = Effect::nothing;
     table.add(table_of(o.judge));
     return table;
 }
@@ -33,12 +32,6 @@ void check(const JudgeCommandOptions& o) {
     if (!o.examples.empty() && o.output.empty())
         throw UsageError("no place for the examples, --output, name a file to write");
     if (o.examples.empty() && o.model.empty()) throw UsageError("no model that judges, --model, give its folder");
-    std::error_code error;
-    for (const std::string& input : {o.data, o.examples})
-        if (std::filesystem::equivalent(o.output, input, error))
-            throw UsageError("an input, --output " + o.output + ", choose another, so that nothing is lost");
-    if (!o.overwrite && !o.output.empty() && exists(o.output))
-        throw UsageError("there already, --output " + o.output + ", give --overwrite to write it anew");
 }
 
 void write_examples(const JudgeCommandOptions& o) {

@@ -10,7 +10,6 @@ struct JudgeCommandOptions {
     std::string model, data, output;  // the judge's folder; JSON lines; JSON lines to write ("": none)
     std::string examples;             // labelled JSON lines that become examples for r1 sft; no model is asked
     bool evaluate = false;            // every line must have a label
-    bool overwrite = false;
     JudgeOptions judge;
 };
 OptionTable table_of(JudgeCommandOptions& options);

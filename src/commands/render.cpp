@@ -23,7 +23,7 @@ void render_command(const RenderOptions& o) {
     std::string line;
     for (int64_t number = 1; std::getline(std::cin, line); ++number) {
         const std::string where = "standard input line " + std::to_string(number);
-        const json list = json::parse(line, nullptr, false);
+        const json list = json_of(line);
         std::vector<Message> messages;
         for (const json& each : list) {
             if (!list.is_array() || !each.is_object() || !each.value("role", json()).is_string() ||

@@ -4,15 +4,14 @@
 
 #include <cstdio>
 
-#include "base/check.h"
-#include "base/files.h"
+#include "corpus/documents.h"
 #include "text/tokenizer.h"
 
 namespace r1 {
 
 OptionTable table_of(TokenizerOptions& o) {
     OptionTable table;
-    table.input("--corpus", o.corpus, "JSON lines {\"text\": ...}").needed = true;
+    table.inputs("--corpus", o.corpus, CORPUS_HELP).needed = true;
     table.output("--output", o.output, "tokenizer.json to write").needed = true;
     table.number("--vocab-size", o.vocab_size, between(1, 1e7),
                  "most tokens; training ends earlier when no pair is left");
@@ -24,14 +23,9 @@ void tokenizer_command(const TokenizerOptions& o) {
     PreTokenizer pre_tokenizer;
     PreTokenCounts counts;
     int64_t read = 0;
-    read_json_lines(o.corpus, [&](const json& line, int64_t number) {
+    each_document(o.corpus, [&](const std::string& document) {
         if (o.documents > 0 && read >= o.documents) return;
-        const auto text = line.find("text");
-        if (text == line.end() || !text->is_string())
-            fail("a line without \"text\"", o.corpus + " line " + std::to_string(number),
-                 "write it as {\"text\": \"...\"}");
         ++read;
-        const std::string document = text->get<std::string>();
         std::string_view rest = document;
         while (!rest.empty()) {  // the text between tags
             size_t at = rest.size(), length = 0;
@@ -44,7 +38,6 @@ void tokenizer_command(const TokenizerOptions& o) {
             rest.remove_prefix(at + length);
         }
     });
-    if (read == 0) fail("a corpus without documents", o.corpus, "give JSON lines {\"text\": \"...\"}");
     const Tokenizer tokenizer = train_tokenizer(counts, o.vocab_size, pre_tokenizer);
     tokenizer.save(o.output);
     std::printf("tokenizer: %d tokens, %zu merges, from %lld documents with %zu different pre-tokens\n",

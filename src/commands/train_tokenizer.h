@@ -7,7 +7,8 @@
 namespace r1 {
 
 struct TokenizerOptions {
-    std::string corpus, output;
+    std::vector<std::string> corpus;
+    std::string output;
     int vocab_size = 512;
     int64_t documents = 20000;  // to learn from; 0: all
 };

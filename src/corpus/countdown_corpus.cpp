@@ -264,8 +264,8 @@ Document countdown_document(const CorpusConfig& config, const std::vector<Countd
 OptionTable table_of(CountdownCorpusOptions& o) {
     CorpusConfig& c = o.corpus;
     OptionTable table;
-    table.output("--output", o.output, "folder for problems.train.jsonl, problems.test.jsonl, corpus.jsonl").needed =
-        true;
+    table.output_folder("--output", o.output, "folder for problems.train.jsonl, problems.test.jsonl, corpus.jsonl")
+        .needed = true;
     table.number("--documents", o.documents, between(0, UINT32_MAX), "documents of the corpus");
     table.number("--seed", o.seed, at_least(0), "chooses every random number");
     table.number("--p-guess", c.p_guess, between(0, 1), "share of documents that guess");

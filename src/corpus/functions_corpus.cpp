@@ -142,8 +142,8 @@ Writing function_writing(const FunctionsConfig& config, const FunctionPuzzle& p,
 OptionTable table_of(FunctionsCorpusOptions& o) {
     FunctionsConfig& c = o.corpus;
     OptionTable table;
-    table.output("--output", o.output, "folder for problems.train.jsonl, problems.test.jsonl, corpus.jsonl").needed =
-        true;
+    table.output_folder("--output", o.output, "folder for problems.train.jsonl, problems.test.jsonl, corpus.jsonl")
+        .needed = true;
     table.number("--documents", o.documents, between(0, UINT32_MAX), "documents of the corpus");
     table.number("--seed", o.seed, at_least(0), "chooses every random number");
     table.number("--train", c.train, between(1, 1e6), "problems to learn from");

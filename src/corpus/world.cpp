@@ -264,7 +264,7 @@ void check_options(const WorldOptions& o) {
 OptionTable table_of(WorldOptions& o) {
     OptionTable table;
     const Range share = between(0, 1), count = between(0, 1e6);
-    table.output("--output", o.output, "folder for corpus, problems, general prompts and answers").needed = true;
+    table.output_folder("--output", o.output, "folder for corpus, problems, general prompts and answers").needed = true;
     table.number("--documents", o.documents, between(0, UINT32_MAX), "documents of the corpus");
     table.number("--seed", o.seed, at_least(0), "chooses every random number");
     table.number("--train", o.train, count, "problems to learn from");

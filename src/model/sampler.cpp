@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "base/progress.h"
 #include "base/threads.h"
 
 namespace r1 {
@@ -168,7 +169,7 @@ struct Run {
         std::vector<int> active;
         while (true) {
             harvest(active), refill(active);
-            if (active.empty()) break;
+            if (active.empty() || (!options.to_the_end && stop_requested())) break;
             decode(active);
             if (progress && tokens >= 4096) progress(tokens), tokens = 0;
         }
@@ -198,6 +199,9 @@ std::vector<std::vector<Completion>> sample(Sampler& sampler, const Model& model
             next_request,       sampler.slots, sampler.blocks, sampler.steps}
             .run(progress ? report : std::function<void(int64_t)>{});
     });
+    const auto is_there = [](const Completion& c) { return !c.tokens.empty(); };
+    const auto is_whole = [&](const auto& samples) { return std::all_of(samples.begin(), samples.end(), is_there); };
+    completions.erase(std::find_if_not(completions.begin(), completions.end(), is_whole), completions.end());
     return completions;
 }
 

@@ -34,6 +34,7 @@ struct SampleOptions {
     std::vector<int> stop = {1};  // tokens that end an answer
     uint32_t seed = 0, step = 0;
     Purpose purpose = Purpose::sampling;
+    bool to_the_end = false;  // also where a stop is requested meanwhile
 };
 
 // Memory for sampling, made once and used again.
@@ -59,7 +60,8 @@ inline constexpr const char* SLOTS_HELP =
 // slots: rows of a decoding step, per worker; 0: 96 on a CPU, 512 on another device.
 Sampler make_sampler(const Model& model, int slots);
 
-// completions[i] holds the samples of requests[i]. progress(tokens) is called now and then, by one thread at a time.
+// completions[i] holds the samples of requests[i]. progress(tokens) is called now and then, by one thread at a time. If
+// a stop is requested meanwhile, what is returned ends before the first request that is not complete.
 std::vector<std::vector<Completion>> sample(Sampler& sampler, const Model& model, const std::vector<Request>& requests,
                                             const SampleOptions& options,
                                             const std::function<void(int64_t)>& progress = {});

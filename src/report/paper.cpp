@@ -358,13 +358,7 @@ std::string page_of(const Paper& p) {
 
 OptionTable table_of(PaperOptions& o) {
     OptionTable table;
-    const auto write = [&o](const std::string& text) { o.runs.push_back(text); };
-    Option run{"--run", "a folder that scripts/r1.sh filled; again for each further seed", write,
-               [] { return std::string(); }};
-    run.effect = Effect::input;
-    run.needed = true;
-    run.again = true;
-    table.add(run);
+    table.inputs("--run", o.runs, "a folder that scripts/r1.sh filled; again for each further seed").needed = true;
     table.input("--golden", o.golden,
                 "JSON with the hashes to expect: {\"zero\": SHA-256 of its model.safetensors, ...}");
     return table;

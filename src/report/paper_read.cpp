@@ -81,7 +81,7 @@ std::optional<json> header_of(const std::string& path) {
     if (bytes > LONGEST_HEADER) return std::nullopt;
     std::string text(bytes, '\0');
     if (!file.read(text.data(), std::streamsize(bytes))) return std::nullopt;
-    json header = json::parse(text, nullptr, false);
+    json header = json_of(text);
     if (!header.is_object()) return std::nullopt;
     return header;
 }
@@ -335,7 +335,7 @@ static json first_lines(const std::string& path) {
     std::ifstream file(path);
     std::string text;
     while (lines.size() < SHOWN_LINES && std::getline(file, text))
-        if (json line = json::parse(text, nullptr, false); line.is_object()) lines.push_back(std::move(line));
+        if (json line = json_of(text); line.is_object()) lines.push_back(std::move(line));
     return lines;
 }
 

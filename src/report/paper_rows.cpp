@@ -29,8 +29,8 @@ Estimate difference_of(const Estimate& a, const Estimate& b, double times) {
     return {a.value - times * b.value, std::hypot(a.error, times * b.error)};
 }
 
-Verdict decide(const std::vector<std::optional<Estimate>>& seeds, double low, double high, double z) {
-    Verdict v;
+Decision decide(const std::vector<std::optional<Estimate>>& seeds, double low, double high, double z) {
+    Decision v;
     double S = 0, sum = 0, squared_errors = 0, squares = 0;
     bool all_inside = true;
     for (const auto& seed : seeds) {
@@ -310,7 +310,7 @@ json paper_row(const Claim& claim, const std::vector<PaperRun>& runs) {
         estimates.push_back(seeds.back() ? std::optional(seeds.back()->quantity) : std::nullopt);
         values.push_back(seeds.back() ? json(rounded(seeds.back()->quantity.value)) : json());
     }
-    const Verdict v = decide(estimates, claim.low, claim.high, claim.z);
+    const Decision v = decide(estimates, claim.low, claim.high, claim.z);
     const char* words = !v.measured ? "not measured" : !v.holds ? "not decided" : *v.holds ? "holds" : "does not hold";
     json row = {{"id", claim.id}, {"claim", claim.claim}, {"paper", claim.paper}, {"ours", nullptr}};
     row["quantity"] = nullptr;

@@ -55,12 +55,12 @@ struct Claim {
 };
 extern const std::vector<Claim> PAPER_CLAIMS;
 
-struct Verdict {
+struct Decision {
     std::optional<bool> holds;           // none: not decided, or not measured
     double mean = 0, low = 0, high = 0;  // the interval, if anything was measured
     bool measured = false;
 };
-Verdict decide(const std::vector<std::optional<Estimate>>& seeds, double low, double high, double z);
+Decision decide(const std::vector<std::optional<Estimate>>& seeds, double low, double high, double z);
 
 // A row of summary.json: {"id", "claim", "paper", "ours", "interval", "seeds", "holds", "verdict", "test", ..}.
 json paper_row(const Claim& claim, const std::vector<PaperRun>& runs);

@@ -12,7 +12,7 @@ json read_lines(const std::string& path) {
     json lines = json::array();
     for (size_t begin = 0, end; (end = content.find('\n', begin)) != std::string::npos; begin = end + 1) {
         if (end == begin) continue;
-        json line = json::parse(content.begin() + begin, content.begin() + end, nullptr, false);
+        json line = json_of(std::string_view(content).substr(begin, end - begin));
         if (!line.is_object())
             fail("a line that is not a JSON object", path + " line " + std::to_string(lines.size() + 1),
                  "repair the line or run the stage again");

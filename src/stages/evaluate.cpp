@@ -3,7 +3,6 @@
 #include "stages/evaluate.h"
 
 #include <algorithm>
-#include <exception>
 #include <map>
 
 #include "base/check.h"
@@ -146,17 +145,9 @@ Evaluation summed(const Results& results, const std::vector<int>& chosen, int k)
 std::vector<std::vector<float>> lenient_accuracies(const std::vector<Question>& questions,
                                                    const std::vector<std::vector<Answer>>& answers) {
     std::vector<std::vector<float>> accuracies(answers.size());
-    std::exception_ptr failure;
     parallel_for(int64_t(answers.size()), [&](int64_t i) {
-        try {
-            for (const Answer& answer : answers[i])
-                accuracies[i].push_back(lenient_accuracy(questions[i].problem, answer));
-        } catch (...) {
-#pragma omp critical(lenient_failure)
-            failure = std::current_exception();
-        }
+        for (const Answer& answer : answers[i]) accuracies[i].push_back(lenient_accuracy(questions[i].problem, answer));
     });
-    if (failure) std::rethrow_exception(failure);
     return accuracies;
 }
 
@@ -216,7 +207,7 @@ Evaluation evaluate(const Player& player, const std::vector<Question>& questions
     sampling.max_tokens = o.max_tokens;
     sampling.seed = o.seed;
     sampling.purpose = Purpose::evaluation;
-    Results results{questions, rollout(player, asks, sampling, progress), {}};
+    Results results{questions, all_answers(player, asks, sampling, progress), {}};
     results.lenient = lenient_accuracies(questions, results.answers);
     Evaluation e = summed(results, chosen, o.k);
     e.best_of = best_of(results);

@@ -43,7 +43,6 @@ OptionTable table_of(GrpoOptions& o) {
     table.input("--model", o.model, "folder of the model to start from, which is also the first reference").needed =
         true;
     table.input("--problems", o.problems, PROBLEMS_HELP);
-    table.input("--held-out", o.held_out, "problems for evaluations on the way");
     table.number("--steps", o.steps, at_least(1), "rollouts");
     table.number("--prompts", o.prompts, between(1, 1e6), "questions a rollout");
     table.number("--group", o.group, between(1, 1e6), "answers to each question, G");
@@ -56,13 +55,15 @@ OptionTable table_of(GrpoOptions& o) {
     table.number("--temperature", o.temperature, between(1e-6, 100), "of sampling and of the policy that is trained");
     table.number("--max-tokens", o.max_tokens, between(1, 1e7), "longest answer");
     table.number("--raise-at", o.raise_at, at_least(0), "from this step on the longest answer is --raise-to; 0: never");
-    table.number("--raise-to", o.raise_to, between(0, 1e7), "longest answer from --raise-at on");
+    table.number("--raise-to", o.raise_to, between(0, 1e7), "longest answer from --raise-at on")
+        .only("--raise-at", [&o] { return o.raise_at > 0; });
     table.number("--preference-from", o.preference_from, at_least(1),
                  "general prompts, and so the rewards of reward models, come from this step on");
     table.number("--slots", o.slots, between(0, 1e6), SLOTS_HELP).effect = Effect::nothing;
-    table.number("--evaluate-every", o.evaluate_every, at_least(0), "steps between evaluations on --held-out; 0: none");
-    table.number("--evaluate-count", o.evaluate_count, at_least(1), "problems of such an evaluation");
-    table.number("--evaluate-k", o.evaluate_k, at_least(1), "answers to each");
+    const auto evaluates = [&o] { return !o.held_out.empty(); };
+    table.number("--evaluate-count", o.evaluate_count, at_least(1), "problems of an evaluation on --held-out")
+        .only("--held-out", evaluates);
+    table.number("--evaluate-k", o.evaluate_k, at_least(1), "answers to each").only("--held-out", evaluates);
     table.number("--record-every", o.record_every, at_least(0), "steps between rollouts kept for the report; 0: none");
     table.number("--record-groups", o.record_groups, at_least(0), "groups kept of such a rollout");
     table.add(table_of(o.task));
@@ -76,8 +77,6 @@ void check(const GrpoOptions& o) {
     if (o.group < 2) throw UsageError("a group of one answer has no baseline, --group, give 2 or more");
     const int64_t answers = int64_t(o.prompts) * o.group;
     if (answers > 100'000'000) throw UsageError("too many answers a step, --prompts and --group, give fewer");
-    if (o.held_out.empty() != (o.evaluate_every == 0))
-        throw UsageError("evaluations need problems and a rhythm, --held-out and --evaluate-every, give both or none");
     if (o.raise_at > 0 && o.raise_to <= 0)
         throw UsageError("a step at which the limit is raised, and no new limit, --raise-at, give --raise-to too");
     if (o.updates > answers) throw UsageError("more updates than answers, --updates, give 1 or a few");
@@ -135,7 +134,7 @@ static void sample_groups(const GrpoRun& run, GrpoStep& step, int round, const s
     sampling.max_tokens = run.max_tokens(step.number);
     sampling.seed = o.seed;
     sampling.step = uint32_t(step.number);
-    auto groups = rollout(run.player(), asks, sampling);
+    auto groups = all_answers(run.player(), asks, sampling);
     for (size_t k = 0; k < places.size(); ++k) {
         step.batch.groups[places[k]] = group_of(groups[k]);
         step.answers[places[k]] = std::move(groups[k]);
@@ -289,22 +288,16 @@ static void check_mixture(const GrpoOptions& o, const std::vector<Question>& que
 }
 
 // An evaluation on held-out problems between two steps.
-static void evaluate_between(const GrpoRun& run, const std::vector<Question>& held_out, int64_t done,
-                             LineWriter& writer, Progress& progress) {
-    const GrpoOptions& o = run.o;
-    if (held_out.empty() || o.evaluate_every <= 0 || done % o.evaluate_every != 0) return;
+static Evaluated evaluate_between(const GrpoRun& run, const std::vector<Question>& held_out, int64_t done) {
     EvaluateOptions e;
-    e.count = o.evaluate_count;
-    e.k = o.evaluate_k;
+    e.count = run.o.evaluate_count;
+    e.k = run.o.evaluate_k;
     e.max_tokens = run.max_tokens(done);
-    json line = {{"step", done}};
-    line.update(evaluation_to_json(evaluate(run.player(), held_out, e)));
-    writer.write(line);
+    const Evaluation evaluation = evaluate(run.player(), held_out, e);
     char text[128];
-    std::snprintf(text, sizeof text, "  step %lld, held-out: pass@1 %.1f %%, length %.1f, reflective %.1f %%",
-                  static_cast<long long>(done), 100 * line["pass_at_1"].get<double>(),
-                  line["mean_length"].get<double>(), 100 * line["reflective_share"].get<double>());
-    progress.note(text);
+    std::snprintf(text, sizeof text, "pass@1 %.1f %%, length %.1f, reflective %.1f %%", 100 * evaluation.pass_at_1,
+                  evaluation.mean_length, 100 * evaluation.reflective_share);
+    return {evaluation_to_json(evaluation), evaluation.pass_at_1, text};
 }
 
 void grpo(GrpoOptions o, const Device& device) {
@@ -339,18 +332,18 @@ void grpo(GrpoOptions o, const Device& device) {
                 o.group, o.updates, questions.size());
 
     GrpoRecord record(grpo_run, run.lines("rollouts.jsonl"));
-    LineWriter& evaluations = run.lines("evaluations.jsonl");
     Stage stage;
     stage.name = "grpo";
     stage.steps = o.steps;
     stage.reference = reference ? &reference->weights : nullptr;
     stage.save_every = o.save_every;
     stage.step = [&](int64_t number) { return record.step(number); };
-    stage.look = [&](int64_t done, Progress& progress) {
-        record.look(done, progress);
-        evaluate_between(grpo_run, held_out, done, evaluations, progress);
-    };
-    if (train(run, trainer, stage)) save_model(o.output, model, folder.tokenizer, o.model);
+    stage.keep = o.keep;
+    stage.look = [&](int64_t done, Progress& progress) { record.look(done, progress); };
+    if (!held_out.empty()) stage.evaluate = [&](int64_t done) { return evaluate_between(grpo_run, held_out, done); };
+    stage.evaluate_every = o.evaluate_every;
+    stage.write_model = [&](const std::string& path) { save_model(path, model, folder.tokenizer, o.model); };
+    train(run, trainer, stage);
 }
 
 }  // namespace r1

@@ -13,7 +13,6 @@ namespace r1 {
 
 struct GrpoOptions : TrainingOptions {
     std::string model, problems;   // the model to start from; problems to learn from
-    std::string held_out;          // problems for the evaluations on the way; "": none
     int steps = 40;                // rollouts
     int prompts = 24, group = 16;  // questions a rollout; answers to each (G)
     int updates = 2;               // optimizer steps a rollout (minibatches, one pass)
@@ -22,9 +21,9 @@ struct GrpoOptions : TrainingOptions {
     int reference_every = 0;  // pi_ref <- pi after so many updates; 0: never. The paper: 400
     float temperature = 1.0f;
     int max_tokens = 384, slots = 0;
-    int raise_at = 0, raise_to = 0;  // from this step on, 0: never, answers may have so many tokens
-    int preference_from = 1;         // general prompts are asked from this step on
-    int evaluate_every = 0, evaluate_count = 64, evaluate_k = 8;
+    int raise_at = 0, raise_to = 0;            // from this step on, 0: never, answers may have so many tokens
+    int preference_from = 1;                   // general prompts are asked from this step on
+    int evaluate_count = 64, evaluate_k = 8;   // problems of an evaluation on held-out ones, answers to each
     int record_every = 10, record_groups = 2;  // rollouts kept for the report
     TaskOptions task;
 
@@ -34,6 +33,7 @@ struct GrpoOptions : TrainingOptions {
         warmup = 5;
         decay = 0;
         save_every = 10;
+        evaluate_every = 10;
     }
 };
 OptionTable table_of(GrpoOptions& options);

@@ -67,7 +67,6 @@ OptionTable table_of(RejectionOptions& o) {
                 "folder of a model that judges answers in place of the rule, where a problem has a reference");
     table.add(table_of(o.judge_options));
     table.flag("--resume", o.resume, "go on where it stopped").effect = Effect::nothing;
-    table.flag("--overwrite", o.overwrite, "begin anew where --output is there").effect = Effect::nothing;
     table.add(table_of(o.task));
     return table;
 }
@@ -75,13 +74,6 @@ OptionTable table_of(RejectionOptions& o) {
 static void check(const RejectionOptions& o) {
     check(o.task);
     check_given(o.problems);
-    std::error_code error;
-    for (const std::string& input : {o.problems, o.decontaminate})
-        if (std::filesystem::equivalent(o.output, input, error))
-            throw UsageError("an input, --output " + o.output + ", choose another, so that nothing is lost");
-    if (!o.resume && !o.overwrite && exists(o.output))
-        throw UsageError("there already, --output " + o.output +
-                         ", give --resume to go on or --overwrite to begin anew");
 }
 
 // ---- what is taken
@@ -382,9 +374,11 @@ struct Files {
     std::string file(int i) const { return i == 0 ? output : output + ".rejected"; }
     std::string state() const { return output + ".state"; }
 
-    // Cuts both files to what the state knows of.
+    // Cuts both files to what the state knows of. Without a state there is nothing yet to go on from.
     void resume() {
-        if (!exists(state())) fail("nothing to go on from", state(), "give --overwrite to begin anew");
+        if (!exists(state()) && exists(output) && bytes_of(output) > 0)
+            fail("nothing to go on from", state(), "give --overwrite to begin anew");
+        if (!exists(state())) return;
         const json saved = read_json(state());
         if (!saved.is_object() || !saved.contains("record"))
             fail("no such state", state(), "give --overwrite to begin anew");
@@ -455,6 +449,7 @@ void rejection(RejectionOptions o, const Device& device) {
     const Preferences preferences = load_preferences(o.task.preference, ops);
     if (!o.resume) remove_file(files.state());  // of another run
     LineWriter kept(files.file(0), o.resume), rejected(files.file(1), o.resume);
+    files.save();
 
     SampleOptions sampling;
     sampling.temperature = o.temperature;
@@ -462,15 +457,15 @@ void rejection(RejectionOptions o, const Device& device) {
     sampling.max_tokens = o.max_tokens;
     sampling.seed = o.seed;
     const int64_t total = int64_t(questions.size());
-    // Many prompts at a time, so that slots seldom wait for the last answers. A stop waits for these; a kill loses them
-    // alone.
+    // Many prompts at a time, so that slots seldom wait for the last answers. A stop takes those that have all their
+    // answers; a kill loses them alone.
     const int64_t at_once = o.save_every > 0 ? o.save_every : std::max(1, 8192 / o.samples);
     std::printf("rejection: %lld prompts x %d answers\n", static_cast<long long>(total), o.samples);
     Progress progress("rejection", total, files.done);
     while (files.done < total && !stop_requested()) {
-        const int64_t begin = files.done, end = std::min(total, begin + at_once);
+        const int64_t begin = files.done, most = std::min(total, begin + at_once);
         std::vector<Ask> asks;
-        for (int64_t i = begin; i < end; ++i) asks.push_back({&questions[size_t(i)], o.samples, uint32_t(i)});
+        for (int64_t i = begin; i < most; ++i) asks.push_back({&questions[size_t(i)], o.samples, uint32_t(i)});
         const double started = seconds_now();
         int64_t tokens = 0;
         const auto sampled = [&](int64_t n) {
@@ -484,7 +479,7 @@ void rejection(RejectionOptions o, const Device& device) {
                 candidates[i].push_back(candidate_of(o, task, questions[size_t(begin) + i].problem, a));
         if (judge)
             judge_round(o, *judge, std::span(questions).subspan(size_t(begin), answers.size()), candidates, sampled);
-        for (int64_t i = begin; i < end; ++i)
+        for (int64_t i = begin; i < begin + int64_t(answers.size()); ++i)
             write_prompt(o, questions[size_t(i)], candidates[size_t(i - begin)], files, kept, rejected);
         kept.flush();
         rejected.flush();

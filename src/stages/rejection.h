@@ -38,7 +38,7 @@ struct RejectionOptions {
     std::string rewrite = "none";  // or "r1": into the form that R1 answers in
     int keep = 0;                  // answers to a prompt; 0: all
     int save_every = 0;            // prompts between saves; 0: those of 8192 answers
-    bool resume = false, overwrite = false;
+    bool resume = false;
     std::string judge;  // folder of a model whose verdict replaces the rule's where a problem has a reference; "": none
     JudgeOptions judge_options;
     TaskOptions task;

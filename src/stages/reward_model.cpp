@@ -28,7 +28,6 @@ OptionTable table_of(RewardModelOptions& o) {
                "JSON lines: {\"prompt\", \"chosen\", \"rejected\"} for helpful, {\"prompt\", \"response\", \"safe\"} "
                "for safe")
         .needed = true;
-    table.input("--held-out", o.held_out, "lines of the same form, of other prompts, to measure accuracy on");
     table.choice("--kind", o.kind, REWARD_KINDS,
                  "helpful learns from pairs and reads the response without its thinking, safe learns from labels and "
                  "reads all of it");
@@ -130,13 +129,32 @@ void print(const RewardAccuracy& a, bool pairs) {
     std::printf("\n");
 }
 
-void measure(const RewardData& data, const char* name, Scorer& scorer, const Model& model, json& evaluation) {
+RewardAccuracy accuracy_on(const RewardData& data, Scorer& scorer, const Model& model) {
     const Scores scores = score_all(scorer, model, pointers_to(data.examples));
-    const RewardAccuracy a = reward_accuracy(data.examples, scores.first, scores.other);
+    return reward_accuracy(data.examples, scores.first, scores.other);
+}
+
+void measure(const RewardData& data, const char* name, Scorer& scorer, const Model& model, json& evaluation) {
+    const RewardAccuracy a = accuracy_on(data, scorer, model);
     const bool pairs = data.examples[0].is_pair();
     std::printf("%s, %lld %s\n", name, static_cast<long long>(a.examples), pairs ? "pairs" : "labelled responses");
     print(a, pairs);
     evaluation[name] = to_json(a, pairs);
+}
+
+Evaluated evaluated(const RewardData& held_out, Scorer& scorer, const Model& model) {
+    const RewardAccuracy a = accuracy_on(held_out, scorer, model);
+    char text[64];
+    std::snprintf(text, sizeof text, "accuracy %.1f %%, loss %.3f", 100 * a.accuracy, a.loss);
+    return {to_json(a, held_out.examples[0].is_pair()), a.accuracy, text};
+}
+
+void write_evaluation(const std::string& folder, const RewardData& data, const RewardData& held_out, Scorer& scorer,
+                      const Model& model) {
+    json evaluation = json::object();
+    measure(data, "train", scorer, model, evaluation);
+    if (!held_out.examples.empty()) measure(held_out, "held_out", scorer, model, evaluation);
+    write_file_atomically(folder + "/evaluation.json", evaluation.dump(2) + "\n");
 }
 
 }  // namespace
@@ -209,12 +227,14 @@ void reward_model(RewardModelOptions o, const Device& device) {
         const float lr = learning_rate(trainer.step, steps, o.warmup, o.lr, o.final_lr_share, o.schedule);
         return update(trainer, scorer, chosen, lr);
     };
-    if (!train(run, trainer, stage)) return;
-    json evaluation = json::object();
-    measure(data, "train", scorer, model, evaluation);
-    if (!o.held_out.empty()) measure(held_out, "held_out", scorer, model, evaluation);
-    write_file_atomically(o.output + "/evaluation.json", evaluation.dump(2) + "\n");
-    save_model(o.output, model, folder.tokenizer, o.model);
+    stage.keep = o.keep;
+    if (!o.held_out.empty()) stage.evaluate = [&](int64_t) { return evaluated(held_out, scorer, model); };
+    stage.evaluate_every = o.evaluate_every;
+    stage.write_model = [&](const std::string& path) {
+        if (path == run.folder()) write_evaluation(path, data, held_out, scorer, model);
+        save_model(path, model, folder.tokenizer, o.model);
+    };
+    train(run, trainer, stage);
 }
 
 }  // namespace r1

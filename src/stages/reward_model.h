@@ -8,7 +8,7 @@
 namespace r1 {
 
 struct RewardModelOptions : TrainingOptions {
-    std::string model, data, held_out;  // the folder to start from; JSON lines; JSON lines, or ""
+    std::string model, data;  // the folder to start from; JSON lines
     RewardKind kind = RewardKind::helpful;
     PromptTemplate prompt_template = PromptTemplate::plain;
     int epochs = 1, steps = 0;  // times that the data is seen; or updates

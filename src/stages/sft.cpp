@@ -13,6 +13,7 @@
 #include "stages/sft.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "base/check.h"
 #include "corpus/sft_data.h"
@@ -64,8 +65,14 @@ TokenBatch batch_of(const SftData& data, const std::vector<int>& list) {
     return batch;
 }
 
+TokenBatch all_of(const SftData& data) {
+    std::vector<int> all(data.examples.size());
+    std::iota(all.begin(), all.end(), 0);
+    return batch_of(data, all);
+}
+
 // A folder without a tokenizer can learn from lines that are tokens.
-SftData read(const SftOptions& o, const ModelFolder& folder) {
+SftData read(const SftOptions& o, const std::string& path, const ModelFolder& folder) {
     const int most = folder.config.max_position_embeddings;
     SftDataOptions options;
     options.vocab_size = folder.config.vocab_size;
@@ -73,7 +80,7 @@ SftData read(const SftOptions& o, const ModelFolder& folder) {
     if (folder.tokenizer.size() > 0) options.chat_template = load_chat_template(o.model, folder.tokenizer);
     for (const auto& [name, prompt_template] : TEMPLATE_NAMES)
         if (o.prompt_template == name) options.prompt_template = prompt_template;
-    return read_sft_data(o.data, folder.tokenizer, options);
+    return read_sft_data(path, folder.tokenizer, options);
 }
 
 int longest_of(const SftData& data) {
@@ -88,8 +95,9 @@ void sft(SftOptions o, const Device& device) {
     const Ops& ops = open_device(device);
     const ModelFolder folder = open_model(o.model, WithoutTokenizer::allowed);
     Run run(o, "sft", table_of(o));
-    const SftData data = read(o, folder);
-    Model model = load_model(folder, ops, longest_of(data));
+    const SftData data = read(o, o.data, folder);
+    const SftData held_out = o.held_out.empty() ? SftData() : read(o, o.held_out, folder);
+    Model model = load_model(folder, ops, std::max(longest_of(data), longest_of(held_out)));
     Trainer trainer = make_token_trainer(model, o, run);
     const std::vector<double> weights = weights_of(data);
     const EpochSeed seed{o.seed};
@@ -102,8 +110,10 @@ void sft(SftOptions o, const Device& device) {
         return batch_of(data, items_of_epochs(weights, seed, (step - 1) * o.batch, step * o.batch));
     };
     const auto more = [](json& line, const TokenLoss& loss, const Update&) { line["loss"] = rounded(loss.loss, 9); };
-    if (!train(run, trainer, token_stage("sft", trainer, o, steps, next, more))) return;
-    save_model(o.output, model, folder.tokenizer, o.model, o.dtype);
+    Stage stage = token_stage("sft", trainer, o, steps, next, more);
+    if (!o.held_out.empty()) stage.evaluate = [&](int64_t) { return held_out_loss(trainer, all_of(held_out)); };
+    stage.write_model = [&](const std::string& path) { save_model(path, model, folder.tokenizer, o.model, o.dtype); };
+    train(run, trainer, stage);
 }
 
 }  // namespace r1

@@ -15,6 +15,8 @@ struct SftOptions : TokenOptions {
     int batch = 16;                        // examples an update
     int context = 0;                       // longest example; 0: what the model was made for
     Dtype dtype = Dtype::F32;              // of the model that is written
+
+    SftOptions() { evaluate_every = 50; }
 };
 OptionTable table_of(SftOptions& options);
 

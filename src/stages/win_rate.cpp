@@ -94,7 +94,7 @@ static std::map<int64_t, std::vector<Answer>> answers_by_line(const Player& play
     sampling.max_tokens = o.max_tokens;
     sampling.seed = o.seed;
     sampling.purpose = Purpose::evaluation;
-    std::vector<std::vector<Answer>> answers = rollout(player, asks, sampling);
+    std::vector<std::vector<Answer>> answers = all_answers(player, asks, sampling);
     std::map<int64_t, std::vector<Answer>> by_line;
     for (size_t i = 0; i < asks.size(); ++i) by_line[questions[i]->problem.line] = std::move(answers[i]);
     return by_line;

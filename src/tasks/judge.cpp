@@ -263,6 +263,7 @@ std::vector<std::vector<std::string>> votes_on(Judge& judge, const std::vector<s
     sampling.stop = judge.task.stop;
     sampling.seed = o.seed;
     sampling.purpose = Purpose::evaluation;
+    sampling.to_the_end = true;
     const auto completions = sample(judge.sampler, judge.model, requests, sampling, progress);
     std::vector<std::vector<std::string>> votes(questions.size());
     for (size_t i = 0; i < questions.size(); ++i) {

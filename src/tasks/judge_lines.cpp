@@ -84,14 +84,14 @@ void check_labelled(const std::vector<JudgeLine>& lines) {
 // ---- in numbers
 
 // Wilson's score interval: the shares p of which n of `of` is within 1.96 standard errors of p.
-static double wilson(const Share& share, double side) {
+static double wilson(const Proportion& share, double side) {
     if (share.of == 0) return 0;
     const double n = double(share.of), p = share.value(), z = 1.96;
     const double half = z * exact::sqrt(p * (1 - p) / n + z * z / (4 * n * n));
     return std::clamp((p + z * z / (2 * n) + side * half) / (1 + z * z / n), 0.0, 1.0);
 }
-double Share::low() const { return wilson(*this, -1); }
-double Share::high() const { return wilson(*this, 1); }
+double Proportion::low() const { return wilson(*this, -1); }
+double Proportion::high() const { return wilson(*this, 1); }
 
 void AnswerSummary::add(const JudgeLine& line, const AnswerVerdict& verdict) {
     const bool yes = verdict.correctness == Correctness::correct, no = verdict.correctness == Correctness::incorrect;
@@ -121,11 +121,11 @@ void PairSummary::add(const JudgeLine& line, const JudgedPair& pair) {
     if (of_a != of_b && prefers(*line.better)) longer_by_labels.add(*line.better == long_one);
 }
 
-static json json_of(const Share& share) {
+static json json_of(const Proportion& share) {
     return {{"n", share.n}, {"of", share.of}, {"share", rounded(share.value())}};
 }
 
-static void add_accuracy(json& out, const Share& right) {
+static void add_accuracy(json& out, const Proportion& right) {
     out["labelled"] = right.of;
     if (right.of == 0) return;
     out["accuracy"] = rounded(right.value());
@@ -164,13 +164,13 @@ static std::string formatted(const char* format, ...) {
     return text;
 }
 
-static std::string in_words(const Share& share) {
+static std::string in_words(const Proportion& share) {
     if (share.of == 0) return "none";
     return formatted("%.1f %% (%lld of %lld)", 100 * share.value(), static_cast<long long>(share.n),
                      static_cast<long long>(share.of));
 }
 
-static std::string accuracy_in_words(const Share& right) {
+static std::string accuracy_in_words(const Proportion& right) {
     return "  accuracy " + in_words(right) +
            formatted(", 95 %% interval %.1f to %.1f\n", 100 * right.low(), 100 * right.high());
 }

@@ -36,7 +36,7 @@ std::vector<JudgeLine> read_judge_lines(const std::string& path);
 void check_labelled(const std::vector<JudgeLine>& lines);
 
 // n of `of`, with Wilson's score interval at 95 %. All are 0 of nothing.
-struct Share {
+struct Proportion {
     int64_t n = 0, of = 0;
     double value() const { return of > 0 ? double(n) / double(of) : 0; }
     double low() const;
@@ -50,20 +50,20 @@ struct Share {
 // Verdicts in numbers, and how they compare with labels. What cannot be read agrees with no label.
 struct AnswerSummary {
     int64_t correct = 0, incorrect = 0, unparsable = 0;
-    Share right;            // verdicts that are the label, of those with one
-    Share false_positives;  // judged correct, of those labelled incorrect
-    Share false_negatives;  // judged incorrect, of those labelled correct
+    Proportion right;            // verdicts that are the label, of those with one
+    Proportion false_positives;  // judged correct, of those labelled incorrect
+    Proportion false_negatives;  // judged incorrect, of those labelled correct
     void add(const JudgeLine& line, const AnswerVerdict& verdict);
     int64_t judged() const { return correct + incorrect + unparsable; }
 };
 struct PairSummary {
     int64_t a = 0, b = 0, ties = 0, unparsable = 0;
-    Share flips;        // pairs on which the two orders disagree
-    Share first_place;  // orders that prefer the answer which is shown first, of those that prefer one
-    Share right;        // verdicts that are the label, of those with one
+    Proportion flips;        // pairs on which the two orders disagree
+    Proportion first_place;  // orders that prefer the answer which is shown first, of those that prefer one
+    Proportion right;        // verdicts that are the label, of those with one
     // Of pairs whose answers differ in length (bytes, without the thinking) and of which one is preferred: how often
     // the longer is. By the judge, and by the labels, for whom it is how often a rule that takes the longer is right.
-    Share longer, longer_by_labels;
+    Proportion longer, longer_by_labels;
     void add(const JudgeLine& line, const JudgedPair& pair);
     int64_t judged() const { return a + b + ties + unparsable; }
 };

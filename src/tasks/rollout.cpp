@@ -1,9 +1,9 @@
 #include "tasks/rollout.h"
 
 #include <algorithm>
-#include <exception>
 #include <map>
 
+#include "base/progress.h"
 #include "base/threads.h"
 #include "reward/extract.h"
 #include "reward/mathematics/grade.h"
@@ -88,7 +88,7 @@ static void add_preferences(const Player& player, const std::vector<Ask>& asks, 
                             std::vector<std::vector<Answer>>& answers) {
     std::vector<RewardAsk> reward_asks;
     std::vector<Answer*> asked;
-    for (size_t i = 0; i < asks.size(); ++i) {
+    for (size_t i = 0; i < answers.size(); ++i) {
         const Problem& problem = asks[i].question->problem;
         if (!rewarded_by_model(player.task, problem) || player.preferences->of_set(problem.set) != &model) continue;
         const std::string question = problem.question(model.reading.prompt_template);
@@ -117,22 +117,22 @@ std::vector<std::vector<Answer>> rollout(const Player& player, const std::vector
     sampling.stop = player.task.stop;
     auto completions = sample(player.sampler, player.model, requests, sampling, progress);
 
-    std::vector<std::vector<Answer>> answers(asks.size());
-    std::exception_ptr failure;
-    parallel_for(int64_t(asks.size()), [&](int64_t i) {
-        try {
-            std::vector<Graded> graded = grade(player.task, asks[i].question->problem, completions[i]);
-            for (size_t j = 0; j < graded.size(); ++j)
-                answers[i].push_back({std::move(completions[i][j]), std::move(graded[j])});
-        } catch (...) {
-#pragma omp critical(grade_failure)
-            failure = std::current_exception();
-        }
+    std::vector<std::vector<Answer>> answers(completions.size());
+    parallel_for(int64_t(answers.size()), [&](int64_t i) {
+        std::vector<Graded> graded = grade(player.task, asks[i].question->problem, completions[i]);
+        for (size_t j = 0; j < graded.size(); ++j)
+            answers[i].push_back({std::move(completions[i][j]), std::move(graded[j])});
     });
-    if (failure) std::rethrow_exception(failure);
     if (player.preferences)
         for (RewardModel* model : {player.preferences->helpful.get(), player.preferences->safe.get()})
             if (model) add_preferences(player, asks, *model, answers);
+    return answers;
+}
+
+std::vector<std::vector<Answer>> all_answers(const Player& player, const std::vector<Ask>& asks, SampleOptions sampling,
+                                             const std::function<void(int64_t)>& progress) {
+    std::vector<std::vector<Answer>> answers = rollout(player, asks, std::move(sampling), progress);
+    if (answers.size() < asks.size()) throw Stopped();
     return answers;
 }
 

@@ -47,9 +47,12 @@ bool rewarded_by_model(const Task& task, const Problem& problem);
 std::string response_of(const Task& task, const Answer& answer);
 
 // answers[i] are those to asks[i]. The task's stop tokens replace those of `sampling`. progress(tokens) is called now
-// and then, by one thread at a time. Error if a machine that must run programs cannot.
+// and then, by one thread at a time. Error if a machine that must run programs cannot. If a stop is requested
+// meanwhile, the answers are those to the first asks alone, which have all theirs; all_answers() throws Stopped then.
 std::vector<std::vector<Answer>> rollout(const Player& player, const std::vector<Ask>& asks, SampleOptions sampling,
                                          const std::function<void(int64_t)>& progress = {});
+std::vector<std::vector<Answer>> all_answers(const Player& player, const std::vector<Ask>& asks, SampleOptions sampling,
+                                             const std::function<void(int64_t)>& progress = {});
 
 // The accuracy of a graded answer if its form is of no account: the best of what was graded, of what stands between
 // <answer> tags after the thinking and of what stands in a box there, and if there is neither, of all of that text. 0

@@ -1,20 +1,27 @@
 #include "train/loop.h"
 
+#include <algorithm>
+#include <ctime>
 #include <filesystem>
 #include <utility>
 
 #include "base/check.h"
+#include "base/threads.h"
+#include "base/version.h"
 #include "train/state.h"
 
 namespace r1 {
+
+namespace fs = std::filesystem;
 
 // ---- options
 
 OptionTable table_of(TrainingOptions& o) {
     OptionTable table;
-    table.output("--output", o.output, "folder for the model and its metrics").needed = true;
+    table.output_folder("--output", o.output, "folder for the model and its metrics").needed = true;
     table.number("--lr", o.lr, at_least(0), "peak learning rate");
-    table.number("--final-lr-share", o.final_lr_share, between(0, 1), "the schedule ends at this share of the peak");
+    table.number("--final-lr-share", o.final_lr_share, between(0, 1), "the schedule ends at this share of the peak")
+        .only("--schedule linear or cosine", [&o] { return o.schedule != Decay::constant; });
     table.number("--warmup", o.warmup, at_least(0), "updates of linear warm-up");
     table.choice("--schedule", o.schedule,
                  {{"constant", Decay::constant}, {"linear", Decay::linear}, {"cosine", Decay::cosine}},
@@ -31,8 +38,14 @@ OptionTable table_of(TrainingOptions& o) {
     table.number("--seed", o.seed, at_least(0), "chooses every random number");
     table.number("--save-every", o.save_every, at_least(0), "steps between saved states; 0: only at the end").effect =
         Effect::nothing;
+    table.number("--keep", o.keep, at_least(0), "last saved states that stay as models, in step-N/; 0: none, no best/")
+        .effect = Effect::nothing;
+    table.input("--held-out", o.held_out, "data of the same form that is not learned from, to evaluate on");
+    table
+        .number("--evaluate-every", o.evaluate_every, at_least(0),
+                "steps between evaluations on --held-out; 0: none on the way")
+        .only("--held-out", [&o] { return !o.held_out.empty(); });
     table.flag("--resume", o.resume, "go on from the saved state in --output").effect = Effect::nothing;
-    table.flag("--overwrite", o.overwrite, "begin anew where a run is there").effect = Effect::nothing;
     return table;
 }
 
@@ -55,44 +68,75 @@ static void keep_lines(const std::string& path, int64_t steps) {
     const std::string content = read_file(path);
     size_t kept = 0;
     for (size_t end; (end = content.find('\n', kept)) != std::string::npos; kept = end + 1) {
-        const json line = json::parse(content.substr(kept, end - kept), nullptr, false);
+        const json line = json_of(std::string_view(content).substr(kept, end - kept));
         if (!line.is_object() || line.value("step", int64_t(1) << 60) > steps) break;
     }
     write_file_atomically(path, std::string_view(content).substr(0, kept));
 }
 
-// A run in the folder of one of its inputs would destroy the input.
-static void check_not_an_input(const std::string& folder, const OptionTable& table) {
-    for (const Option& option : table.all) {
-        std::error_code error;
-        if (option.effect == Effect::input && std::filesystem::equivalent(folder, option.read(), error))
-            throw UsageError("the own folder of " + option.name +
-                             ", --output, choose another, so that nothing is lost");
+// The step of a saved state's model; -1 for other names.
+static int64_t step_of(const std::string& name) {
+    const std::string digits = name.starts_with("step-") ? name.substr(5) : "";
+    const bool is_number =
+        !digits.empty() && digits.size() < 16 && digits.find_first_not_of("0123456789") == digits.npos;
+    return is_number ? std::stoll(digits) : -1;
+}
+
+static std::vector<std::string> names_in(const std::string& folder) {
+    std::vector<std::string> names;
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(folder, error)) names.push_back(entry.path().filename().string());
+    return names;
+}
+
+static void remove_all(const std::string& path) {
+    std::error_code error;
+    fs::remove_all(path, error);
+    if (error) fail("cannot remove", path, error.message() + "; remove it yourself");
+}
+
+constexpr const char* UNFINISHED = ".tmp";
+
+// All that a run writes, of the run that is begun anew. The state goes first: a model without a state is whole, and a
+// state without the rest is not.
+static void remove_run(const std::string& folder) {
+    remove_file(folder + "/training.state");
+    for (const std::string& name : names_in(folder)) {
+        const bool of_run = name == "options.json" || name == "metrics.jsonl" || name == "timings.jsonl" ||
+                            name == "starts.jsonl" || name == "rollouts.jsonl" || name == "evaluations.jsonl" ||
+                            name == "evaluation.json";
+        const bool is_model = name == "best" || step_of(name) >= 0;
+        if (of_run || is_model || belongs_to_model(name) || name.ends_with(UNFINISHED)) remove_all(folder + "/" + name);
     }
 }
 
-Run::Run(const TrainingOptions& o, const std::string& stage, const OptionTable& table)
-    : folder_(o.output), resumed_(o.resume) {
-    check_not_an_input(folder_, table);
-    if (!o.resume && !o.overwrite && exists(state()))
-        throw UsageError("a run is there already, --output " + folder_ +
-                         ", give --resume to go on or --overwrite to begin anew");
+Run::Run(const TrainingOptions& o, const std::string& stage, const OptionTable& table) : folder_(o.output) {
     record_ = record_of(stage, table);
-    if (!resumed_) return;
+    for (const Option& option : table.all)
+        if (option.effect == Effect::nothing) free_[option.name.substr(2)] = option.read();
+    if (!o.resume) return;
     const json progress = read_progress(state());
-    if (!progress.is_object()) fail("no saved state to go on from", folder_, "leave --resume out to begin the run");
-    if (!progress.contains("record"))
-        fail("a saved state of another version", folder_, "give --overwrite to begin anew");
-    check_same(progress["record"], record_);
-    record_ = progress["record"];  // with the paths that the run began with, as options.json has them
-    done_ = progress.value("step", int64_t(0));
+    const std::string options = folder_ + "/options.json";
+    if (progress.is_object()) {
+        if (!progress.contains("record"))
+            fail("a saved state of another version", folder_, "give --overwrite to begin anew");
+        check_same(progress["record"], record_);
+        record_ = progress["record"];  // with the paths that the run began with, as options.json has them
+        done_ = progress.value("step", int64_t(0));
+        notes = progress.value("notes", json::object());
+        resumed_ = true;
+    } else if (exists(options)) {
+        check_same(read_json(options), record_);
+    } else if (holds_something(folder_)) {
+        fail("no saved state to go on from", folder_, "give --overwrite to begin anew");
+    }
 }
 
 void Run::begin() {
     if (begun_) return;
     begun_ = true;
     make_folder(folder_);
-    if (!resumed_) remove_file(state());  // of the run that is overwritten
+    if (!resumed_) remove_run(folder_);
     if (resumed_ && exists(folder_ + "/options.json")) return;
     write_file_atomically(folder_ + "/options.json", record_.dump(2) + "\n");
 }
@@ -107,6 +151,24 @@ LineWriter& Run::lines(const std::string& name) {
     return *writer;
 }
 
+void Run::write_start(const char* device) {
+    begin();
+    const Version v = version();
+    char time[32];
+    const std::time_t now = std::time(nullptr);
+    std::strftime(time, sizeof time, "%Y-%m-%dT%H:%M:%SZ", std::gmtime(&now));
+    LineWriter starts(folder_ + "/starts.jsonl", true);
+    starts.write({{"step", done_},
+                  {"time", time},
+                  {"version", v.number},
+                  {"commit", v.commit},
+                  {"compiler", v.compiler},
+                  {"device", device},
+                  {"threads", thread_count()},
+                  {"options", free_}});
+    starts.flush();
+}
+
 void Run::restore(Trainer& trainer, Weights* reference) const {
     if (resumed_) load_training(state(), trainer, reference);
 }
@@ -114,18 +176,54 @@ void Run::restore(Trainer& trainer, Weights* reference) const {
 void Run::save(int64_t done, Trainer& trainer, Weights* reference) {
     begin();
     for (const auto& [name, writer] : lines_) writer->flush();
-    save_training(state(), trainer, {{"step", done}, {"record", record_}}, reference);
+    save_training(state(), trainer, {{"step", done}, {"record", record_}, {"notes", notes}}, reference);
+}
+
+// The folder is whole or not there, whenever the process is killed.
+void Run::put_model(const std::string& name, const std::function<void(const std::string& folder)>& write) {
+    begin();
+    const std::string path = folder_ + "/" + name, unfinished = path + UNFINISHED;
+    remove_all(unfinished);
+    write(unfinished);
+    remove_all(path);
+    rename_file(unfinished, path);
+}
+
+void Run::keep_models(int most) const {
+    std::vector<int64_t> steps;
+    for (const std::string& name : names_in(folder_))
+        if (step_of(name) >= 0) steps.push_back(step_of(name));
+    std::sort(steps.begin(), steps.end(), std::greater<>());
+    for (size_t i = size_t(most); i < steps.size(); ++i) remove_all(folder_ + "/step-" + std::to_string(steps[i]));
 }
 
 // ---- the loop
 
-bool train(Run& run, Trainer& trainer, const Stage& stage) {
-    LineWriter &metrics = run.lines("metrics.jsonl"), &timings = run.lines("timings.jsonl");
-    catch_signals();
-    int64_t done = run.done();
-    Progress progress(stage.name, stage.steps, done);
-    if (!run.resumed() && stage.look) stage.look(0, progress);
-    while (done < stage.steps && !stop_requested()) {
+namespace {
+
+struct Loop {
+    Run& run;
+    Trainer& trainer;
+    const Stage& stage;
+    int64_t done;
+    Progress progress;
+    LineWriter &metrics, &timings;
+    LineWriter* evaluations;
+
+    Loop(Run& r, Trainer& t, const Stage& s)
+        : run(r), trainer(t), stage(s), done(r.done()), progress(s.name, s.steps, r.done()),
+          metrics(r.lines("metrics.jsonl")), timings(r.lines("timings.jsonl")),
+          evaluations(s.evaluate ? &r.lines("evaluations.jsonl") : nullptr) {}
+
+    void save() {
+        if (stage.keep > 0 && done < stage.steps) {
+            run.put_model("step-" + std::to_string(done), stage.write_model);
+            run.keep_models(stage.keep);
+        }
+        run.save(done, trainer, stage.reference);
+    }
+
+    void step() {
         const double begin = seconds_now();
         const StepReport report = stage.step(done + 1);
         ++done;
@@ -137,13 +235,55 @@ bool train(Run& run, Trainer& trainer, const Stage& stage) {
         if (done < stage.steps) progress.update(done, report.text);
         else progress.finish(report.text);
         if (stage.look) stage.look(done, progress);
-        const bool due = stage.save_every > 0 && done % stage.save_every == 0;
-        if (due && done < stage.steps) run.save(done, trainer, stage.reference);
     }
-    run.save(done, trainer, stage.reference);
-    if (done >= stage.steps) return true;
-    progress.note("stopped after step " + std::to_string(done) + "; everything is saved in " + run.folder() +
-                  ". To go on: the same r1 " + stage.name + " command with --resume");
+
+    // A look that a stop cut short is taken when the run goes on.
+    void evaluate() {
+        const bool due = stage.evaluate && stage.evaluate_every > 0 && done % stage.evaluate_every == 0;
+        if (!due || run.notes.value("evaluated", int64_t(-1)) >= done) return;
+        const Evaluated said = stage.evaluate(done);
+        json line = {{"step", done}};
+        line.update(said.line);
+        evaluations->write(line);
+        evaluations->flush();
+        progress.note("  step " + std::to_string(done) + ", held out: " + said.text);
+        run.notes["evaluated"] = done;
+        if (run.notes.contains("best") && run.notes["best"]["score"] >= said.score) return;
+        if (stage.keep > 0) run.put_model("best", stage.write_model);
+        run.notes["best"] = {{"step", done}, {"score", said.score}};
+    }
+
+    // Whether all is done.
+    bool go_on() {
+        evaluate();
+        while (done < stage.steps && !stop_requested()) {
+            step();
+            evaluate();
+            const bool due = stage.save_every > 0 && done % stage.save_every == 0;
+            if (due && done < stage.steps) save();
+        }
+        return done >= stage.steps;
+    }
+};
+
+}  // namespace
+
+bool train(Run& run, Trainer& trainer, const Stage& stage) {
+    catch_signals();
+    run.write_start(trainer.model->ops->name);
+    Loop loop(run, trainer, stage);
+    bool all_done = false;
+    try {
+        all_done = loop.go_on();
+    } catch (const Stopped&) {}
+    loop.save();
+    if (all_done) {
+        run.keep_models(std::max(0, stage.keep - 1));
+        stage.write_model(run.folder());
+        return true;
+    }
+    loop.progress.note("stopped after step " + std::to_string(loop.done) + "; everything is saved in " + run.folder() +
+                       ". To go on: the same r1 " + stage.name + " command with --resume");
     return false;
 }
 

@@ -1,10 +1,15 @@
-// The loop of every training stage: a run's folder, its log, its saved states, how it goes on after a stop, its
-// progress. A stage gives the loop what one step does.
+// The loop of every training stage: a run's folder, its log, its saved states, its looks at what is held out, how it
+// goes on after a stop, its progress. A stage gives the loop what one step does.
 //
-//   options.json     what decides the results: stage, options, hashes of the inputs
-//   metrics.jsonl    a line for each step; no clock is in it
-//   timings.jsonl    a line for each step
-//   training.state   what --resume goes on from
+//   options.json        what decides the results: stage, options, hashes of the inputs
+//   metrics.jsonl       a line for each step; no clock is in it
+//   timings.jsonl       a line for each step
+//   starts.jsonl        a line for each time that the run was begun or gone on with: by which program, where, how
+//   evaluations.jsonl   a line for each look at what is held out
+//   training.state      what --resume goes on from
+//   step-120/           the last saved states as models, as --keep says
+//   best/               the model that did best on what is held out
+//   model.safetensors and what belongs to it: the model, once the last step is done
 #pragma once
 #include <functional>
 #include <map>
@@ -20,7 +25,9 @@ namespace r1 {
 
 // The options that all training stages have.
 struct TrainingOptions {
-    std::string output;  // the run's folder
+    std::string output;      // the run's folder
+    std::string held_out;    // data of the stage's form that is not learned from; "": none
+    int evaluate_every = 0;  // steps between looks at it; 0: none
     float lr = 5e-5f, final_lr_share = 0.1f;
     int warmup = 0;  // updates
     Decay schedule = Decay::cosine;
@@ -28,7 +35,8 @@ struct TrainingOptions {
     int shards = 2, micro_rows = 0;
     uint32_t seed = 1;
     int save_every = 200;  // steps
-    bool resume = false, overwrite = false;
+    int keep = 1;          // saved states that stay as models; 0: none, and no best one
+    bool resume = false;
 };
 OptionTable table_of(TrainingOptions& options);
 TrainOptions trainer_options(const TrainingOptions& options);
@@ -39,10 +47,13 @@ class Run {
 public:
     Run(const TrainingOptions& o, const std::string& stage, const OptionTable& table);
 
+    // Whether there is something to go on from. --resume in a folder where nothing has been saved begins the run.
     bool resumed() const { return resumed_; }
     int64_t done() const { return done_; }  // steps
     // A file of lines with "step", which is cut to the steps that are done. It lives as long as the run.
     LineWriter& lines(const std::string& name);
+    // Adds to starts.jsonl what changes no result: the program, the device, the options without effect.
+    void write_start(const char* device);
     const std::string& folder() const { return folder_; }
 
     // Takes weights and moments from the saved state, if the run was resumed. reference: as in state.h.
@@ -50,11 +61,19 @@ public:
     // Saves the state after `done` steps, and all lines before it.
     void save(int64_t done, Trainer& trainer, Weights* reference = nullptr);
 
+    // Puts a model that `write` writes into the folder's sub-folder `name`, in place of what was there.
+    void put_model(const std::string& name, const std::function<void(const std::string& folder)>& write);
+    // Removes the models of saved states but for the last `most` of them.
+    void keep_models(int most) const;
+
+    json notes = json::object();  // of the loop, saved and restored with the state
+
 private:
     std::string state() const { return folder_ + "/training.state"; }
     void begin();
     std::string folder_;
     json record_;  // of options.json
+    json free_;    // the options that change no result
     bool resumed_ = false, begun_ = false;
     int64_t done_ = 0;
     std::map<std::string, std::unique_ptr<LineWriter>> lines_;
@@ -67,19 +86,30 @@ struct StepReport {
     std::string text;               // for the progress line
 };
 
+// What a look at held-out data says of the model.
+struct Evaluated {
+    json line;         // of evaluations.jsonl, behind "step"
+    double score = 0;  // larger is better
+    std::string text;  // for the terminal
+};
+
 struct Stage {
     std::string name;  // its command
     int64_t steps = 0;
-    std::function<StepReport(int64_t step)> step;  // does one, counted from 1
-    // Called after each step, and once with done = 0 before the first step of a new run. Lines that it writes belong to
-    // the run.
-    std::function<void(int64_t done, Progress& progress)> look = {};
+    std::function<StepReport(int64_t step)>
+        step;  // does one, counted from 1; Stopped if it gave up before a weight changed
+    std::function<void(int64_t done, Progress& progress)> look = {};  // called after each step
+    // Called before the first step and after each `evaluate_every` of them; Stopped if it gave up.
+    std::function<Evaluated(int64_t done)> evaluate = {};
+    int evaluate_every = 0;  // 0: never
+    std::function<void(const std::string& folder)> write_model;
     Weights* reference = nullptr;  // saved and restored with the model
     int save_every = 0;            // 0: only at the end
+    int keep = 1;                  // as in TrainingOptions
 };
 
-// Runs the steps that are left. False if a stop was asked for before the last: then the state is saved, and the
-// terminal says how to go on.
+// Runs the steps that are left, and writes the model. False if a stop was asked for before the last step: then the
+// state is saved, and the terminal says how to go on.
 bool train(Run& run, Trainer& trainer, const Stage& stage);
 
 }  // namespace r1

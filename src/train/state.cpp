@@ -17,7 +17,7 @@ void save_training(const std::string& path, Trainer& t, const json& progress, We
 }
 
 static json state_of(const TensorFiles& files, const std::string& path) {
-    const json state = json::parse(files.metadata("state").value_or(""), nullptr, false);
+    const json state = json_of(files.metadata("state").value_or(""));
     if (!state.is_object() || !state.contains("updates") || !state["updates"].is_number_integer() ||
         !state.contains("progress"))
         fail("no training state in the file", path, "start the stage anew, without --resume");

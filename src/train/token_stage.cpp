@@ -1,5 +1,6 @@
 #include "train/token_stage.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/check.h"
@@ -16,6 +17,28 @@ Trainer make_token_trainer(Model& model, const TokenOptions& o, const Run& run) 
     return trainer;
 }
 
+Evaluated held_out_loss(Trainer& trainer, const TokenBatch& held_out) {
+    std::vector<double> sums(held_out.examples.size());
+    std::vector<int64_t> counts(held_out.examples.size());
+    score(trainer, *trainer.model, held_out.examples, [&](int i, const SequenceRows& rows) {
+        for (int t = 0; t < held_out.examples[size_t(i)].rows(); ++t) {
+            if (!held_out.learned.empty() && !held_out.learned[size_t(i)][t + 1]) continue;
+            sums[size_t(i)] -= rows.logp[t];
+            ++counts[size_t(i)];
+        }
+    });
+    double loss = 0;
+    int64_t tokens = 0;
+    for (size_t i = 0; i < sums.size(); ++i) {
+        loss += sums[i];
+        tokens += counts[i];
+    }
+    loss /= double(std::max<int64_t>(1, tokens));
+    char text[64];
+    std::snprintf(text, sizeof text, "loss %.3f", loss);
+    return {{{"tokens", tokens}, {"loss", rounded(loss)}}, -loss, text};
+}
+
 Stage token_stage(const std::string& name, Trainer& trainer, const TokenOptions& o, int64_t steps,
                   const std::function<TokenBatch(int64_t step)>& next,
                   const std::function<void(json& line, const TokenLoss& loss, const Update& update)>& more) {
@@ -23,6 +46,8 @@ Stage token_stage(const std::string& name, Trainer& trainer, const TokenOptions&
     stage.name = name;
     stage.steps = steps;
     stage.save_every = o.save_every;
+    stage.keep = o.keep;
+    stage.evaluate_every = o.evaluate_every;
     stage.step = [&trainer, &o, steps, next, more, begin = seconds_now(), tokens = int64_t(0)](int64_t step) mutable {
         const TokenBatch batch = next(step);
         const TokenLoss loss = accumulate_tokens(trainer, batch.examples, o.prediction_weight, batch.learned);

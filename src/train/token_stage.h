@@ -23,6 +23,9 @@ struct TokenBatch {
     std::vector<const uint8_t*> learned = {};
 };
 
+// The mean loss of the tokens of held-out examples, without a gradient.
+Evaluated held_out_loss(Trainer& trainer, const TokenBatch& held_out);
+
 // The stage of so many updates. next(step) is the batch of update `step`, from 1; `more` may add to the line of
 // metrics. Error if the loss is no number any more. Trainer and options must outlive it.
 Stage token_stage(const std::string& name, Trainer& trainer, const TokenOptions& o, int64_t steps,

@@ -11,15 +11,15 @@ namespace r1 {
 
 static_assert(std::endian::native == std::endian::little, "tensor files are little-endian, and read as they stand");
 
-struct Kind {
+struct DtypeName {
     const char* name;
     int bits;
 };
-static constexpr Kind kinds[] = {{"F64", 64},    {"F32", 32},    {"F16", 16},        {"BF16", 16},       {"F8_E4M3", 8},
-                                 {"F8_E5M2", 8}, {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8}, {"F6_E2M3", 6},
-                                 {"F6_E3M2", 6}, {"F4", 4},      {"C64", 64},        {"I64", 64},        {"U64", 64},
-                                 {"I32", 32},    {"U32", 32},    {"I16", 16},        {"U16", 16},        {"I8", 8},
-                                 {"U8", 8},      {"BOOL", 8}};
+static constexpr DtypeName kinds[] = {
+    {"F64", 64},    {"F32", 32},        {"F16", 16},        {"BF16", 16},   {"F8_E4M3", 8}, {"F8_E5M2", 8},
+    {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8}, {"F6_E2M3", 6}, {"F6_E3M2", 6}, {"F4", 4},
+    {"C64", 64},    {"I64", 64},        {"U64", 64},        {"I32", 32},    {"U32", 32},    {"I16", 16},
+    {"U16", 16},    {"I8", 8},          {"U8", 8},          {"BOOL", 8}};
 static_assert(std::size(kinds) == size_t(Dtype::BOOL) + 1);
 
 const char* dtype_name(Dtype dtype) { return kinds[size_t(dtype)].name; }

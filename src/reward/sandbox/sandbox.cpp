@@ -247,7 +247,7 @@ struct Sandbox::Slot {
         if (!receive_bytes(channel, &n, sizeof n) || n > 1 << 16) return false;
         std::string text(n, '\0');
         if (!receive_bytes(channel, text.data(), n)) return false;
-        head = json::parse(text, nullptr, false);
+        head = json_of(text);
         if (!head.is_object()) return false;
         const auto size_of = [&](const char* key) {
             return std::min<size_t>(head.value(key, size_t(0)), size_t(1) << 30);
