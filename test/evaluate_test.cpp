@@ -29,7 +29,7 @@ struct Prepared : Folder {
     std::string evaluate(const std::string& problems, const std::string& more = "") const {
         write("p.jsonl", problems);
         return binary + " evaluate --k 2 --max-tokens 12 --model " + *this / "model1 --problems " + *this / "p.jsonl " +
-               "--output " + *this / "e.json " + more;
+               "--overwrite --output " + *this / "e.json " + more;
     }
 };
 const Prepared& prepared() {

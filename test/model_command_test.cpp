@@ -87,7 +87,7 @@ TEST_CASE("a base of another family: supervised fine-tuning, stopped and resumed
     REQUIRE(shell(run + p / "half" + " --steps 1 --dtype bfloat16").status == 0);
     CHECK(read_json(p / "half/config.json")["torch_dtype"] == "bfloat16");
     CHECK(shell(binary + " score --model " + p / "half" + " --tokens '1 2 3'").status == 0);
-    refuses(run + p / "base", 2, "own folder", "--output");
+    refuses(run + p / "base", 2, "the same place as --model", "--output");
     refuses(run + p / "x" + " --data /nowhere", 1, "/nowhere", "cannot open");
     refuses(run + p / "x" + " --batch 0", 2, "--batch", "1 to 2147483647");
 }
@@ -139,9 +139,7 @@ TEST_CASE("info: parameters and memory, before anything runs") {
     Config c = config_from_json(read_json(p / "base/config.json"), "base");
     Model model = make_model(c, ops, 320);
     const Trainer trainer = make_trainer(model, TrainOptions());
-    InfoOptions options;
-    options.context = 320;
-    const MemoryNeed need = memory_needs(c, cpu_ops(), options).sft;
+    const MemoryNeed need = memory_needs(c, cpu_ops(), {320}).sft;
     CHECK(need.total() == taken);
     CHECK(shell(p.on_base("info")).text.find("Adam's moments") != std::string::npos);
     refuses(binary + " info --model /nowhere.json", 1, "/nowhere.json", "cannot open");

@@ -362,7 +362,8 @@ void empty_stage(EmptyOptions o, const Device& device) {
     stage.name = "empty";
     stage.steps = o.steps;
     stage.step = [](int64_t step) { return StepReport{{{"step", step}}, json::object(), "nothing"}; };
-    if (train(run, trainer, stage)) save_model(o.output, model, folder.tokenizer, o.model);
+    stage.write_model = [&](const std::string& path) { save_model(path, model, folder.tokenizer, o.model); };
+    train(run, trainer, stage);
 }
 
 int run_empty(std::vector<std::string> words) {

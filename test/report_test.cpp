@@ -30,13 +30,18 @@ struct Folder {
 
 bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
-// What report() prints.
+// What report() prints, and behind it what it refuses with.
 std::string printed(const ReportOptions& options) {
     std::fflush(stdout);
     const int terminal = dup(1);
     std::FILE* file = std::tmpfile();
     dup2(fileno(file), 1);
-    report(options);
+    std::string refusal;
+    try {
+        report(options);
+    } catch (const Error& error) {
+        refusal = std::string("refused: ") + error.what();
+    }
     std::fflush(stdout);
     dup2(terminal, 1);
     close(terminal);
@@ -45,7 +50,7 @@ std::string printed(const ReportOptions& options) {
     std::rewind(file);
     CHECK(std::fread(text.data(), 1, text.size(), file) == text.size());
     std::fclose(file);
-    return text;
+    return text + refusal;
 }
 
 const std::string hostile = "</script><b>&\"'<!-- \xE2\x80\xA8";
@@ -142,11 +147,12 @@ TEST_CASE("report: golden hashes, equal, unequal, missing") {
     CHECK(golden_of_summary() == true);
 
     folder.put("golden.json", json({{"weights", hashes["weights"]}, {"metrics", std::string(64, '0')}}).dump());
-    CHECK(has(printed({folder.path, golden}), "weights equal to the golden hash, metrics NOT equal to"));
+    const std::string text = printed({folder.path, golden});
+    CHECK(has(text, "weights equal to the golden hash, metrics NOT equal to"));
+    CHECK(has(text, "refused: not the golden hashes"));
     CHECK(golden_of_summary() == false);
 
-    CHECK(has(printed({folder.path, golden + ".none"}), "no golden hash for this configuration"));
-    CHECK(golden_of_summary().is_null());
+    CHECK(has(printed({folder.path, golden + ".none"}), "refused: cannot open the file"));
 
     folder.put("golden.json", "{\"weights\": 1}");
     CHECK_THROWS_AS(report({folder.path, golden}), Error);

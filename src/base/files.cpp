@@ -41,7 +41,8 @@ bool holds_something(const std::string& folder) {
 static void read_pieces(const std::string& path, const std::function<void(std::string_view)>& with) {
     std::error_code error;
     if (fs::is_directory(path, error)) fail("a folder where a file is expected", path, "name a file in it");
-    if (fs::exists(path, error) && !fs::is_regular_file(path, error))
+    const bool is_input = path == "/dev/stdin";  // which ends
+    if (!is_input && fs::exists(path, error) && !fs::is_regular_file(path, error))
         fail("a pipe or a device where a file is expected", path, "write what it gives to a file first");
     std::FILE* file = std::fopen(path.c_str(), "rb");
     if (!file) fail("cannot open the file", path, std::string(std::strerror(errno)) + "; check the path");

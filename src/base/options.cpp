@@ -33,6 +33,29 @@ bool same_word(const std::string& a, const std::string& b) {
     return std::equal(a.begin(), a.end(), b.begin(), b.end(), same);
 }
 
+// Single letters that must be written, left out or replaced to make one word the other.
+static size_t distance(const std::string& a, const std::string& b) {
+    std::vector<size_t> row(b.size() + 1);
+    for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+    for (size_t i = 1; i <= a.size(); ++i) {
+        size_t before = row[0];  // of a's first i - 1 letters and b's first j - 1
+        row[0] = i;
+        for (size_t j = 1; j <= b.size(); ++j) {
+            const size_t replaced = before + (a[i - 1] != b[j - 1]);
+            before = row[j];
+            row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
+        }
+    }
+    return row[b.size()];
+}
+
+std::string did_you_mean(const std::string& word, const std::vector<std::string>& names) {
+    const auto nearer = [&](const auto& a, const auto& b) { return distance(word, a) < distance(word, b); };
+    const auto nearest = std::min_element(names.begin(), names.end(), nearer);
+    if (nearest == names.end() || distance(word, *nearest) > 1 + word.size() / 4) return "";
+    return ", did you mean " + *nearest + "?";
+}
+
 std::string number_text(double value) { return shortest(value); }
 std::string number_text(float value) { return shortest(value); }
 
@@ -78,15 +101,22 @@ Option& OptionTable::text(const char* name, std::string& value, const char* help
     return add({name, help, [&value](const std::string& text) { value = text; }, [&value] { return value; }});
 }
 
+// A file or a folder has a name.
+static std::string place_of(const char* name, const std::string& text) {
+    if (text.empty()) throw UsageError("an empty text, " + std::string(name) + ", name a file or a folder");
+    return text;
+}
+
 Option& OptionTable::input(const char* name, std::string& path, const char* help) {
     Option& option = text(name, path, help);
+    option.write = [&path, name](const std::string& text) { path = place_of(name, text); };
     option.effect = Effect::input;
     option.paths = [&path] { return path.empty() ? std::vector<std::string>() : std::vector<std::string>{path}; };
     return option;
 }
 
 Option& OptionTable::inputs(const char* name, std::vector<std::string>& paths, const char* help) {
-    const auto write = [&paths](const std::string& path) { paths.push_back(path); };
+    const auto write = [&paths, name](const std::string& text) { paths.push_back(place_of(name, text)); };
     const auto read = [&paths] {
         std::string all;
         for (const std::string& path : paths) all += (all.empty() ? "" : " ") + path;
@@ -100,6 +130,7 @@ Option& OptionTable::inputs(const char* name, std::vector<std::string>& paths, c
 
 Option& OptionTable::output(const char* name, std::string& path, const char* help) {
     Option& option = text(name, path, help);
+    option.write = [&path, name](const std::string& text) { path = place_of(name, text); };
     option.effect = Effect::nothing;
     option.writes = Writes::file;
     return option;

@@ -46,6 +46,9 @@ std::string number_text(float value);
 
 bool same_word(const std::string& a, const std::string& b);  // but for capitals
 
+// ", did you mean ...?" with the nearest of the names, where one is near enough; else "".
+std::string did_you_mean(const std::string& word, const std::vector<std::string>& names);
+
 struct Option {
     std::string name, help;                                // "--lr"; "FILE" for an argument without a name
     std::function<void(const std::string&)> write;         // UsageError for a value that is none

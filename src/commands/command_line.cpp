@@ -23,11 +23,12 @@ std::string help_of(const Option& option) {
 }
 
 std::string kind_of(const Option& option) {
-    return option.is_number                 ? "NUMBER"
-           : option.effect == Effect::input ? "PATH"
-           : option.name == "FILE"          ? ""
-           : option.values > 1              ? "NUMBERS"
-                                            : "TEXT";
+    const bool is_place = option.paths || option.writes != Writes::nothing;
+    return option.is_number        ? "NUMBER"
+           : option.name == "FILE" ? ""
+           : is_place              ? "PATH"
+           : option.values > 1     ? "NUMBERS"
+                                   : "TEXT";
 }
 
 constexpr const char* OPTIONS_FILE = "--options";
@@ -43,30 +44,6 @@ std::string joined(const std::vector<std::string>& words) {
 }
 
 // ---- the words of a command line
-
-// Single letters that must be written, left out or replaced to make one word the other.
-size_t distance(const std::string& a, const std::string& b) {
-    std::vector<size_t> row(b.size() + 1);
-    for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-    for (size_t i = 1; i <= a.size(); ++i) {
-        size_t before = row[0];  // of a's first i - 1 letters and b's first j - 1
-        row[0] = i;
-        for (size_t j = 1; j <= b.size(); ++j) {
-            const size_t replaced = before + (a[i - 1] != b[j - 1]);
-            before = row[j];
-            row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
-        }
-    }
-    return row[b.size()];
-}
-
-// ", did you mean ...?" where a name is near enough.
-std::string did_you_mean(const std::string& word, const std::vector<std::string>& names) {
-    const auto nearer = [&](const auto& a, const auto& b) { return distance(word, a) < distance(word, b); };
-    const auto nearest = std::min_element(names.begin(), names.end(), nearer);
-    if (nearest == names.end() || distance(word, *nearest) > 1 + word.size() / 4) return "";
-    return ", did you mean " + *nearest + "?";
-}
 
 bool names_option(const std::string& word) { return word.size() > 2 && word.starts_with("--"); }
 std::string name_of(const std::string& word) { return word.substr(0, word.find('=')); }
@@ -191,9 +168,11 @@ int run(const Prepared& chosen, const Device& device) {
     try {
         check_outputs(chosen.table, chosen.overwrite);
         const std::vector<OutputLock> locks = lock_outputs(chosen.table);
+        check_outputs(chosen.table, chosen.overwrite);  // again: another may have written until it was locked
         chosen.run(device);
+        if (stop_requested()) return 130;
         check_printed();
-        return stop_requested() ? 130 : 0;
+        return 0;
     } catch (const UsageError& e) {
         return report(2, e.what());
     } catch (const Error& e) {
@@ -223,8 +202,8 @@ static void add_command(CLI::App& app, const Command& command, Prepared& prepare
     prepared.run = command.prepare(prepared.table);
     add_overwrite(prepared);
     prepared.table
-        .text(OPTIONS_FILE, prepared.options_file,
-              "file of options, such as lr = 0.001 in a line; those on the command line count")
+        .input(OPTIONS_FILE, prepared.options_file,
+               "file of options, such as lr = 0.001 in a line; those on the command line count")
         .effect = Effect::nothing;
     CLI::App* sub = app.add_subcommand(command.name, command.help);
     // A script's value can be replaced behind it.

@@ -5,59 +5,8 @@
 #include "base/check.h"
 #include "base/progress.h"
 #include "model/disk/folder.h"
-#include "model/sampler.h"
-#include "train/gradient.h"
 
 namespace r1 {
-
-namespace {
-
-// Memory that is only counted: what makes a trainer or a sampler goes through it as ever and gets addresses that nobody
-// may use. So these figures cannot differ from what a run takes.
-int64_t counted = 0;
-const Memory counting = {[](size_t bytes) {
-    counted += int64_t(bytes);
-    return reinterpret_cast<void*>(uintptr_t(1) << 20);
-                         },
-                         [](void*) {},
-                         [](void*, const void*, size_t) {},
-                         [](void*, const void*, size_t) {},
-                         [](void*, const void*, size_t) {},
-                         [](void*, size_t) {}};
-
-template <class Make>
-int64_t count(const Make& make) {
-    const int64_t before = counted;
-    make();
-    return counted - before;
-}
-
-}  // namespace
-
-MemoryNeeds memory_needs(const Config& config, const Ops& ops, const InfoOptions& o) {
-    Ops counting_ops = ops;
-    counting_ops.memory = &counting;
-    const int context = o.context > 0 ? o.context : 2048;
-    Model model = make_model(config, counting_ops, context);
-    const int64_t weights = count([&] { make_weights(config, counting); });
-    const int64_t tables = count([&] { make_model(config, counting_ops, context); }) - weights;
-    TrainOptions train;
-    train.shards = o.shards;
-    train.micro_rows = o.micro_rows;
-    const int64_t trainer = count([&] { make_trainer(model, train); });
-    const int64_t sampler = count([&] { make_sampler(model, o.slots); });
-
-    MemoryNeeds needs;
-    needs.sampling.weights = needs.sft.weights = needs.grpo.weights = weights + tables;
-    needs.sft.gradients = o.shards * weights;
-    needs.sft.moments = 2 * weights;
-    needs.sft.activations = trainer - needs.sft.gradients - needs.sft.moments;
-    needs.sampling.answers = sampler;
-    needs.grpo = needs.sft;
-    needs.grpo.reference = weights + tables;
-    needs.grpo.answers = sampler;
-    return needs;
-}
 
 OptionTable table_of(InfoOptions& o) {
     OptionTable table;
@@ -121,7 +70,8 @@ void info_command(const InfoOptions& options, const Device& device) {
     InfoOptions o = options;
     const Config c = o.model.ends_with(".json") ? read_config(o.model) : load_config(o.model);
     o.context = std::min(o.context > 0 ? o.context : 2048, c.max_position_embeddings);
-    const MemoryNeeds needs = memory_needs(c, open_device(device, stderr), o);
+    const MemoryNeeds needs =
+        memory_needs(c, open_device(device, stderr), {o.context, o.shards, o.micro_rows, o.slots});
     if (!o.as_json) return print(c, needs, o);
     const json object = {{"architecture", architecture_of(c)},
                          {"parameters", parameter_count(c, false)},

@@ -2,6 +2,7 @@
 #pragma once
 #include "model/config.h"
 #include "ops/device.h"
+#include "train/needs.h"
 
 namespace r1 {
 
@@ -12,16 +13,6 @@ struct InfoOptions {
     bool as_json = false;
 };
 OptionTable table_of(InfoOptions& options);
-
-// Bytes by part, as this program would take them on the device.
-struct MemoryNeed {
-    int64_t weights = 0, reference = 0, gradients = 0, moments = 0, activations = 0, answers = 0;
-    int64_t total() const { return weights + reference + gradients + moments + activations + answers; }
-};
-struct MemoryNeeds {
-    MemoryNeed sampling, sft, grpo;
-};
-MemoryNeeds memory_needs(const Config& config, const Ops& ops, const InfoOptions& options);
 
 void info_command(const InfoOptions& options, const Device& device);
 

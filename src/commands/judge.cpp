@@ -50,7 +50,7 @@ void write_examples(const JudgeCommandOptions& o) {
 }
 
 void judge_lines(Judge& judge, std::span<const JudgeLine> lines, JudgeSummary& summary, LineWriter* output,
-                 const TokenProgress& progress) {
+                 const SampleProgress& progress) {
     std::vector<JudgeAsk> answers;
     std::vector<PairAsk> pairs;
     for (const JudgeLine& line : lines) {
@@ -103,7 +103,7 @@ void judge_command(const JudgeCommandOptions& o, const Device& device) {
     size_t done = 0;
     const double started = seconds_now();
     int64_t tokens = 0;
-    const auto sampled = [&](int64_t n) {
+    const auto sampled = [&](int64_t n, int64_t) {
         tokens += n;
         progress.update(int64_t(done), short_count(double(tokens) / (seconds_now() - started)) + " tokens/s");
     };

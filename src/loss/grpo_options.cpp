@@ -6,19 +6,31 @@ namespace r1 {
 
 // ---- options
 
-OptionTable table_of(GrpoMath& m) {
+// Rewards become advantages.
+static OptionTable advantage_options(GrpoMath& m) {
     OptionTable table;
     table.choice("--baseline", m.baseline, {{"mean", Baseline::mean}, {"leave-one-out", Baseline::leave_one_out}},
                  "what a reward is compared with");
     table.choice("--spread", m.spread,
                  {{"sample", Spread::sample}, {"population", Spread::population}, {"none", Spread::none}},
                  "the standard deviation that an advantage is divided by");
-    table.choice("--spread-over", m.spread_over, {{"group", SpreadOver::group}, {"batch", SpreadOver::batch}},
-                 "the rewards whose standard deviation it is");
-    table.number("--spread-epsilon", m.spread_epsilon, between(0, 1e6), "added to the standard deviation");
-    table.choice("--spread-epsilon-place", m.spread_epsilon_place,
-                 {{"outside", SpreadEpsilon::outside}, {"inside", SpreadEpsilon::inside}},
-                 "std + epsilon: outside; sqrt(var + epsilon): inside");
+    table
+        .choice("--spread-over", m.spread_over, {{"group", SpreadOver::group}, {"batch", SpreadOver::batch}},
+                "the rewards whose standard deviation it is")
+        .only("--spread sample or population", [&m] { return m.spread != Spread::none; });
+    table.number("--spread-epsilon", m.spread_epsilon, between(0, 1e6), "added to the standard deviation")
+        .only("--spread sample or population", [&m] { return m.spread != Spread::none; });
+    table
+        .choice("--spread-epsilon-place", m.spread_epsilon_place,
+                {{"outside", SpreadEpsilon::outside}, {"inside", SpreadEpsilon::inside}},
+                "std + epsilon: outside; sqrt(var + epsilon): inside")
+        .only("--spread sample or population", [&m] { return m.spread != Spread::none; });
+    return table;
+}
+
+// Ratios, and what of them is maximised.
+static OptionTable objective_options(GrpoMath& m) {
+    OptionTable table;
     table.choice("--ratio", m.ratio, {{"token", Ratio::token}, {"sequence", Ratio::sequence}, {"whole", Ratio::whole}},
                  "of the token, of the sequence (GSPO), or of the whole answer");
     table.choice("--objective", m.objective,
@@ -31,26 +43,44 @@ OptionTable table_of(GrpoMath& m) {
                  "the policy term of a token");
     table.number("--epsilon-low", m.epsilon_low, between(0, 1e6), "the ratio is clipped below 1 - this");
     table.number("--epsilon-high", m.epsilon_high, between(0, 1e6), "the ratio is clipped above 1 + this");
-    table.number("--delta", m.delta, between(0, 1e6), "cap of the ratio where A < 0, for two-sided");
-    table.number("--dual-clip", m.dual_clip, between(0, 1e6), "c, for dual-clip");
-    table.number("--tau-positive", m.tau_positive, between(1e-3, 1e6), "tau where A > 0, for sapo");
-    table.number("--tau-negative", m.tau_negative, between(1e-3, 1e6), "tau where A < 0, for sapo");
+    table.number("--delta", m.delta, between(0, 1e6), "cap of the ratio where A < 0, for two-sided")
+        .only("--objective two-sided", [&m] { return m.objective == Objective::two_sided; });
+    table.number("--dual-clip", m.dual_clip, between(0, 1e6), "c, for dual-clip").only("--objective dual-clip", [&m] {
+        return m.objective == Objective::dual_clip;
+    });
+    table.number("--tau-positive", m.tau_positive, between(1e-3, 1e6), "tau where A > 0, for sapo")
+        .only("--objective sapo", [&m] { return m.objective == Objective::sapo; });
+    table.number("--tau-negative", m.tau_negative, between(1e-3, 1e6), "tau where A < 0, for sapo")
+        .only("--objective sapo", [&m] { return m.objective == Objective::sapo; });
+    return table;
+}
+
+// What a token weighs, KL, and which answers count.
+static OptionTable loss_options(GrpoMath& m) {
+    OptionTable table;
     table.choice("--aggregation", m.aggregation,
                  {{"sequence-mean", Aggregation::sequence_mean},
                   {"token-mean", Aggregation::token_mean},
                   {"constant", Aggregation::constant},
                   {"sequence-sum", Aggregation::sequence_sum}},
                  "the weight of a token");
-    table.number("--budget", m.budget, between(1, 1e6), "tokens, for --aggregation constant");
+    table.number("--budget", m.budget, between(1, 1e6), "tokens, for --aggregation constant")
+        .only("--aggregation constant", [&m] { return m.aggregation == Aggregation::constant; });
     table.choice(
         "--kl", m.kl,
         {{"none", Kl::none}, {"k1", Kl::k1}, {"k2", Kl::k2}, {"k3", Kl::k3}, {"k3-corrected", Kl::k3_corrected}},
         "the estimator of KL to the reference");
-    table.choice("--kl-in", m.kl_in, {{"loss", KlIn::loss}, {"reward", KlIn::reward}},
-                 "KL in the loss, or off the reward");
-    table.choice("--kl-over", m.kl_over, {{"token", KlOver::token}, {"answer", KlOver::answer}},
-                 "KL of each token, or of the whole answer");
-    table.number("--beta", m.beta, between(0, 1e6), "weight of KL to the reference");
+    table
+        .choice("--kl-in", m.kl_in, {{"loss", KlIn::loss}, {"reward", KlIn::reward}},
+                "KL in the loss, or off the reward")
+        .only("a --kl", [&m] { return m.kl != Kl::none; });
+    table
+        .choice("--kl-over", m.kl_over, {{"token", KlOver::token}, {"answer", KlOver::answer}},
+                "KL of each token, or of the whole answer")
+        .only("a --kl", [&m] { return m.kl != Kl::none; });
+    table.number("--beta", m.beta, between(0, 1e6), "weight of KL to the reference").only("a --kl", [&m] {
+        return m.kl != Kl::none;
+    });
     table.choice("--flat-groups", m.flat_groups,
                  {{"keep", FlatGroups::keep}, {"skip", FlatGroups::skip}, {"resample", FlatGroups::resample}},
                  "what becomes of groups of equal rewards");
@@ -58,7 +88,8 @@ OptionTable table_of(GrpoMath& m) {
                  "answers cut off: in the loss, or out of it");
     table.number("--overlong-limit", m.overlong_limit, between(0, 1e6),
                  "tokens at which the soft penalty reaches -1; 0: none");
-    table.number("--overlong-cache", m.overlong_cache, between(0, 1e6), "tokens before the limit at which it begins");
+    table.number("--overlong-cache", m.overlong_cache, between(0, 1e6), "tokens before the limit at which it begins")
+        .only("--overlong-limit", [&m] { return m.overlong_limit > 0; });
     table.choice("--mismatch", m.mismatch,
                  {{"none", Mismatch::none},
                   {"token-truncate", Mismatch::token_truncate},
@@ -66,8 +97,19 @@ OptionTable table_of(GrpoMath& m) {
                   {"sequence-truncate", Mismatch::sequence_truncate},
                   {"sequence-mask", Mismatch::sequence_mask}},
                  "weight of the policy term where the sampler is not the trainer");
-    table.number("--mismatch-floor", m.mismatch_floor, between(0, 1e6), "smallest weight that counts, for the masks");
-    table.number("--mismatch-cap", m.mismatch_cap, between(0, 1e6), "largest weight");
+    table.number("--mismatch-floor", m.mismatch_floor, between(0, 1e6), "smallest weight that counts, for the masks")
+        .only("a --mismatch that masks",
+              [&m] { return m.mismatch == Mismatch::token_mask || m.mismatch == Mismatch::sequence_mask; });
+    table.number("--mismatch-cap", m.mismatch_cap, between(0, 1e6), "largest weight").only("a --mismatch", [&m] {
+        return m.mismatch != Mismatch::none;
+    });
+    return table;
+}
+
+OptionTable table_of(GrpoMath& m) {
+    OptionTable table = advantage_options(m);
+    table.add(objective_options(m));
+    table.add(loss_options(m));
     for (Option& option : table.all) option.group = "What is computed (src/loss/grpo.h)";
     return table;
 }

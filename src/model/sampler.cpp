@@ -63,7 +63,7 @@ struct Run {
     std::vector<int> request = std::vector<int>(slots, -1);         // whose answer is in a slot; -1: none
     int open = -1, next_sample = 0;                                 // the request whose samples are being given out
     int cached = -1;                                                // the request whose prompt is in the prefix's cache
-    int64_t tokens = 0;
+    int64_t tokens = 0, answers = 0;
 
     enum Field { PROMPT, SAMPLE, BEGIN, LIMIT, COUNT, STATE };
     int& field(Field which, int slot) { return fields[size_t(which) * slots + slot]; }
@@ -148,6 +148,7 @@ struct Run {
             memory.download(done.logp.data(), w.answers.logp + at, n * sizeof(float));
             done.finished = field(STATE, slot) == ENDED;
             tokens += int64_t(n);
+            ++answers;
             request[slot] = -1;
         }
     }
@@ -164,24 +165,28 @@ struct Run {
         });
     }
 
-    void run(const std::function<void(int64_t)>& progress) {
+    void tell(const SampleProgress& progress) {
+        if (progress) progress(tokens, answers);
+        tokens = answers = 0;
+    }
+
+    void run(const SampleProgress& progress) {
         memory.upload(w.stop, options.stop.data(), options.stop.size() * sizeof(int));
         std::vector<int> active;
         while (true) {
             harvest(active), refill(active);
             if (active.empty() || (!options.to_the_end && stop_requested())) break;
             decode(active);
-            if (progress && tokens >= 4096) progress(tokens), tokens = 0;
+            if (tokens >= 4096) tell(progress);
         }
-        if (progress) progress(tokens);
+        tell(progress);
     }
 };
 
 }  // namespace
 
 std::vector<std::vector<Completion>> sample(Sampler& sampler, const Model& model, const std::vector<Request>& requests,
-                                            const SampleOptions& options,
-                                            const std::function<void(int64_t)>& progress) {
+                                            const SampleOptions& options, const SampleProgress& progress) {
     std::vector<std::vector<Completion>> completions(requests.size());
     for (size_t i = 0; i < requests.size(); ++i) {
         completions[i].resize(requests[i].samples);
@@ -190,14 +195,14 @@ std::vector<std::vector<Completion>> sample(Sampler& sampler, const Model& model
     }
     ENSURE(options.stop.size() <= size_t(MOST_STOPS), "more stop tokens than there is room for");
     std::atomic<int> next_request{0};
-    const std::function<void(int64_t)> report = [&](int64_t tokens) {
+    const SampleProgress report = [&](int64_t tokens, int64_t answers) {
 #pragma omp critical(sampler_progress)
-        progress(tokens);
+        progress(tokens, answers);
     };
     parallel_for(int64_t(sampler.workers.size()), [&](int64_t i) {
         Run{sampler.workers[i], model,         options,        requests,     completions,
             next_request,       sampler.slots, sampler.blocks, sampler.steps}
-            .run(progress ? report : std::function<void(int64_t)>{});
+            .run(progress ? report : SampleProgress{});
     });
     const auto is_there = [](const Completion& c) { return !c.tokens.empty(); };
     const auto is_whole = [&](const auto& samples) { return std::all_of(samples.begin(), samples.end(), is_there); };

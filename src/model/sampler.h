@@ -54,16 +54,18 @@ struct Sampler {
 
 constexpr int MOST_STOPS = 64;
 
+// Is told now and then, by one thread at a time, of tokens and whole answers since it was last told.
+using SampleProgress = std::function<void(int64_t tokens, int64_t answers)>;
+
 inline constexpr const char* SLOTS_HELP =
     "answers sampled side by side; 0: 96 a thread, or 512 on a GPU. Speed and memory, not results";
 
 // slots: rows of a decoding step, per worker; 0: 96 on a CPU, 512 on another device.
 Sampler make_sampler(const Model& model, int slots);
 
-// completions[i] holds the samples of requests[i]. progress(tokens) is called now and then, by one thread at a time. If
-// a stop is requested meanwhile, what is returned ends before the first request that is not complete.
+// completions[i] holds the samples of requests[i]. If a stop is requested meanwhile, what is returned ends before the
+// first request that is not complete.
 std::vector<std::vector<Completion>> sample(Sampler& sampler, const Model& model, const std::vector<Request>& requests,
-                                            const SampleOptions& options,
-                                            const std::function<void(int64_t)>& progress = {});
+                                            const SampleOptions& options, const SampleProgress& progress = {});
 
 }  // namespace r1

@@ -259,9 +259,11 @@ void print_totals(const GrpoBatch<double>& batch, const GrpoResult<double>& a, c
     if (of_run) std::printf("totals of the recorded answers, mean over the step's updates as in metrics.jsonl\n");
     else std::printf("totals: N = %g answers, L = %g tokens\n", a.N, a.L);
     std::printf("  loss %.9g = policy %.9g + KL %.9g\n", a.loss, a.policy_loss, a.kl_loss);
-    std::printf("  clipped below %.4g %%, above %.4g %%; mean ratio %.6g; mean KL %.6g; |dloss/dlogp| %.6g\n",
-                100 * a.sums.clipped_low / tokens, 100 * a.sums.clipped_high / tokens, a.sums.ratio / tokens,
-                a.sums.kl / tokens, gradient_norm(a));
+    std::printf(
+        "  clipped below %.4g %%, above %.4g %%; mean ratio %.6g; mean KL %.6g\n  "
+        "sqrt of the sum over tokens of (dloss/dlogp)^2: %.6g\n",
+        100 * a.sums.clipped_low / tokens, 100 * a.sums.clipped_high / tokens, a.sums.ratio / tokens,
+        a.sums.kl / tokens, gradient_norm(a));
     if (on_policy && !of_run && a.L > 0 && std::fabs(a.policy_loss) < 1e-12)
         std::printf(
             "  On policy every ratio is 1, and the advantages of a group sum to 0: the policy loss says nothing, its "
@@ -281,7 +283,7 @@ GrpoMath with_epsilon(const Preset& preset, const AuditInput& input) {
 
 void print_presets(const AuditInput& input) {
     std::printf("the presets on the same numbers\n  %-10s %13s %13s %13s %9s %13s\n", "preset", "loss", "policy", "KL",
-                "clipped", "|dloss/dlogp|");
+                "clipped", "gradient");
     for (const Preset& p : presets()) {
         const GrpoMath math = with_epsilon(p, input);
         if (needs_reference(math) && !without_reference(input).empty()) {
@@ -292,37 +294,68 @@ void print_presets(const AuditInput& input) {
         std::printf("  %-10s %13.6g %13.6g %13.6g %7.2f %% %13.6g\n", p.name, a.loss, a.policy_loss, a.kl_loss,
                     100.0 * (a.sums.clipped_low + a.sums.clipped_high) / std::max(1, a.sums.tokens), gradient_norm(a));
     }
+    std::printf("  gradient: sqrt of the sum over tokens of (dloss/dlogp)^2\n");
     for (const Preset& p : presets()) std::printf("  %-10s %s\n", p.name, p.source);
 }
 
-json audit_to_json(const GrpoBatch<double>& batch, const GrpoResult<double>& a) {
-    json advantages_out = json::array(), gradient = json::array();
+// An answer's numbers: what went in is not repeated.
+json answer_to_json(const GrpoAnswerResult<double>& a, const GrpoMath& math) {
+    json of = {{"reward", a.reward},           {"advantage", a.advantage}, {"counts", a.counts},
+               {"weight", a.weight},           {"ratio", json::array()},   {"clipped", json::array()},
+               {"mismatch", json::array()},    {"policy", json::array()},  {"kl", json::array()},
+               {"of_the_loss", json::array()}, {"dlogp", a.dlogp}};
+    for (size_t t = 0; t < a.terms.size(); ++t) {
+        const TokenTerm<double>& term = a.terms[t];
+        of["ratio"].push_back(term.ratio);
+        of["clipped"].push_back(term.clipped);
+        of["mismatch"].push_back(term.mismatch);
+        of["policy"].push_back(term.policy);
+        of["kl"].push_back(term.kl);
+        of["of_the_loss"].push_back(share_of_loss(a, int(t), math));
+    }
+    return of;
+}
+
+json audit_to_json(const GrpoBatch<double>& batch, const GrpoResult<double>& a, const GrpoMath& math) {
+    json advantages_out = json::array(), gradient = json::array(), groups = json::array();
     for (size_t g = 0; g < a.groups.size(); ++g) {
-        json of_group = json::array(), gradient_of_group = json::array();
+        json of_group = json::array(), gradient_of_group = json::array(), answers = json::array();
         for (const auto& answer : a.groups[g].answers) {
             if (batch.groups[g].by_steps()) of_group.push_back(answer.A);  // of each token
             else of_group.push_back(answer.advantage);
             gradient_of_group.push_back(answer.dlogp);
+            answers.push_back(answer_to_json(answer, math));
         }
         advantages_out.push_back(of_group);
         gradient.push_back(gradient_of_group);
+        groups.push_back({{"mean", a.groups[g].mean},
+                          {"deviation", a.groups[g].deviation},
+                          {"flat", a.groups[g].flat},
+                          {"answers", answers}});
     }
     const double tokens = std::max(1, a.sums.tokens);
-    return {{"advantages", advantages_out},
+    return {{"options", math_to_json(math)},
+            {"N", a.N},
+            {"L", a.L},
             {"loss", a.loss},
             {"policy_loss", a.policy_loss},
             {"kl_loss", a.kl_loss},
-            {"gradient", gradient},
             {"clip_low", a.sums.clipped_low / tokens},
             {"clip_high", a.sums.clipped_high / tokens},
             {"kl_mean", a.sums.kl / tokens},
-            {"ratio_mean", a.sums.ratio / tokens}};
+            {"ratio_mean", a.sums.ratio / tokens},
+            {"gradient_norm", gradient_norm(a)},
+            {"float_difference", float_difference(batch, a, math)},
+            {"cut", is_cut(batch, math)},
+            {"advantages", advantages_out},
+            {"gradient", gradient},
+            {"groups", groups}};
 }
 
 // What audit.js draws.
 json page_data(const std::string& title, const AuditInput& input, const GrpoResult<double>& audited,
                const GrpoMath& math) {
-    json page = audit_to_json(input.batch, audited);
+    json page = audit_to_json(input.batch, audited, math);
     page["title"] = title;
     page["math"] = math_to_json(math);
     page["groups"] = json::array();
@@ -484,7 +517,7 @@ OptionTable table_of(AuditOptions& o) {
     table.number("--answer", o.answer, at_least(0), "with --token: the gradient of its logits; both from 1");
     table.number("--token", o.token, at_least(0), "see --answer");
     table.flag("--explain", o.explain, "the run's newest metrics in words: what is expected, and what is not");
-    table.flag("--json", o.as_json, "print JSON: advantages, loss, gradient, ...");
+    table.flag("--json", o.as_json, "print JSON: all that the words say");
     table.output("--html", o.html, "file to draw it in");
     const auto tried = std::make_shared<GrpoMath>();  // a scratch copy: writing to it checks a value
     OptionTable math = table_of(*tried);
@@ -522,7 +555,7 @@ void audit_command(const AuditOptions& o) {
 
     if (!o.html.empty()) write_file_atomically(o.html, page_of(page_data(title, run.input, audited, math)));
     if (o.as_json) {
-        std::printf("%s\n", audit_to_json(batch, audited).dump().c_str());
+        std::printf("%s\n", audit_to_json(batch, audited, math).dump().c_str());
         return;
     }
     if (o.token > 0) return print_logits(run, audited, o.answer, o.token);

@@ -10,6 +10,8 @@ namespace r1 {
 
 namespace {
 
+const std::vector<std::string> ANSWER_KEYS = {"reward",   "steps",        "logp",   "logp_old",
+                                              "logp_ref", "logp_sampler", "tokens", "truncated"};
 constexpr double LARGEST = 1e6;  // of a reward or a log-probability that means anything
 
 double number_of(const json& value, const std::string& where, double low = -LARGEST, double high = LARGEST) {
@@ -30,6 +32,13 @@ const json& list_of(const json& object, const char* key, const std::string& wher
     const json& list = member(object, key, where, what);
     if (!list.is_array()) fail(std::string("\"") + key + "\" is not a list", where, what);
     return list;
+}
+
+// A key that nobody reads would be believed to count.
+void check_keys(const json& object, const std::vector<std::string>& known, const std::string& where) {
+    for (const auto& [key, value] : object.items())
+        if (std::find(known.begin(), known.end(), key) == known.end())
+            fail("an unknown key \"" + key + "\"" + did_you_mean(key, known), where, "take it out or spell it right");
 }
 
 std::vector<double> logps_of(const json& answer, const char* key, size_t length, const std::string& where) {
@@ -146,6 +155,7 @@ AuditInput read_audit(const std::string& path) {
     const json file = read_json(path);
     AuditInput input;
     const json& groups = list_of(file, "groups", path, "write {\"groups\": [{\"answers\": [...]}]}");
+    check_keys(file, {"groups", "epsilon", "beta"}, path);
     if (file.contains("epsilon")) input.epsilon = number_of(file["epsilon"], path + " epsilon", 0);
     if (file.contains("beta")) input.beta = number_of(file["beta"], path + " beta", 0);
     for (const json& each : groups) {
@@ -154,9 +164,12 @@ AuditInput read_audit(const std::string& path) {
         label.name = "group " + std::to_string(input.labels.size());
         const std::string where = path + " " + label.name;
         const json& answers = list_of(each, "answers", where, "write {\"answers\": [...]}");
+        check_keys(each, {"answers"}, where);
         if (answers.empty()) fail("a group without answers", where, "leave it out");
         for (const json& answer : answers) {
             AnswerLabel& of_answer = label.answers.emplace_back();
+            if (answer.is_object())
+                check_keys(answer, ANSWER_KEYS, where + " answer " + std::to_string(label.answers.size()));
             of_answer.name = "answer " + std::to_string(label.answers.size());
             group.answers.push_back(answer_of(answer, "tokens", where + " " + of_answer.name, of_answer));
         }

@@ -4,13 +4,16 @@
 
 #include <algorithm>
 #include <map>
+#include <numeric>
 
 #include "base/check.h"
 #include "base/progress.h"
 #include "base/threads.h"
 #include "model/disk/folder.h"
 #include "reward/equations.h"
+#include "stages/predictions.h"
 #include "stages/win_rate.h"
+#include "train/needs.h"
 
 namespace r1 {
 
@@ -192,37 +195,41 @@ std::vector<BestOf> best_of_n(const std::vector<std::vector<Scored>>& by_prompt)
     return curve;
 }
 
-Evaluation evaluate(const Player& player, const std::vector<Question>& questions, const EvaluateOptions& o,
-                    const std::function<void(int64_t)>& progress) {
-    const int n = std::min<int>(o.count, int(questions.size()));
-    std::vector<Ask> asks;
-    std::vector<int> chosen;
-    for (int i = 0; i < n; ++i) {
-        asks.push_back({&questions[i], o.k, uint32_t(i)});
-        chosen.push_back(i);
+Evaluation evaluation_of(const Task& task, const std::vector<Question>& questions,
+                         std::vector<std::vector<Answer>> answers) {
+    Results results{questions, std::move(answers), {}};
+    results.lenient = lenient_accuracies(questions, results.answers);
+    const int n = int(results.answers.size()), k = int(results.answers[0].size());
+    std::vector<int> chosen(size_t(n), 0);
+    std::iota(chosen.begin(), chosen.end(), 0);
+    Evaluation e = summed(results, chosen, k);
+    e.best_of = best_of(results);
+    for (int i = 0; i < std::min(n, SAMPLES); ++i) {
+        const Answer& a = results.answers[size_t(i)][0];
+        e.samples.push_back({{"prompt", questions[size_t(i)].problem.question(task.options.prompt_template)},
+                             {"response", task.tokenizer ? response_of(task, a) : a.graded.text},
+                             {"accuracy", a.graded.reward.accuracy},
+                             {"language", language_of(task, questions[size_t(i)].problem)}});
     }
+    e.by_kind = grouped(results, n, k, [](const Problem& p) { return p.kind->name; });
+    e.by_language = grouped(results, n, k, [&](const Problem& p) { return language_of(task, p); });
+    e.by_difficulty =
+        grouped(results, n, k, [](const Problem& p) { return p.difficulty.empty() ? "not given" : p.difficulty; });
+    return e;
+}
+
+std::vector<std::vector<Answer>> evaluation_answers(const Player& player, const std::vector<Question>& questions,
+                                                    const EvaluateOptions& o, const SampleProgress& progress) {
+    std::vector<Ask> asks;
+    for (size_t i = 0; i < questions.size() && i < size_t(o.count); ++i)
+        asks.push_back({&questions[i], o.k, uint32_t(i)});
     SampleOptions sampling;
     sampling.temperature = o.temperature;
     sampling.top_p = o.top_p;
     sampling.max_tokens = o.max_tokens;
     sampling.seed = o.seed;
     sampling.purpose = Purpose::evaluation;
-    Results results{questions, all_answers(player, asks, sampling, progress), {}};
-    results.lenient = lenient_accuracies(questions, results.answers);
-    Evaluation e = summed(results, chosen, o.k);
-    e.best_of = best_of(results);
-    for (int i = 0; i < std::min(n, SAMPLES); ++i) {
-        const Answer& a = results.answers[size_t(i)][0];
-        e.samples.push_back({{"prompt", questions[size_t(i)].problem.question(player.task.options.prompt_template)},
-                             {"response", response_of(player.task, a)},
-                             {"accuracy", a.graded.reward.accuracy},
-                             {"language", language_of(player.task, questions[size_t(i)].problem)}});
-    }
-    e.by_kind = grouped(results, n, o.k, [](const Problem& p) { return p.kind->name; });
-    e.by_language = grouped(results, n, o.k, [&](const Problem& p) { return language_of(player.task, p); });
-    e.by_difficulty =
-        grouped(results, n, o.k, [](const Problem& p) { return p.difficulty.empty() ? "not given" : p.difficulty; });
-    return e;
+    return all_answers(player, asks, sampling, progress);
 }
 
 static json around(double mean, double half) { return {rounded(std::max(0.0, mean - half)), rounded(mean + half)}; }
@@ -278,9 +285,14 @@ static Option protocol_option(EvaluateOptions& o) {
 
 OptionTable table_of(EvaluateOptions& o) {
     OptionTable table;
-    table.input("--model", o.model, "folder of the model").needed = true;
+    table.input("--model", o.model, "folder of the model");
     table.input("--problems", o.problems, PROBLEMS_HELP);
-    table.output("--output", o.output, "JSON file for the result");
+    table.input("--predictions", o.predictions,
+                "answers made elsewhere, to grade in place of a model's: JSON lines {\"line\": of the problem in its "
+                "file, from 1, \"response\": ...}, as --output writes them");
+    table.output("--output", o.output,
+                 "JSON file for the result; each answer goes with its grade into a file of JSON lines beside it, "
+                 "NAME.answers.jsonl");
     table.input("--against", o.against,
                 "folder of another model, which answers the general prompts too: who wins how often, by their rubrics");
     table.add(protocol_option(o));
@@ -318,9 +330,49 @@ static void print_groups(const std::vector<Evaluation>& groups, const char* befo
     }
 }
 
-void evaluate_command(const EvaluateOptions& o, const Device& device) {
+static void check(const EvaluateOptions& o) {
     check(o.task);
     check_given(o.problems);
+    if (o.model.empty() == o.predictions.empty())
+        throw UsageError("something to evaluate, --model or --predictions, give one of them");
+    if (!o.predictions.empty() && !o.against.empty())
+        throw UsageError("no model to compare, --against, leave it out or give --model");
+}
+
+static void print_all(const Evaluation& e) {
+    print(e);
+    print_groups(e.by_kind, "");
+    print_groups(e.by_language, "language ");
+    print_groups(e.by_difficulty, "difficulty ");
+}
+
+// NAME.json and, beside it, NAME.answers.jsonl.
+static void write_result(const EvaluateOptions& o, const Task& task, const std::vector<Question>& questions,
+                         const std::vector<std::vector<Answer>>& answers, const json& result) {
+    if (o.output.empty()) return;
+    const std::string name = o.output.ends_with(".json") ? o.output.substr(0, o.output.size() - 5) : o.output;
+    write_answers(name + ".answers.jsonl", task, questions, answers);
+    write_file_atomically(o.output, result.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
+}
+
+static json result_of(const Evaluation& e) {
+    json result = evaluation_to_json(e);
+    result["samples"] = e.samples;
+    return result;
+}
+
+static void evaluate_predictions(const EvaluateOptions& o) {
+    const Task task{o.task, nullptr, {}, {}};
+    std::vector<Question> questions;
+    for (Problem& problem : read_problems(o.problems, o.task.problems)) questions.push_back({std::move(problem), {}});
+    const auto answers = read_predictions(o.predictions, task, questions);
+    std::printf("evaluate %s: %zu answers\n", o.predictions.c_str(), answers.size() * answers[0].size());
+    const Evaluation e = evaluation_of(task, questions, answers);
+    print_all(e);
+    write_result(o, task, questions, answers, result_of(e));
+}
+
+static void evaluate_model(const EvaluateOptions& o, const Device& device) {
     const Ops& ops = open_device(device);
     const ModelFolder folder = open_model(o.model);
     const Task task = make_task(o.task, o.model, folder.tokenizer);
@@ -330,32 +382,41 @@ void evaluate_command(const EvaluateOptions& o, const Device& device) {
         check_comparable(questions, o);
         other.emplace(open_model(o.against));
     }
-    const Model model = load_model(folder, ops, longest_prompt(questions) + o.max_tokens);
+    const int context = longest_prompt(questions) + o.max_tokens;
+    check_need(folder.config, ops, {context, 1, 0, o.slots}, &MemoryNeeds::sampling, o.model);
+    const Model model = load_model(folder, ops, context);
     Sampler sampler = make_sampler(model, o.slots);
     const Preferences preferences = load_preferences(o.task.preference, ops);
     const Player player{model, sampler, task, &preferences};
-    const double begin = seconds_now();
     const int64_t expected = int64_t(std::min<int>(o.count, int(questions.size()))) * o.k;
-    int64_t tokens = 0;
     std::printf("evaluate %s: %lld answers\n", o.model.c_str(), static_cast<long long>(expected));
-    const Evaluation e = evaluate(player, questions, o, [&](int64_t n) { tokens += n; });
+    const double begin = seconds_now();
+    int64_t tokens = 0, done = 0;
+    Progress progress("evaluate", expected);
+    const auto speed = [&] { return short_count(double(tokens) / (seconds_now() - begin)) + " tokens/s"; };
+    const auto answers = evaluation_answers(player, questions, o, [&](int64_t more_tokens, int64_t more) {
+        tokens += more_tokens;
+        done += more;
+        if (done < expected) progress.update(done, speed());
+    });
+    progress.finish(speed());
     const double seconds = seconds_now() - begin;
-    print(e);
-    std::printf("  %.1f s, %s tokens/s\n", seconds, short_count(double(tokens) / seconds).c_str());
-    print_groups(e.by_kind, "");
-    print_groups(e.by_language, "language ");
-    print_groups(e.by_difficulty, "difficulty ");
-    json result = evaluation_to_json(e);
-    result["samples"] = e.samples;
+    const Evaluation e = evaluation_of(task, questions, answers);
+    print_all(e);
+    json result = result_of(e);
     if (other) {
         const WinRate rate = win_rate_against(player, questions, *other, o, ops);
         print(rate, o.against);
         result["win_rate"] = win_rate_to_json(rate);
     }
-    if (!o.output.empty()) {
-        write_file_atomically(o.output, result.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
+    write_result(o, task, questions, answers, result);
+    if (!o.output.empty())
         write_file_atomically(o.output + ".seconds", json({{"seconds", rounded(seconds)}}).dump() + "\n");
-    }
+}
+
+void evaluate_command(const EvaluateOptions& o, const Device& device) {
+    check(o);
+    o.predictions.empty() ? evaluate_model(o, device) : evaluate_predictions(o);
 }
 
 }  // namespace r1

@@ -10,6 +10,7 @@ constexpr int SAMPLES = 12;
 
 struct EvaluateOptions {
     std::string model, problems, output;  // the model's folder; JSON lines; a JSON file with the result ("": none)
+    std::string predictions;              // JSON lines of answers that are only to be graded; "": the model answers
     std::string protocol;                 // "r1", or "": none
     std::string against;                  // the folder of a model to compare with on general prompts; "": none
     int count = 200, k = 16;              // problems, from the top of the file; answers to each
@@ -61,8 +62,12 @@ struct Evaluation {
 // answer joins the first vote that it is the same as, and one that cannot be read does not vote.
 bool majority_is_right(const Problem& problem, const std::vector<Answer>& answers);
 
-Evaluation evaluate(const Player& player, const std::vector<Question>& questions, const EvaluateOptions& options,
-                    const std::function<void(int64_t)>& progress = {});
+// o.k answers to each of the first o.count questions.
+std::vector<std::vector<Answer>> evaluation_answers(const Player& player, const std::vector<Question>& questions,
+                                                    const EvaluateOptions& o, const SampleProgress& progress = {});
+// answers: to the first questions, equally many to each.
+Evaluation evaluation_of(const Task& task, const std::vector<Question>& questions,
+                         std::vector<std::vector<Answer>> answers);
 json evaluation_to_json(const Evaluation& evaluation);
 
 // r1 evaluate

@@ -33,6 +33,7 @@
 #include "model/disk/folder.h"
 #include "stages/grpo_record.h"
 #include "train/epochs.h"
+#include "train/needs.h"
 
 namespace r1 {
 
@@ -293,7 +294,7 @@ static Evaluated evaluate_between(const GrpoRun& run, const std::vector<Question
     e.count = run.o.evaluate_count;
     e.k = run.o.evaluate_k;
     e.max_tokens = run.max_tokens(done);
-    const Evaluation evaluation = evaluate(run.player(), held_out, e);
+    const Evaluation evaluation = evaluation_of(run.task, held_out, evaluation_answers(run.player(), held_out, e));
     char text[128];
     std::snprintf(text, sizeof text, "pass@1 %.1f %%, length %.1f, reflective %.1f %%", 100 * evaluation.pass_at_1,
                   evaluation.mean_length, 100 * evaluation.reflective_share);
@@ -313,8 +314,9 @@ void grpo(GrpoOptions o, const Device& device) {
 
     check_mixture(o, questions);
     const int longest_answer = std::max(o.max_tokens, o.raise_at > 0 ? o.raise_to : 0);
-    Model model =
-        load_model(folder, ops, std::max(longest_prompt(questions), longest_prompt(held_out)) + longest_answer);
+    const int context = std::max(longest_prompt(questions), longest_prompt(held_out)) + longest_answer;
+    check_need(folder.config, ops, {context, o.shards, o.micro_rows, o.slots}, &MemoryNeeds::grpo, o.model);
+    Model model = load_model(folder, ops, context);
     std::optional<Model> reference;
     if (needs_reference(o.math)) {
         reference.emplace(make_model(folder.config, ops, model.context));

@@ -17,6 +17,7 @@
 
 #include "base/check.h"
 #include "model/disk/folder.h"
+#include "train/needs.h"
 
 namespace r1 {
 
@@ -108,7 +109,9 @@ void pretrain(PretrainOptions o, const Device& device) {
     Documents held_out;
     if (!o.held_out.empty())
         held_out = read_documents(std::vector<std::string>(1, o.held_out), beginning.tokenizer, most, o.long_documents);
-    Model model = beginning.model(ops, std::max(documents.longest(), held_out.longest()), o.seed);
+    const int context = std::max(documents.longest(), held_out.longest());
+    check_need(config, ops, {context, o.shards, o.micro_rows}, &MemoryNeeds::sft, "the model's shape");
+    Model model = beginning.model(ops, context, o.seed);
     Trainer trainer = make_token_trainer(model, o, run);
 
     DocumentReader reader(documents, o.seed);

@@ -27,6 +27,7 @@
 #include "base/progress.h"
 #include "model/disk/folder.h"
 #include "tasks/r1_form.h"
+#include "train/needs.h"
 
 namespace r1 {
 
@@ -38,7 +39,8 @@ OptionTable table_of(RejectionOptions& o) {
     table.input("--problems", o.problems, PROBLEMS_HELP);
     table.output("--output", o.output, "JSON lines to write: the answers that are taken").needed = true;
     table.input("--decontaminate", o.decontaminate, "held-out problems: prompts that overlap with them are left out");
-    table.number("--decontaminate-n", o.decontaminate_n, between(1, 1000), "words in a row that are an overlap");
+    table.number("--decontaminate-n", o.decontaminate_n, between(1, 1000), "words in a row that are an overlap")
+        .only("--decontaminate", [&o] { return !o.decontaminate.empty(); });
     table.number("--count", o.count, at_least(0), "problems, from the top of the file; 0: all");
     table.word("--rewrite", o.rewrite, {"none", "r1"},
                "r1: answers that are taken become what R1 writes, the thinking and a summary with the answer in a box");
@@ -65,7 +67,9 @@ OptionTable table_of(RejectionOptions& o) {
         Effect::nothing;
     table.input("--judge", o.judge,
                 "folder of a model that judges answers in place of the rule, where a problem has a reference");
-    table.add(table_of(o.judge_options));
+    OptionTable judge = table_of(o.judge_options);
+    for (Option& option : judge.all) option.only("--judge", [&o] { return !o.judge.empty(); });
+    table.add(std::move(judge));
     table.flag("--resume", o.resume, "go on where it stopped").effect = Effect::nothing;
     table.add(table_of(o.task));
     return table;
@@ -319,7 +323,7 @@ bool has_reference(const Problem& problem) { return problem.shown.contains("refe
 
 // The verdicts take the place of the rule's accuracy, for all answers that ended and whose problem has a reference.
 void judge_round(const RejectionOptions& o, Judge& judge, std::span<const Question> questions,
-                 std::vector<std::vector<Candidate>>& candidates, const TokenProgress& progress) {
+                 std::vector<std::vector<Candidate>>& candidates, const SampleProgress& progress) {
     std::vector<JudgeAsk> asks;
     std::vector<Candidate*> asked;
     for (size_t i = 0; i < questions.size(); ++i) {
@@ -443,7 +447,9 @@ void rejection(RejectionOptions o, const Device& device) {
     int64_t overlapping = 0;
     const std::vector<Question> questions = questions_of(o, task, folder.config.max_position_embeddings, overlapping);
     files.funnel.counts["overlapping"] = overlapping;
-    const Model model = load_model(folder, ops, longest_prompt(questions) + o.max_tokens);
+    const int context = longest_prompt(questions) + o.max_tokens;
+    check_need(folder.config, ops, {context, 1, 0, o.slots}, &MemoryNeeds::sampling, o.model);
+    const Model model = load_model(folder, ops, context);
     Sampler sampler = make_sampler(model, o.slots);
     const std::unique_ptr<Judge> judge = judge_of(o, questions, ops);
     const Preferences preferences = load_preferences(o.task.preference, ops);
@@ -468,7 +474,7 @@ void rejection(RejectionOptions o, const Device& device) {
         for (int64_t i = begin; i < most; ++i) asks.push_back({&questions[size_t(i)], o.samples, uint32_t(i)});
         const double started = seconds_now();
         int64_t tokens = 0;
-        const auto sampled = [&](int64_t n) {
+        const auto sampled = [&](int64_t n, int64_t) {
             tokens += n;
             progress.update(begin, short_count(double(tokens) / (seconds_now() - started)) + " tokens/s");
         };

@@ -16,6 +16,7 @@
 #include "base/check.h"
 #include "loss/preference.h"
 #include "train/epochs.h"
+#include "train/needs.h"
 
 namespace r1 {
 
@@ -204,7 +205,9 @@ void reward_model(RewardModelOptions o, const Device& device) {
         held_out = read_reward_data(o.held_out, reading);
         check_split(data, held_out, o.held_out);
     }
-    Model model = load_reward_base(folder, ops, std::max(data.longest, held_out.longest), o.seed);
+    const int context = std::max(data.longest, held_out.longest);
+    check_need(folder.config, ops, {context, o.shards, o.micro_rows}, &MemoryNeeds::sft, o.model);
+    Model model = load_reward_base(folder, ops, context, o.seed);
     record_reading(model.config, reading);
     Trainer trainer = make_trainer(model, trainer_options(o));
     run.restore(trainer);

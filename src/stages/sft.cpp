@@ -19,6 +19,7 @@
 #include "corpus/sft_data.h"
 #include "model/disk/folder.h"
 #include "train/epochs.h"
+#include "train/needs.h"
 
 namespace r1 {
 
@@ -97,7 +98,9 @@ void sft(SftOptions o, const Device& device) {
     Run run(o, "sft", table_of(o));
     const SftData data = read(o, o.data, folder);
     const SftData held_out = o.held_out.empty() ? SftData() : read(o, o.held_out, folder);
-    Model model = load_model(folder, ops, std::max(longest_of(data), longest_of(held_out)));
+    const int context = std::max(longest_of(data), longest_of(held_out));
+    check_need(folder.config, ops, {context, o.shards, o.micro_rows}, &MemoryNeeds::sft, o.model);
+    Model model = load_model(folder, ops, context);
     Trainer trainer = make_token_trainer(model, o, run);
     const std::vector<double> weights = weights_of(data);
     const EpochSeed seed{o.seed};

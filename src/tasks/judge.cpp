@@ -246,7 +246,7 @@ uint32_t index_of(const std::string& question) {
 
 // votes[i] are those on questions[i] as they were written; none where the prompt leaves no room for a verdict.
 std::vector<std::vector<std::string>> votes_on(Judge& judge, const std::vector<std::string>& questions,
-                                               const TokenProgress& progress) {
+                                               const SampleProgress& progress) {
     const JudgeOptions& o = judge.options;
     std::map<std::string_view, int> request_of;  // of each question that is asked
     std::vector<Request> requests;
@@ -311,7 +311,7 @@ PairReading pair_majority(const std::vector<std::string>& votes) {
 }
 
 std::vector<AnswerVerdict> judge_answers(Judge& judge, const std::vector<JudgeAsk>& asks,
-                                         const TokenProgress& progress) {
+                                         const SampleProgress& progress) {
     std::vector<std::string> questions;
     for (const JudgeAsk& ask : asks) questions.push_back(judge_question(ask.question, ask.reference, ask.candidate));
     std::vector<AnswerVerdict> verdicts;
@@ -329,7 +329,7 @@ JudgedPair joined(const PairReading& given, const PairReading& other_way) {
     return pair;
 }
 
-std::vector<JudgedPair> judge_pairs(Judge& judge, const std::vector<PairAsk>& asks, const TokenProgress& progress) {
+std::vector<JudgedPair> judge_pairs(Judge& judge, const std::vector<PairAsk>& asks, const SampleProgress& progress) {
     std::vector<std::string> questions;
     for (const PairAsk& ask : asks) {
         questions.push_back(judge_pair_question(ask.question, ask.a, ask.b));

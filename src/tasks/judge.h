@@ -103,7 +103,6 @@ AnswerVerdict majority(const std::vector<std::string>& votes);
 PairReading pair_majority(const std::vector<std::string>& votes);
 
 // Called now and then with a number of sampled tokens, by one thread at a time.
-using TokenProgress = std::function<void(int64_t tokens)>;
 
 struct JudgeAsk {
     std::string question, reference, candidate;
@@ -111,7 +110,7 @@ struct JudgeAsk {
 // verdicts[i] is of asks[i], the majority of its votes. A prompt that leaves no room for a verdict is unparsable. A
 // verdict depends on its ask and the options alone, not on what is judged beside it, and equal asks are judged once.
 std::vector<AnswerVerdict> judge_answers(Judge& judge, const std::vector<JudgeAsk>& asks,
-                                         const TokenProgress& progress = {});
+                                         const SampleProgress& progress = {});
 
 struct PairAsk {
     std::string question, a, b;
@@ -127,6 +126,7 @@ struct JudgedPair {
 // disagree, and a single one that cannot be read, make a tie; where neither can be read the pair is unparsable.
 JudgedPair joined(const PairReading& given, const PairReading& other_way);
 // Each pair is judged in both orders. As for answers, a pair depends on nothing beside it.
-std::vector<JudgedPair> judge_pairs(Judge& judge, const std::vector<PairAsk>& asks, const TokenProgress& progress = {});
+std::vector<JudgedPair> judge_pairs(Judge& judge, const std::vector<PairAsk>& asks,
+                                    const SampleProgress& progress = {});
 
 }  // namespace r1

@@ -92,7 +92,8 @@ OptionTable table_of(PreferenceOptions& o) {
                 "folder of a helpful reward model, which rewards answers to general prompts");
     table.input("--safety-model", o.safety_model,
                 "folder of a safe reward model, which rewards answers to general prompts of the set safe");
-    table.number("--preference-weight", o.weight, between(-1e6, 1e6), "of what reward models say, from 0 to 1");
+    table.number("--preference-weight", o.weight, between(-1e6, 1e6), "of what reward models say, from 0 to 1")
+        .only("--reward-model or --safety-model", [&o] { return !o.helpful_model.empty() || !o.safety_model.empty(); });
     return table;
 }
 

@@ -25,11 +25,12 @@ static std::string without_end(const Task& task, const Completion& completion, s
     return text;
 }
 
-static Graded grade_one(const Task& task, const Problem& problem, const Completion& completion, Judged& judged) {
+// spoken: the text without the token that ends it.
+static Graded grade_text(const Task& task, const Problem& problem, const std::string& text, const std::string& spoken,
+                         const Completion& completion, Judged& judged) {
     const TaskOptions& o = task.options;
     Graded graded;
-    graded.text = opening(task) + task.tokenizer->decode(completion.tokens);
-    const std::string& text = graded.text;
+    graded.text = text;
     RewardWeights weights = o.weights;
     if (rewarded_by_model(task, problem)) weights.accuracy_weight = 0;
     graded.reward = rule_reward(
@@ -40,8 +41,7 @@ static Graded grade_one(const Task& task, const Problem& problem, const Completi
         },
         false, form_of(task, problem));
     float& total = graded.reward.total;
-    graded.language =
-        language_consistency(without_end(task, completion, text), *language_named(language_of(task, problem)));
+    graded.language = language_consistency(spoken, *language_named(language_of(task, problem)));
     if (o.language_weight != 0) total += o.language_weight * float(graded.language.share);
     if (o.repetition) total += float(repetition_reward(completion.tokens, *o.repetition));
     if (o.cosine && !problem.kind->judged_by_model) {
@@ -50,6 +50,22 @@ static Graded grade_one(const Task& task, const Problem& problem, const Completi
     }
     graded.reflective = reflective_words(text);
     return graded;
+}
+
+static Graded grade_one(const Task& task, const Problem& problem, const Completion& completion, Judged& judged) {
+    const std::string text = opening(task) + task.tokenizer->decode(completion.tokens);
+    return grade_text(task, problem, text, without_end(task, completion, text), completion, judged);
+}
+
+Answer grade_prediction(const Task& task, const Problem& problem, const std::string& response, bool finished,
+                        int tokens) {
+    Answer answer;
+    answer.completion.finished = finished;
+    answer.completion.tokens.resize(size_t(tokens));
+    if (const auto prepare = problem.kind->prepare) prepare();
+    Judged judged;
+    answer.graded = grade_text(task, problem, response, response, answer.completion, judged);
+    return answer;
 }
 
 std::vector<Graded> grade(const Task& task, const Problem& problem, const std::vector<Completion>& completions) {
@@ -107,7 +123,7 @@ static void add_preferences(const Player& player, const std::vector<Ask>& asks, 
 }
 
 std::vector<std::vector<Answer>> rollout(const Player& player, const std::vector<Ask>& asks, SampleOptions sampling,
-                                         const std::function<void(int64_t)>& progress) {
+                                         const SampleProgress& progress) {
     std::vector<Request> requests;
     for (const Ask& ask : asks) {
         requests.push_back({ask.question->prompt, ask.samples, ask.index});
@@ -130,7 +146,7 @@ std::vector<std::vector<Answer>> rollout(const Player& player, const std::vector
 }
 
 std::vector<std::vector<Answer>> all_answers(const Player& player, const std::vector<Ask>& asks, SampleOptions sampling,
-                                             const std::function<void(int64_t)>& progress) {
+                                             const SampleProgress& progress) {
     std::vector<std::vector<Answer>> answers = rollout(player, asks, std::move(sampling), progress);
     if (answers.size() < asks.size()) throw Stopped();
     return answers;

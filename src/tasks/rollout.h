@@ -40,19 +40,24 @@ struct Answer {
     int length() const { return int(completion.tokens.size()); }
 };
 
+// An answer that was written elsewhere, of so many tokens, graded. The task needs no tokenizer for it, and what its
+// options reward by tokens (--repetition) has no meaning.
+Answer grade_prediction(const Task& task, const Problem& problem, const std::string& response, bool finished,
+                        int tokens);
+
 // Whether a reward model, and not the grade, rewards answers to a problem: a general prompt whose set has a model.
 bool rewarded_by_model(const Task& task, const Problem& problem);
 
 // The response without the token that ends it.
 std::string response_of(const Task& task, const Answer& answer);
 
-// answers[i] are those to asks[i]. The task's stop tokens replace those of `sampling`. progress(tokens) is called now
-// and then, by one thread at a time. Error if a machine that must run programs cannot. If a stop is requested
-// meanwhile, the answers are those to the first asks alone, which have all theirs; all_answers() throws Stopped then.
+// answers[i] are those to asks[i]. The task's stop tokens replace those of `sampling`. Error if a machine that must run
+// programs cannot. If a stop is requested meanwhile, the answers are those to the first asks alone, which have all
+// theirs; all_answers() throws Stopped then.
 std::vector<std::vector<Answer>> rollout(const Player& player, const std::vector<Ask>& asks, SampleOptions sampling,
-                                         const std::function<void(int64_t)>& progress = {});
+                                         const SampleProgress& progress = {});
 std::vector<std::vector<Answer>> all_answers(const Player& player, const std::vector<Ask>& asks, SampleOptions sampling,
-                                             const std::function<void(int64_t)>& progress = {});
+                                             const SampleProgress& progress = {});
 
 // The accuracy of a graded answer if its form is of no account: the best of what was graded, of what stands between
 // <answer> tags after the thinking and of what stands in a box there, and if there is neither, of all of that text. 0

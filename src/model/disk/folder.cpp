@@ -59,7 +59,7 @@ Model load_reward_base(const ModelFolder& folder, const Ops& ops, int context, u
 void save_weights(const std::string& folder, const Config& config, Weights& weights, Dtype dtype) {
     make_folder(folder);
     std::vector<TensorSource> tensors;
-    store_weights(config, weights, "", tensors);
+    store_weights(config, weights, "", tensors, dtype);
     write_model_tensors(folder, tensors, dtype);
     json object = config_to_json(config);
     object[object.contains("dtype") ? "dtype" : "torch_dtype"] = hugging_face_name(dtype);

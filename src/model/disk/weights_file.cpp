@@ -1,5 +1,6 @@
 #include "model/disk/weights_file.h"
 
+#include <cmath>
 #include <memory>
 
 #include "base/check.h"
@@ -13,17 +14,29 @@ static std::vector<int64_t> shape_of(const Tensor& t) {
 }
 static bool on_host(const Weights& w) { return &w.arena.memory() == &host_memory; }
 
-void store_weights(const Config& config, Weights& w, const std::string& prefix, std::vector<TensorSource>& into) {
+static void check_finite(float value, Dtype dtype, const std::string& name) {
+    const double most = dtype == Dtype::F16 ? 65520.0 : dtype == Dtype::BF16 ? 3.396e38 : HUGE_VAL;  // round to more
+    if (!(std::fabs(double(value)) < most))
+        fail("a weight that is not finite, or too large for " + std::string(dtype_name(dtype)), "tensor " + name,
+             "lower --lr, or take float32; what was saved before stands");
+}
+
+void store_weights(const Config& config, Weights& w, const std::string& prefix, std::vector<TensorSource>& into,
+                   Dtype dtype) {
     // A device's are copied first; the copy goes with the last of its sources.
     const std::shared_ptr<Weights> copy = on_host(w) ? nullptr : std::make_shared<Weights>(download(config, w));
     visit(
         config, copy ? *copy : w, [](float*, size_t, TensorKind) {},
         [&](const Tensor& t) {
         if (t.kind == TensorKind::again && !prefix.empty()) return;
-        into.push_back({prefix + t.name, shape_of(t), [copy, t](int64_t first, int64_t n, float* to) {
-                            const int64_t in = t.in ? t.in : 1;
-                            for (int64_t k = first; k < first + n; ++k) *to++ = t.at(k / in, k % in);
-                        }});
+        const auto fill = [copy, t, dtype](int64_t first, int64_t n, float* to) {
+            const int64_t in = t.in ? t.in : 1;
+            for (int64_t k = first; k < first + n; ++k) {
+                *to = t.at(k / in, k % in);
+                check_finite(*to++, dtype, t.name);
+            }
+        };
+        into.push_back({prefix + t.name, shape_of(t), fill});
         });
 }
 

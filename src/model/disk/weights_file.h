@@ -8,9 +8,11 @@
 
 namespace r1 {
 
-// Appends the tensors of the weights, each under prefix + its name. The weights must stay as they are until the tensors
-// are written.
-void store_weights(const Config& config, Weights& weights, const std::string& prefix, std::vector<TensorSource>& into);
+// Appends the tensors of the weights, each under prefix + its name, to be written as dtype. The weights must stay as
+// they are until the tensors are written, which is an error where a number is not finite or too large for dtype: what is
+// no number never becomes a model.
+void store_weights(const Config& config, Weights& weights, const std::string& prefix, std::vector<TensorSource>& into,
+                   Dtype dtype = Dtype::F32);
 
 // Error unless every tensor is there in its shape under each prefix, and no other. Nothing is allocated by what a
 // configuration claims. path: of the file or folder, for errors.

@@ -1,0 +1,64 @@
+#include "train/needs.h"
+
+#include "base/memory.h"
+#include "model/sampler.h"
+#include "train/gradient.h"
+
+namespace r1 {
+
+namespace {
+
+// Memory that is only counted: what makes a trainer or a sampler goes through it as ever and gets addresses that nobody
+// may use. So these figures cannot differ from what a run takes.
+int64_t counted = 0;
+const Memory counting = {[](size_t bytes) {
+    counted += int64_t(bytes);
+    return reinterpret_cast<void*>(uintptr_t(1) << 20);
+                         },
+                         [](void*) {},
+                         [](void*, const void*, size_t) {},
+                         [](void*, const void*, size_t) {},
+                         [](void*, const void*, size_t) {},
+                         [](void*, size_t) {}};
+
+template <class Make>
+int64_t count(const Make& make) {
+    const int64_t before = counted;
+    make();
+    return counted - before;
+}
+
+}  // namespace
+
+MemoryNeeds memory_needs(const Config& config, const Ops& ops, const NeedsOptions& o) {
+    Ops counting_ops = ops;
+    counting_ops.memory = &counting;
+    Model model = make_model(config, counting_ops, o.context);
+    const int64_t weights = count([&] { make_weights(config, counting); });
+    const int64_t tables = count([&] { make_model(config, counting_ops, o.context); }) - weights;
+    TrainOptions train;
+    train.shards = o.shards;
+    train.micro_rows = o.micro_rows;
+    const int64_t trainer = count([&] { make_trainer(model, train); });
+    const int64_t sampler = count([&] { make_sampler(model, o.slots); });
+
+    MemoryNeeds needs;
+    needs.sampling.weights = needs.sft.weights = needs.grpo.weights = weights + tables;
+    needs.sft.gradients = o.shards * weights;
+    needs.sft.moments = 2 * weights;
+    needs.sft.activations = trainer - needs.sft.gradients - needs.sft.moments;
+    needs.sampling.answers = sampler;
+    needs.grpo = needs.sft;
+    needs.grpo.reference = weights + tables;
+    needs.grpo.answers = sampler;
+    return needs;
+}
+
+void check_need(const Config& config, const Ops& ops, const NeedsOptions& options, MemoryNeed MemoryNeeds::*stage,
+                const std::string& what) {
+    if (!ops.on_host) return;
+    check_memory(uint64_t(parameter_count(config, false)) * sizeof(float), what);  // of which all else is a multiple
+    check_memory(uint64_t((memory_needs(config, ops, options).*stage).total()), what);
+}
+
+}  // namespace r1
