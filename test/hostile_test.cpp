@@ -134,6 +134,7 @@ TEST_CASE("hostile: what a configuration needs is compared with the memory there
     says_so(with({{"max_position_embeddings", 2000000000}, {"num_hidden_layers", 100000}}));
 }
 
+#ifndef R1_SANITIZED  // a sanitizer takes all addresses that there are
 TEST_CASE("hostile: 41 limits of memory") {
     const Prepared& p = prepared();
     const std::string evaluate = binary + " evaluate --count 2 --k 2 --max-tokens 4 --threads 2 --model " +
@@ -161,3 +162,4 @@ TEST_CASE("hostile: 41 limits of memory") {
     MESSAGE(worked << " worked, " << refused << " were refused");
     CHECK(worked > 20);
 }
+#endif

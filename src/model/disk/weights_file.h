@@ -9,7 +9,7 @@
 namespace r1 {
 
 // Appends the tensors of the weights, each under prefix + its name, to be written as dtype. The weights must stay as
-// they are until the tensors are written, which is an error where a number is not finite or too large for dtype: what is
+// they are until the tensors are written. That is an error where a number is not finite or too large for dtype: what is
 // no number never becomes a model.
 void store_weights(const Config& config, Weights& weights, const std::string& prefix, std::vector<TensorSource>& into,
                    Dtype dtype = Dtype::F32);
