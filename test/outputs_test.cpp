@@ -101,6 +101,7 @@ TEST_CASE("outputs: what is there is not overwritten, and what is read never is"
         p.on_model("rejection") + " --problems " + data + " --output " + data,
         p.on_model("judge") + " --data " + data + " --output " + data,
         p.on_model("sft") + " --data " + data + " --output " + model,
+        "tokenizer --corpus " + p / "data --output " + p / "data/more/tokenizer.json",
         p.on_model("sft") + " --data " + data + " --output " + model + "/../model/",
         p.on_model("sft") + " --data " + model + "/a.jsonl --output " + model + "/.",
         p.on_model("grpo") + " --problems " + data + " --output " + p / "data",
@@ -113,6 +114,15 @@ TEST_CASE("outputs: what is there is not overwritten, and what is read never is"
     refuses(binary + " " + p.on_model("evaluate") + " --problems " + data + " --output /dev/null --overwrite", 2,
             "neither file nor folder", "/dev/null");
     CHECK(trials >= 60);
+}
+
+TEST_CASE("outputs: a run inside a model's folder changes nothing of the model's hash") {
+    const Prepared& p = prepared();
+    const std::string sft =
+        p.on_model("sft") + " --steps 1 --data " + p / "examples.jsonl --output " + p / "model/student";
+    p.run(sft);
+    p.run(sft + " --resume");
+    REQUIRE(shell("rm -r " + p / "model/student").status == 0);
 }
 
 TEST_CASE("outputs: a place has one writer") {

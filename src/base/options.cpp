@@ -180,7 +180,8 @@ static std::vector<std::string> names_of_files(const std::filesystem::path& fold
     const bool is_model = fs::exists(folder / "config.json", error);
     for (const auto& entry : fs::recursive_directory_iterator(folder, error)) {
         const std::string name = entry.path().lexically_relative(folder).string();
-        if (entry.is_regular_file(error) && (!is_model || belongs_to_model(name))) names.push_back(name);
+        const bool belongs = !is_model || (belongs_to_model(name) && name.find('/') == name.npos);
+        if (entry.is_regular_file(error) && belongs) names.push_back(name);
     }
     std::sort(names.begin(), names.end());
     return names;

@@ -28,6 +28,12 @@ static fs::path folder_of(const fs::path& file) {
     return folder.empty() ? "." : folder;
 }
 
+static bool lies_in(const fs::path& place, const fs::path& folder) {
+    std::error_code error;
+    const fs::path inside = fs::weakly_canonical(place, error).lexically_relative(fs::weakly_canonical(folder, error));
+    return !inside.empty() && *inside.begin() != "..";
+}
+
 // What is read must stay as it is.
 static void check_not_an_input(const Option& output, const std::string& input, const fs::path& from) {
     const fs::path to = output.read();
@@ -39,6 +45,8 @@ static void check_not_an_input(const Option& output, const std::string& input, c
     if (same_place(to, from)) refuse("the same place as");
     const bool of_model = fs::is_directory(from, error) && belongs_to_model(to.filename().string());
     if (of_model && same_place(folder_of(to), from)) refuse("a file of the model of");
+    const bool is_read_whole = fs::is_directory(from, error) && !fs::exists(from / "config.json", error);
+    if (is_read_whole && lies_in(to, from)) refuse("inside the folder of");
     if (output.writes == Writes::folder && same_place(folder_of(from), to)) refuse("the folder that holds");
 }
 
