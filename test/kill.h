@@ -53,6 +53,12 @@ inline bool before_call(pid_t child, SystemCall& call) {
     return ptrace(PTRACE_GET_SYSCALL_INFO, child, sizeof call, &call) > 0 && call.op == PTRACE_SYSCALL_INFO_ENTRY;
 }
 
+// LLVM's OpenMP keeps a file of shared memory for each process, which a killed one leaves behind. If it was killed before
+// the file had its size, the next process of that number would crash as it begins.
+inline void forget_openmp(pid_t killed) {
+    unlink(("/dev/shm/__KMP_REGISTERED_LIB_" + std::to_string(killed) + "_" + std::to_string(getuid())).c_str());
+}
+
 // How often a child that runs act() opens a file whose path ends so; -1 where ptrace is not allowed.
 inline int opens_of(const std::string& ending, const std::function<void()>& act) {
     int status = 0, opens = 0;
@@ -92,6 +98,7 @@ inline int killed_at_every_call(const std::function<void()>& prepare, const std:
             if (before_call(child, call) && counts(call) && ++calls == k) kill(child, SIGKILL);
             else ptrace(PTRACE_SYSCALL, child, nullptr, nullptr);
         }
+        forget_openmp(child);
         REQUIRE((WIFSIGNALED(status) || WEXITSTATUS(status) == 0));
         check();
         if (WIFEXITED(status)) return kills;
