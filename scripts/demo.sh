@@ -57,3 +57,16 @@ $R1 evaluate --model "$RUN/control" --problems "$RUN/data/problems.test.jsonl" -
 
 echo "7  The report"
 if [ -f "$golden" ]; then $R1 report --run "$RUN" --golden "$golden"; else $R1 report --run "$RUN"; fi
+
+cat << NEXT
+
+What next
+  look       $RUN/report.html in a browser: curves, and every token of some answers
+  ask        $R1 sample --model $RUN/zero --template plain --prompt "3 7 12 make 33."
+  check      $R1 audit --run $RUN/zero
+             every term of the loss of a step, computed once more
+  go on      $R1 grpo --model $RUN/base --problems $RUN/data/problems.train.jsonl --steps 48 --beta 0 --output runs/mine
+             another run, and then: $R1 report --run $RUN/zero --run runs/mine
+  your own   the eight commands from your texts to a model that chats, in README.md under Commands
+  all of R1  make paper
+NEXT

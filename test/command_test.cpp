@@ -352,6 +352,21 @@ TEST_CASE("the audit refuses what GRPO is not defined on, in one line") {
     CHECK(read_file(p / "audit.html").find("<script>") != std::string::npos);
 }
 
+TEST_CASE("grpo: recorded answers in verl's form too, the same ones") {
+    const Prepared& p = prepared();
+    REQUIRE(shell(p.grpo("dumped", "--steps 1 --record-every 1 --record-groups 3 --rollout-format verl")).status == 0);
+    std::vector<json> ours, theirs;
+    read_json_lines(p / "dumped/rollouts.jsonl", [&](const json& line, int64_t) { ours.push_back(line); });
+    read_json_lines(p / "dumped/rollouts.verl.jsonl", [&](const json& line, int64_t) { theirs.push_back(line); });
+    REQUIRE((ours.size() == 12 && theirs.size() == 12));
+    const std::pair<const char*, const char*> names[] = {{"input", "prompt"},   {"output", "completion"},
+                                                         {"gts", "problem"},    {"score", "reward"},
+                                                         {"step", "step"},      {"acc", "accuracy"},
+                                                         {"format", "format"},  {"reason", "reason"}};
+    for (size_t i = 0; i < ours.size(); ++i)
+        for (const auto& [verl, r1] : names) CHECK(theirs[i].at(verl) == ours[i].at(r1));
+}
+
 TEST_CASE("the audit of a run's step gives what training used") {
     const Prepared& p = prepared();
     // The penalty of length gives every group a spread, which a model as young as this has not by itself.

@@ -53,8 +53,8 @@ inline bool before_call(pid_t child, SystemCall& call) {
     return ptrace(PTRACE_GET_SYSCALL_INFO, child, sizeof call, &call) > 0 && call.op == PTRACE_SYSCALL_INFO_ENTRY;
 }
 
-// LLVM's OpenMP keeps a file of shared memory for each process, which a killed one leaves behind. If it was killed before
-// the file had its size, the next process of that number would crash as it begins.
+// LLVM's OpenMP keeps a file of shared memory for each process, which a killed one leaves behind. If it was killed
+// before the file had its size, the next process of that number would crash as it begins.
 inline void forget_openmp(pid_t killed) {
     unlink(("/dev/shm/__KMP_REGISTERED_LIB_" + std::to_string(killed) + "_" + std::to_string(getuid())).c_str());
 }

@@ -67,17 +67,19 @@ const std::string zero_metrics = "{\"step\":1,\"reward\":0.234375,\"accuracy\":0
 
 void put_run(const Folder& folder) {
     folder.put("base/metrics.jsonl", base_metrics);
+    folder.put("base/options.json", "{\"stage\":\"pretrain\"}");
     folder.put("base/timings.jsonl", "{\"seconds\":2.5,\"tokens\":20}\n{\"seconds\":1.5}\n");
     folder.put("zero/metrics.jsonl", zero_metrics);
     folder.put("zero/timings.jsonl", "{\"step\":1,\"tokens\":9,\"sample_seconds\":1.25,\"train_seconds\":0.75}\n");
     folder.put("zero/evaluations.jsonl", "{\"step\":0,\"pass_at_1\":0.15625}\n");
     folder.put("zero/model.safetensors", "abc");
-    folder.put("control/metrics.jsonl", "{\"step\":1,\"accuracy\":0.0625}\n");
+    folder.put("control/metrics.jsonl", "{\"step\":1,\"reward\":0.5,\"accuracy\":0.0625}\n");
     for (const auto& [name, pass] : {std::pair("base", 0.15), std::pair("zero", 0.85), std::pair("control", 0.3)}) {
         folder.put(std::string("evaluation/") + name + ".json", evaluation(pass).dump());
         folder.put(std::string("evaluation/") + name + ".json.seconds", "{\"seconds\":1.0}\n");
     }
     const json answer = {{"step", 1}, {"prompt_index", 0}, {"sample", 0}, {"prompt", hostile}, {"reason", hostile},
+                         {"kind", hostile},
                          {"pieces", {hostile, "x"}}, {"reward", 0.1}, {"advantage", -0.5}, {"logp", {-0.5, -1.5}}};
     folder.put("zero/rollouts.jsonl", answer.dump() + "\n");
 }
@@ -94,7 +96,7 @@ TEST_CASE("report: a page's parts stand where it names them") {
 TEST_CASE("report: the page holds the data, and nothing in it acts") {
     Folder folder;
     put_run(folder);
-    const std::string text = printed({folder.path, ""}), page = read_file(folder.path + "/report.html");
+    const std::string text = printed({{folder.path}, ""}), page = read_file(folder.path + "/report.html");
     for (const char* number : {"0.234375", "6.125", "0.15625", "0.0625", "-1.5"}) CHECK(has(page, number));
     CHECK(!has(page, hostile));
     CHECK(!has(page, "<b>"));
@@ -105,15 +107,19 @@ TEST_CASE("report: the page holds the data, and nothing in it acts") {
     const std::string data_begin = "id=\"data\">";
     const size_t begin = page.find(data_begin) + data_begin.size();
     const json data = json::parse(page.substr(begin, page.find("</script>", begin) - begin));
-    CHECK(data["rollouts"][0]["pieces"][0] == hostile);
-    CHECK(data["base"]["loss"] == json({6.125, nullptr}));
-    CHECK(data["notes"].empty());
+    REQUIRE(data["runs"].size() == 3);  // pretraining first
+    std::string names;
+    for (const json& run : data["runs"]) names += run["name"].get<std::string>() + " ";
+    CHECK(names == "base control zero ");
+    CHECK(data["runs"][2]["rollouts"][0]["pieces"][0] == hostile);
+    CHECK(data["runs"][2]["kinds"] == json({hostile}));
+    CHECK(data["runs"][0]["metrics"]["loss"] == json({6.125}));
+    CHECK(data["runs"][0]["metrics"]["step"] == json({1, 2}));
     for (const char* request : {"https://", "src=", "href=", "@import", "url("}) CHECK(!has(page, request));
     CHECK(page.rfind("http://") == page.find("http://www.w3.org/2000/svg"));  // SVG's name, which nobody fetches
 
     CHECK(has(text, "15.0 (12.0-18.0)"));
-    CHECK(has(text, "empty think"));
-    CHECK(has(text, "majority of 16 %"));
+    CHECK(has(text, "majority %"));
     CHECK(has(text, "no golden hash for this configuration"));
     CHECK(has(text, folder.path + "/report.html"));
     for (size_t at = 0, end; (end = text.find('\n', at)) != std::string::npos; at = end + 1) CHECK(end - at <= 100);
@@ -122,62 +128,117 @@ TEST_CASE("report: the page holds the data, and nothing in it acts") {
 TEST_CASE("report: summary.json") {
     Folder folder;
     put_run(folder);
-    printed({folder.path, ""});
+    printed({{folder.path}, ""});
     const json summary = read_json(folder.path + "/summary.json");
-    CHECK(summary["zero"] == json({{"pass_at_1", 0.85}, {"majority_at_16", 0.95}, {"mean_length", 60.5},
-                                   {"reflective_share", 0.25}, {"truncated", 0.02}}));
-    CHECK(summary["base"]["pass_at_1"] == 0.15);
-    CHECK(summary["control"]["pass_at_1"] == 0.3);
+    CHECK(summary["evaluation"]["zero"] == evaluation(0.85));
+    CHECK(summary["evaluation"]["base"]["pass_at_1"] == 0.15);
+    CHECK(summary["evaluation"]["control"]["pass_at_1"] == 0.3);
+    CHECK(summary["runs"]["zero"] == json({{"stage", "grpo"}, {"steps", 1}, {"last", json::parse(zero_metrics)},
+                                           {"weights_sha256", sha256("abc")}}));
     CHECK(summary["sha256"]["weights"] == sha256("abc"));
     CHECK(summary["sha256"]["metrics"] == sha256(base_metrics + zero_metrics));
     CHECK(summary["golden"].is_null());
-    CHECK(summary["seconds"] == json({{"pretrain", 4.0}, {"grpo", 2.0}, {"evaluate", 2.0}, {"total", 8.0}}));
+    CHECK(summary["seconds"] == json({{"base", 4.0}, {"control", nullptr}, {"zero", 2.0}, {"evaluation", 3.0},
+                                      {"total", nullptr}}));
+    folder.put("control/timings.jsonl", "{\"step\":1,\"seconds\":0.5}\n");
+    printed({{folder.path}, ""});
+    CHECK(read_json(folder.path + "/summary.json")["seconds"]["total"] == 9.5);
 }
 
 TEST_CASE("report: golden hashes, equal, unequal, missing") {
     Folder folder;
     put_run(folder);
-    printed({folder.path, ""});
+    printed({{folder.path}, ""});
     const json hashes = read_json(folder.path + "/summary.json")["sha256"];
     const std::string golden = folder.path + "/golden.json";
     const auto golden_of_summary = [&] { return read_json(folder.path + "/summary.json")["golden"]; };
 
     folder.put("golden.json", hashes.dump());
-    CHECK(has(printed({folder.path, golden}), "weights equal to the golden hash, metrics equal to the golden hash"));
+    CHECK(has(printed({{folder.path}, golden}), "weights equal to the golden hash, metrics equal to the golden hash"));
     CHECK(golden_of_summary() == true);
 
     folder.put("golden.json", json({{"weights", hashes["weights"]}, {"metrics", std::string(64, '0')}}).dump());
-    const std::string text = printed({folder.path, golden});
+    const std::string text = printed({{folder.path}, golden});
     CHECK(has(text, "weights equal to the golden hash, metrics NOT equal to"));
     CHECK(has(text, "refused: not the golden hashes"));
     CHECK(golden_of_summary() == false);
 
-    CHECK(has(printed({folder.path, golden + ".none"}), "refused: cannot open the file"));
+    CHECK(has(printed({{folder.path}, golden + ".none"}), "refused: cannot open the file"));
 
     folder.put("golden.json", "{\"weights\": 1}");
-    CHECK_THROWS_AS(report({folder.path, golden}), Error);
+    CHECK_THROWS_AS(report({{folder.path}, golden}), Error);
 }
 
 TEST_CASE("report: what is missing is said in words") {
     Folder folder;
-    CHECK_THROWS_AS(report({folder.path + "/none", ""}), Error);
-    CHECK_THROWS_AS(report({folder.path, ""}), Error);  // no zero/metrics.jsonl
+    CHECK_THROWS_AS(report({{folder.path + "/none"}, ""}), Error);
+    CHECK_THROWS_AS(report({{folder.path}, ""}), Error);  // no metrics.jsonl anywhere
 
     folder.put("zero/metrics.jsonl", zero_metrics + "{\"step\":2,\"rew");  // a line that is being written
-    printed({folder.path, ""});
+    printed({{folder.path}, ""});
     const std::string page = read_file(folder.path + "/report.html");
-    for (const char* name : {"evaluation/base.json", "evaluation/zero.json", "evaluation/control.json",
-                             "base/metrics.jsonl", "zero/evaluations.jsonl", "control/metrics.jsonl",
-                             "zero/rollouts.jsonl", "zero/model.safetensors", "base/timings.jsonl",
-                             "zero/timings.jsonl"})
+    for (const char* name : {"zero/model.safetensors", "zero/timings.jsonl"})
         CHECK_MESSAGE(has(page, "There is no " + std::string(name)), name);
     const json summary = read_json(folder.path + "/summary.json");
-    CHECK(summary["base"].is_null());
-    CHECK(!summary.contains("control"));
+    CHECK(summary["evaluation"].empty());
     CHECK(summary["seconds"]["total"].is_null());
 
     folder.put("zero/metrics.jsonl", "{\"step\":1}\nnot JSON\n");
-    CHECK_THROWS_WITH_AS(report({folder.path, ""}), doctest::Contains("metrics.jsonl line 2"), Error);
+    CHECK_THROWS_WITH_AS(report({{folder.path}, ""}), doctest::Contains("metrics.jsonl line 2"), Error);
+}
+
+TEST_CASE("report: one run of any stage, several side by side, each by a name that tells it from the others") {
+    Folder folder;
+    const auto put = [&](const std::string& name, const char* stage, const std::string& metrics) {
+        folder.put(name + "/metrics.jsonl", metrics);
+        folder.put(name + "/options.json", json({{"stage", stage}, {"options", {{"lr", 0.1}}}}).dump());
+    };
+    put("one/sft", "sft", "{\"step\":3,\"loss\":0.5}\n");
+    put("two/sft", "sft", "{\"step\":4,\"loss\":0.25}\n");
+    put("reward", "reward-model", "{\"step\":5,\"loss\":0.5,\"accuracy\":0.75}\n");
+    const auto runs_of = [&](const std::vector<std::string>& folders) {
+        printed({folders, ""});
+        return read_json(folders[0] + "/summary.json")["runs"];
+    };
+    json runs = runs_of({folder.path + "/one/sft"});
+    CHECK((runs.size() == 1 && runs["sft"]["stage"] == "sft" && runs["sft"]["steps"] == 3));
+    runs = runs_of({folder.path + "/one/sft/", folder.path + "/two/sft", folder.path + "/reward"});
+    CHECK((runs.size() == 3 && runs["one/sft"]["steps"] == 3 && runs["two/sft"]["steps"] == 4));
+    CHECK(has(runs.dump(), "reward-model"));
+    runs = runs_of({folder.path + "/one", folder.path + "/two"});
+    CHECK((runs.size() == 2 && runs["one/sft"]["steps"] == 3 && runs["two/sft"]["last"]["loss"] == 0.25));
+    const std::string one = folder.path + "/one", reward = folder.path + "/reward";
+    const std::string golden = folder.path + "/golden.json";
+    CHECK_THROWS_WITH_AS(report({{one, one}, ""}), doctest::Contains("the same run twice"), Error);
+    folder.put("golden.json", "{\"weights\": \"\", \"metrics\": \"\"}");
+    CHECK_THROWS_WITH_AS(report({{folder.path + "/one/sft", folder.path + "/two/sft"}, folder.path + "/golden.json"}),
+                         doctest::Contains("no run to compare"), Error);
+    // One run alone has a golden hash too.
+    printed({{folder.path + "/reward"}, ""});
+    folder.put("golden.json", read_json(folder.path + "/reward/summary.json")["sha256"].dump());
+    CHECK_THROWS_WITH_AS(report({{reward}, golden}), doctest::Contains("no \"weights\""), Error);
+    folder.put("reward/model.safetensors", "abc");
+    printed({{folder.path + "/reward"}, ""});
+    folder.put("golden.json", read_json(folder.path + "/reward/summary.json")["sha256"].dump());
+    CHECK(has(printed({{folder.path + "/reward"}, folder.path + "/golden.json"}), "metrics equal to the golden hash"));
+}
+
+TEST_CASE("report: a long curve is thinned to means, whose steps are the last of each stretch") {
+    Folder folder;
+    std::string lines;
+    for (int step = 1; step <= 8001; ++step)
+        lines += json({{"step", step}, {"loss", step % 3}}).dump() + "\n";
+    folder.put("long/metrics.jsonl", lines);
+    printed({{folder.path + "/long"}, ""});
+    const std::string page = read_file(folder.path + "/long/report.html"), begin_of_data = "id=\"data\">";
+    const size_t begin = page.find(begin_of_data) + begin_of_data.size();
+    const json run = json::parse(page.substr(begin, page.find("</script>", begin) - begin))["runs"][0];
+    CHECK(run["metrics"]["step"].size() == 2667);
+    CHECK(run["metrics"]["step"][0] == 3);
+    CHECK(run["metrics"]["loss"][0] == 1.0);
+    CHECK(run["metrics"]["step"][2666] == 8001);
+    CHECK(run["steps"] == 8001);
+    CHECK(has(page, "The curves of long are means of 3 steps each."));
 }
 
 TEST_CASE("report: of many recorded steps the page holds some, the first and the last among them") {
@@ -188,7 +249,7 @@ TEST_CASE("report: of many recorded steps the page holds some, the first and the
         for (int sample = 0; sample < 2; ++sample)
             rollouts += json({{"step", step}, {"prompt", "step " + std::to_string(step) + "."}}).dump() + "\n";
     folder.put("zero/rollouts.jsonl", rollouts);
-    printed({folder.path, ""});
+    printed({{folder.path}, ""});
     const std::string page = read_file(folder.path + "/report.html");
     int kept = 0;
     for (int step = 1; step <= 100; ++step) kept += has(page, "\"step " + std::to_string(step) + ".\"");

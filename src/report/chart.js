@@ -8,9 +8,19 @@ function ticks(low, high, count, whole) {
     return list;
 }
 
-// spec: title, expected (a sentence), unit ('share' or ''), series [{name, color, points [{x, y, low, high}], dots}],
-// and optionally levels [{y, text, right, below}], range [low, high], from_data (the axis need not hold 0), x (axis
-// title), height, fractions (ticks of x need not be whole), place (the element that the figure goes into).
+// The powers of ten between two exponents, and what lies between them if they are few.
+function powers(low, high) {
+    const parts = high - low > 3 ? [1] : high - low > 1.2 ? [1, 3] : [1, 2, 3, 5, 7], list = [];
+    const every = Math.ceil((high - low) / 8);
+    for (let power = Math.floor(low); power <= high; power += every)
+        for (const part of parts)
+            if (power + Math.log10(part) >= low && power + Math.log10(part) <= high) list.push(part * 10 ** power);
+    return list;
+}
+
+// spec: title, expected (a sentence), unit ('share' or ''), place (the element that the figure goes into), series [{name,
+// color, points [{x, y, low, high}], dots, dashed}], and optionally range [low, high], from_data (the axis need not hold
+// 0), log (a logarithmic axis, if all is above 0), x (axis title), height, fractions (ticks of x need not be whole).
 function chart(spec) {
     spec.series.forEach(s => { s.points = s.points.filter(p => known(p.x) && known(p.y)); });
     const series = spec.series.filter(s => s.points.length);
@@ -21,22 +31,30 @@ function chart(spec) {
     const plot = make('div', {class: 'plot', style: `height:${height}px`});
     const legend = make('div', {class: 'legend'}, ...series.map(s => make('span', {},
         make('span', {class: s.dots ? 'key points' : 'key', style: `background:var(--${s.color})`}), s.name)));
-    (spec.place || find('charts')).append(make('figure', {class: 'card'}, make('h3', {}, spec.title), legend, plot,
-        make('figcaption', {}, spec.expected)));
+    const csv = () => csv_line(['series', spec.x || 'step', 'value', 'low', 'high']) +
+        series.flatMap(s => s.points.map(p => csv_line([s.name, p.x, p.y, p.low, p.high]))).join('');
+    spec.place.append(make('figure', {class: 'card'}, make('div', {class: 'head'}, make('h3', {}, spec.title),
+        csv_button('CSV', spec.title, csv)), legend, plot, make('figcaption', {}, spec.expected)));
 
     const all = series.flatMap(s => s.points), xs = [...new Set(all.map(p => p.x))].sort((a, b) => a - b);
     let x_low = xs[0], x_high = xs[xs.length - 1];
     if (x_low === x_high) --x_low, ++x_high;
-    const ys = all.flatMap(p => [p.y, p.low, p.high]).concat((spec.levels || []).map(l => l.y)).filter(known);
-    let [low, high] = spec.range || [Math.min(...ys), Math.max(...ys)];
-    if (!spec.range && !spec.from_data) low = Math.min(low, 0), high = Math.max(high, 0);
+    const extremes = values => values.reduce(([a, b], v) => [Math.min(a, v), Math.max(b, v)], [Infinity, -Infinity]);
+    const ys = all.flatMap(p => [p.y, p.low, p.high]).filter(known), log = spec.log && ys.every(y => y > 0);
+    const scale = y => log ? Math.log10(y) : y, range = log ? null : spec.range;
+    let [low, high] = range || extremes(ys.map(scale));
+    if (!range && !spec.from_data && !log) low = Math.min(low, 0), high = Math.max(high, 0);
     if (low === high) high = low + (spec.unit === 'share' ? 0.1 : 1);
-    if (!spec.range) high += (high - low) * 0.05;
+    if (!range) high += (high - low) * 0.05;
+    const marks = log ? powers(low, high) : ticks(low, high, 5);
 
     function redraw() {
         const width = Math.max(260, plot.clientWidth);
         const X = x => left + (x - x_low) / (x_high - x_low) * (width - left - right);
-        const Y = y => height - bottom - (y - low) / (high - low) * (height - top - bottom);
+        const Y = y => {
+            const part = (scale(y) - low) / (high - low);
+            return height - bottom - Math.max(0, Math.min(1, part)) * (height - top - bottom);
+        };
         const svg = draw('svg', {height, viewBox: `0 0 ${width} ${height}`, role: 'img', 'aria-label': spec.title});
         const text = (x, y, anchor, content) => svg.append(draw('text', {x, y, 'text-anchor': anchor,
             fill: 'var(--soft)', stroke: 'var(--card)', 'stroke-width': 3, 'paint-order': 'stroke'}, content));
@@ -45,7 +63,7 @@ function chart(spec) {
             return svg.lastChild;
         };
         const across = (y, stroke, more) => line(left, Y(y), width - right, Y(y), stroke, more);
-        for (const y of ticks(low, high, 5)) {
+        for (const y of marks) {
             across(y, 'grid');
             text(left - 6, Y(y) + 4, 'end', label(y));
         }
@@ -54,14 +72,14 @@ function chart(spec) {
             text(X(x), height - bottom + 16, 'middle', short(x, 6));
         }
         text((left + width - right) / 2, height - 4, 'middle', spec.x || 'step');
-        across(Math.max(low, Math.min(0, high)), 'line');
-        for (const level of spec.levels || []) across(level.y, 'level', {'stroke-dasharray': '5 4'});
+        line(left, height - bottom, width - right, height - bottom, 'line');
+        if (!log && low < 0 && high > 0) across(0, 'line');
         for (const s of series) {
-            const at = p => X(p.x).toFixed(1) + ' ' + Y(Math.max(low, Math.min(high, p.y))).toFixed(1);
+            const at = p => X(p.x).toFixed(1) + ' ' + Y(p.y).toFixed(1);
             const color = {stroke: `var(--${s.color})`};
             if (!s.dots && s.points.length > 1)
                 svg.append(draw('path', {d: 'M' + s.points.map(at).join('L'), fill: 'none', ...color, 'stroke-width': 2,
-                                         'stroke-linejoin': 'round'}));
+                                         'stroke-dasharray': s.dashed ? '6 4' : 'none', 'stroke-linejoin': 'round'}));
             if (s.dots || s.points.length === 1) for (const p of s.points) {
                 if (known(p.low) && known(p.high))
                     line(X(p.x), Y(p.low), X(p.x), Y(p.high), s.color, {'stroke-width': 1.5, opacity: 0.6});
@@ -69,9 +87,6 @@ function chart(spec) {
                                            'stroke-width': 1.5}));
             }
         }
-        for (const level of spec.levels || [])
-            text(level.right ? width - right - 2 : left + 4, Y(level.y) + (level.below ? 13 : -4),
-                 level.right ? 'end' : 'start', level.text);
         const cross = line(0, top, 0, height - bottom, 'soft', {visibility: 'hidden'});
         svg.onpointermove = svg.onpointerdown = event => {
             const box = svg.getBoundingClientRect();

@@ -20,6 +20,28 @@ const share = value => known(value) ? (100 * value).toFixed(1) + ' %' : '\u2013'
 const short = (value, digits = 4) =>
     known(value) ? String(Number(value.toPrecision(digits))).replace('-', '\u2212') : '\u2013';
 
+// A button that gives the user a file of comma-separated values.
+function csv_button(title, name, text_of) {
+    const button = make('button', {type: 'button', class: 'small', 'aria-label': `${name} as CSV`}, title);
+    button.onclick = () => {
+        const link = make('a', {download: name.replace(/[^\w.-]+/g, '_') + '.csv'});
+        link.href = URL.createObjectURL(new Blob([text_of()], {type: 'text/csv'}));
+        link.click();
+        setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+    };
+    return button;
+}
+const csv_line = cells => cells.map(cell => {
+    const text = cell === undefined || cell === null ? '' : String(cell);
+    return /[",\n]/.test(text) ? '"' + text.replace(/"/g, '""') + '"' : text;
+}).join(',') + '\n';
+function columns_as_csv(columns) {
+    const names = Object.keys(columns).sort((a, b) => (b === 'step') - (a === 'step'));
+    const rows = Math.max(0, ...names.map(name => columns[name].length));
+    return csv_line(names) +
+        Array.from({length: rows}, (_, i) => csv_line(names.map(name => columns[name][i]))).join('');
+}
+
 // One box for all explanations at the pointer.
 const tip = make('div', {class: 'tip', hidden: ''});
 document.body.append(tip);

@@ -3,12 +3,32 @@
 function rollouts_viewer(place, all_lines) {
     const lines = all_lines.filter(a => Array.isArray(a.pieces));
     if (!lines.length) return;
-    const unique = list => [...new Set(list)].sort((a, b) => a - b);
+    const unique = list => [...new Set(list)].sort((a, b) => a < b ? -1 : a > b ? 1 : 0);
     const group = () => lines.filter(a => a.step === state.step && a.prompt_index === state.group);
-    const groups = () => unique(lines.filter(a => a.step === state.step).map(a => a.prompt_index));
-    const steps = unique(lines.map(a => a.step));
-    const state = {step: steps[steps.length - 1], group: 0, answer: 0, color: 'advantage'};
-    state.group = groups()[0];
+    const groups = () => unique(found().filter(a => a.step === state.step).map(a => a.prompt_index));
+    const steps = () => unique(found().map(a => a.step));
+    const state = {step: 0, group: 0, answer: 0, color: 'advantage', words: '', only: 'all'};
+
+    // A search shows the groups that have an answer which it finds, and goes to the first of these answers.
+    const ONLY = {all: () => true, right: a => a.accuracy > 0, wrong: a => !(a.accuracy > 0),
+                  'cut off': a => !a.finished, 'not in form': a => !(a.format > 0),
+                  'above the group': a => a.advantage > 0, 'below the group': a => a.advantage < 0};
+    for (const kind of unique(lines.map(a => a.kind).filter(Boolean))) ONLY['kind: ' + kind] = a => a.kind === kind;
+    const fits = a => ONLY[state.only](a) && (!state.words || [a.prompt, a.reason, a.pieces.join('')].some(text =>
+        String(text).toLowerCase().includes(state.words)));
+    let fitting = lines;
+    const found = () => fitting;
+    function go_to(step, wanted) {
+        state.step = step === undefined ? steps()[steps().length - 1] : step;
+        state.group = wanted === undefined ? groups()[0] : wanted;
+        state.answer = Math.max(0, group().findIndex(fits));
+    }
+    function search() {
+        fitting = lines.filter(fits);
+        if (fitting.length) go_to(steps().includes(state.step) ? state.step : undefined);
+        render();
+    }
+    go_to();
 
     // What is known of token t of answer a. Recorded numbers have 5 digits.
     function token(a, t) {
@@ -54,8 +74,14 @@ function rollouts_viewer(place, all_lines) {
         select.onchange = () => change(Number(select.value));
         return select;
     };
-    const step_select = picker('step', v => { state.step = v; state.group = groups()[0]; state.answer = 0; render(); });
-    const group_select = picker('group', v => { state.group = v; state.answer = 0; render(); });
+    const step_select = picker('step', v => { go_to(v); render(); });
+    const group_select = picker('group', v => { go_to(state.step, v); render(); });
+    const only_select = make('select', {'aria-label': 'which answers'},
+        ...Object.keys(ONLY).map(name => make('option', {value: name}, name)));
+    only_select.onchange = () => { state.only = only_select.value; search(); };
+    const words_input = make('input', {type: 'search', placeholder: 'words in prompt or answer'});
+    words_input.oninput = () => { state.words = words_input.value.toLowerCase(); search(); };
+    const count = make('span', {class: 'soft', role: 'status'});
     const buttons = make('span', {class: 'buttons'}, ...Object.entries(colors).map(([name, choice]) => {
         const button = make('button', {type: 'button', 'data-color': name}, choice.title);
         button.onclick = () => { state.color = name; render(); };
@@ -67,6 +93,7 @@ function rollouts_viewer(place, all_lines) {
     place.append(make('h2', {}, 'Answers, token by token'),
         make('p', {class: 'soft'}, 'Groups of answers to one prompt as they were sampled, with the numbers that the ' +
             'loss was computed from. Arrow keys go through the answers; point at a token for all its numbers.'),
+        make('div', {class: 'bar'}, make('label', {}, 'answers ', only_select), words_input, count),
         make('div', {class: 'bar'}, make('label', {}, 'step ', step_select), make('label', {}, 'group ', group_select),
             make('span', {}, 'colour ', buttons)),
         make('div', {class: 'browser'}, list, make('div', {class: 'card'}, prompt, text, legend, verdict)));
@@ -89,13 +116,15 @@ function rollouts_viewer(place, all_lines) {
 
     function render() {
         hide_tip();
+        count.textContent = `${found().length} of ${lines.length} answers`;
         const answers = group(), a = answers[state.answer];
         const choice = colors[state.color], scale = choice.scale(answers);
-        options(step_select, steps, state.step), options(group_select, groups(), state.group);
+        options(step_select, steps(), state.step), options(group_select, groups(), state.group);
         for (const button of buttons.children)
             button.setAttribute('aria-pressed', button.dataset.color === state.color);
         list.replaceChildren(...answers.map((b, i) => {
-            const button = make('button', {type: 'button', 'aria-current': i === state.answer},
+            const button = make('button', {type: 'button', 'aria-current': i === state.answer,
+                                           ...(!fits(b) && {class: 'dim'})},
                 make('span', {class: 'soft'}, '#' + b.sample),
                 make('span', {}, known(b.reward) ? b.reward.toFixed(2) : '\u2013'),
                 make('span', {class: b.advantage > 0 ? 'good' : b.advantage < 0 ? 'bad' : 'soft'},
@@ -121,6 +150,7 @@ function rollouts_viewer(place, all_lines) {
             : 'no better or worse than its group: its policy term is exactly 0';
         const row = (name, ...content) => [make('dt', {}, name), make('dd', {}, ...content)];
         verdict.replaceChildren(
+            ...(a.kind ? row('kind', String(a.kind)) : []),
             ...row('reward', `${short(a.reward)}: accuracy ${short(a.accuracy)} ` +
                 `(${a.accuracy > 0 ? 'right' : 'not right'}), format ${short(a.format)} ` +
                 `(${a.format > 0 ? 'kept' : 'not kept'})`),
@@ -132,7 +162,7 @@ function rollouts_viewer(place, all_lines) {
 
     addEventListener('keydown', event => {
         if (!list.isConnected) return;  // another viewer has taken its place
-        if (event.target.tagName === 'SELECT' || event.ctrlKey || event.altKey || event.metaKey) return;
+        if (['SELECT', 'INPUT'].includes(event.target.tagName) || event.ctrlKey || event.altKey || event.metaKey) return;
         const inside = place.contains(document.activeElement);
         const move = {ArrowRight: 1, ArrowLeft: -1, ...(inside && {ArrowDown: 1, ArrowUp: -1})}[event.key];
         if (!move) return;
@@ -142,4 +172,20 @@ function rollouts_viewer(place, all_lines) {
         list.children[state.answer].focus({preventScroll: !inside});
     });
     render();
+}
+
+// The viewer for one of several runs.
+function rollouts_of_runs(place, runs) {
+    const recorded = runs.filter(run => run.rollouts.some(a => Array.isArray(a.pieces)));
+    const viewer = make('div', {}), select = make('select', {'aria-label': 'run'},
+        ...recorded.map((run, i) => make('option', {value: i}, run.name)));
+    const show = () => {
+        viewer.replaceChildren();
+        rollouts_viewer(viewer, recorded[Number(select.value)].rollouts);
+    };
+    select.onchange = show;
+    if (!recorded.length) return;
+    if (recorded.length > 1) place.append(make('div', {class: 'bar'}, make('label', {}, 'answers of the run ', select)));
+    place.append(viewer);
+    show();
 }

@@ -48,7 +48,9 @@ struct Results {
     std::vector<std::vector<float>> lenient;
 };
 
-// A mean over problems, and 1.96 of its standard errors.
+constexpr double Z = 1.96;  // standard errors of a 95 % interval
+
+// A mean over problems, and its standard error.
 struct Spread {
     double sum = 0, squares = 0;
     int n = 0;
@@ -58,10 +60,7 @@ struct Spread {
         ++n;
     }
     double mean() const { return sum / n; }
-    double half() const {
-        const double variance = std::max(0.0, squares / n - mean() * mean()) / std::max(1, n - 1);
-        return 1.96 * exact::sqrt(variance);
-    }
+    double error() const { return exact::sqrt(std::max(0.0, squares / n - mean() * mean()) / std::max(1, n - 1)); }
 };
 
 // What the reward model of a set says of answers to some of the problems.
@@ -128,12 +127,13 @@ Evaluation summed(const Results& results, const std::vector<int>& chosen, int k)
     const double answers = double(n) * k;
     for (double* share : {&e.pass_at_k, &e.majority}) *share /= n;
     e.pass_at_1 = right_spread.mean();
-    e.low = std::max(0.0, e.pass_at_1 - right_spread.half());
-    e.high = std::min(1.0, e.pass_at_1 + right_spread.half());
+    const Interval interval = wilson_interval(e.pass_at_1, right_spread.error(), n);
+    e.low = interval.low;
+    e.high = interval.high;
     e.mean_length = length_spread.mean();
-    e.mean_length_half = length_spread.half();
+    e.mean_length_half = Z * length_spread.error();
     e.reflective_words = words_spread.mean();
-    e.reflective_words_half = words_spread.half();
+    e.reflective_words_half = Z * words_spread.error();
     for (double* share : {&e.mixed, &e.strict, &e.lenient, &e.format, &e.reflective_share, &e.truncated})
         *share /= answers;
     e.finished_length /= std::max(1.0, finished);
@@ -169,6 +169,13 @@ std::vector<Evaluation> grouped(const Results& results, int n, int k,
 }
 
 }  // namespace
+
+Interval wilson_interval(double share, double error, int problems) {
+    const double variance = share * (1 - share), n = error > 0 ? variance / (error * error) : problems;
+    const double middle = (share + Z * Z / (2 * n)) / (1 + Z * Z / n);
+    const double half = Z / (1 + Z * Z / n) * exact::sqrt(variance / n + Z * Z / (4 * n * n));
+    return {std::max(0.0, middle - half), std::min(1.0, middle + half)};
+}
 
 std::vector<BestOf> best_of_n(const std::vector<std::vector<Scored>>& by_prompt) {
     std::vector<BestOf> curve;

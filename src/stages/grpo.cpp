@@ -67,6 +67,8 @@ OptionTable table_of(GrpoOptions& o) {
     table.number("--evaluate-k", o.evaluate_k, at_least(1), "answers to each").only("--held-out", evaluates);
     table.number("--record-every", o.record_every, at_least(0), "steps between rollouts kept for the report; 0: none");
     table.number("--record-groups", o.record_groups, at_least(0), "groups kept of such a rollout");
+    table.choice("--rollout-format", o.rollout_format, {{"r1", RolloutFormat::r1}, {"verl", RolloutFormat::verl}},
+                 "verl: they are also written as verl's trainer dumps them, in rollouts.verl.jsonl");
     table.add(table_of(o.task));
     return table;
 }
@@ -333,7 +335,8 @@ void grpo(GrpoOptions o, const Device& device) {
     std::printf("grpo: %d steps of %d prompts x %d answers, %d updates each, %zu problems\n", o.steps, o.prompts,
                 o.group, o.updates, questions.size());
 
-    GrpoRecord record(grpo_run, run.lines("rollouts.jsonl"));
+    LineWriter* verl = o.rollout_format == RolloutFormat::verl ? &run.lines("rollouts.verl.jsonl") : nullptr;
+    GrpoRecord record(grpo_run, run.lines("rollouts.jsonl"), verl);
     Stage stage;
     stage.name = "grpo";
     stage.steps = o.steps;

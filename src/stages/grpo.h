@@ -11,6 +11,8 @@
 
 namespace r1 {
 
+enum class RolloutFormat { r1, verl };
+
 struct GrpoOptions : TrainingOptions {
     std::string model, problems;   // the model to start from; problems to learn from
     int steps = 40;                // rollouts
@@ -25,6 +27,7 @@ struct GrpoOptions : TrainingOptions {
     int preference_from = 1;                   // general prompts are asked from this step on
     int evaluate_count = 64, evaluate_k = 8;   // problems of an evaluation on held-out ones, answers to each
     int record_every = 10, record_groups = 2;  // rollouts kept for the report
+    RolloutFormat rollout_format = RolloutFormat::r1;
     TaskOptions task;
 
     GrpoOptions() {

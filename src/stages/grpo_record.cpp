@@ -174,8 +174,12 @@ void GrpoRecord::look(int64_t done, Progress& progress) {
     warn(progress);
     if (!records(done)) return;
     for (int g = 0; g < std::min(run_.o.record_groups, run_.o.prompts); ++g)
-        for (int i = 0; i < run_.o.group; ++i) rollouts_.write(line_of({g, i}));
+        for (int i = 0; i < run_.o.group; ++i) {
+            rollouts_.write(line_of({g, i}));
+            if (verl_) verl_->write(verl_line_of({g, i}));
+        }
     rollouts_.flush();
+    if (verl_) verl_->flush();
     const int64_t k = done % (int64_t(run_.o.prompts) * run_.o.group), g = k / run_.o.group;
     const Answer& a = last_.answers[g][k % run_.o.group];
     const Tokenizer& tokenizer = *run_.task.tokenizer;
@@ -230,6 +234,8 @@ json GrpoRecord::line_of(AnswerIndex at) const {
                  {"prompt_index", at.group},
                  {"sample", at.answer},
                  {"prompt", tokenizer.decode(question.prompt)},
+                 {"completion", answer.graded.text},
+                 {"kind", question.problem.kind->name},
                  {"problem", question.problem.shown},
                  {"pieces", pieces},
                  {"ids", answer.completion.tokens},
@@ -251,6 +257,20 @@ json GrpoRecord::line_of(AnswerIndex at) const {
     line["entropy"] = numbers(last_.entropy[at.group][at.answer], 5);
     line["candidates"] = candidates;
     return line;
+}
+
+// The same as verl's trainer dumps it: one object a line, with what its reward function says beside the score.
+json GrpoRecord::verl_line_of(AnswerIndex at) const {
+    const Question& question = run_.questions[last_.question[at.group]];
+    const Graded& graded = last_.answers[at.group][at.answer].graded;
+    return {{"input", run_.task.tokenizer->decode(question.prompt)},
+            {"output", graded.text},
+            {"gts", question.problem.shown},
+            {"score", rounded(graded.reward.total, 9)},
+            {"step", last_.number},
+            {"acc", graded.reward.accuracy},
+            {"format", graded.reward.format},
+            {"reason", graded.reward.reason}};
 }
 
 // ---- warnings

@@ -10,7 +10,9 @@ json metrics_of(const GrpoStep& step, const GrpoRun& run);
 
 class GrpoRecord {
 public:
-    GrpoRecord(const GrpoRun& run, LineWriter& rollouts) : run_(run), rollouts_(rollouts) {}
+    // verl: takes the recorded answers in verl's form too; null: not wanted.
+    GrpoRecord(const GrpoRun& run, LineWriter& rollouts, LineWriter* verl)
+        : run_(run), rollouts_(rollouts), verl_(verl) {}
     // Does the step, and says what it was.
     StepReport step(int64_t number);
     // After a step: warnings, and, of the steps that are recorded, their rollouts and an answer for the terminal.
@@ -25,10 +27,12 @@ private:
     bool records(const GrpoStep& step, AnswerIndex at) const;
     void see_logits(const GrpoStep& step, AnswerIndex at, const float* logits);
     json line_of(AnswerIndex at) const;
+    json verl_line_of(AnswerIndex at) const;
     void warn(Progress& progress);
 
     const GrpoRun& run_;
     LineWriter& rollouts_;
+    LineWriter* verl_;
     GrpoStep last_;
     json metrics_;                                                              // of the last step
     std::vector<std::vector<std::vector<std::vector<Candidate>>>> candidates_;  // by group, answer and token
