@@ -29,8 +29,9 @@ def lines_of(path):
     for number, line in enumerate(text[: text.rfind("\n") + 1].splitlines(), 1):
         try:
             lines.append(json.loads(line))
-        except json.JSONDecodeError:
-            refuse("a line that is not JSON", f"{path} line {number}", "repair the line or run the stage again")
+            lines[-1]["step"]
+        except (json.JSONDecodeError, TypeError, KeyError):
+            refuse("a line that is no JSON object with a step", f"{path} line {number}", "run the stage again")
     return lines
 
 
@@ -134,4 +135,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except OSError as error:
+        refuse(error.strerror, error.filename, "give another folder, or free the disk")

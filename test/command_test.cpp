@@ -183,6 +183,7 @@ TEST_CASE("D6: killed at system calls that change a file, and resumed, the bytes
         {"killed", p.pretrain("killed", 4, "--threads 1 --save-every 2")},
         {"killed-zero",
          p.grpo("killed-zero", "--threads 1 --steps 4 --keep 2 --evaluate-every 2 --evaluate-count 3 --evaluate-k 2 "
+                               "--record-every 1 --rollout-format verl "
                                "--held-out " + p / "problems.test.jsonl")}};
     for (const auto& each : commands) {
         const std::string &name = each.first, &command = each.second, folder = p / name;
@@ -365,6 +366,49 @@ TEST_CASE("grpo: recorded answers in verl's form too, the same ones") {
                                                          {"format", "format"},  {"reason", "reason"}};
     for (size_t i = 0; i < ours.size(); ++i)
         for (const auto& [verl, r1] : names) CHECK(theirs[i].at(verl) == ours[i].at(r1));
+}
+
+// TensorBoard's library is not here: one stands in for it that prints what it is given.
+TEST_CASE("scripts/export.py gives every number and every answer of a run to the library, and says what is missing") {
+    const Prepared& p = prepared();
+    REQUIRE(shell(p.grpo("exported", "--steps 2 --record-every 1 --record-groups 1")).status == 0);
+    p.write("tensorboardX.py", "class SummaryWriter:\n"
+                                       "    def __init__(self, folder): print('folder', folder)\n"
+                                       "    def add_scalar(self, *what): print('scalar', *what)\n"
+                                       "    def add_text(self, name, text, step=0): print('text', name, step)\n"
+                                       "    def close(self): print('closed')\n");
+    const std::string program = "python3 " R1_SOURCE "/scripts/export.py ", run = p / "exported";
+    const Result r = shell("PYTHONPATH=" + p.path + " " + program + run + " --tensorboard " + p / "logs");
+    CAPTURE(r.text);
+    CHECK(r.status == 0);
+    int numbers = 0;
+    read_json_lines(run + "/metrics.jsonl", [&](const json& line, int64_t) {
+        for (const auto& [key, value] : line.items()) {
+            if (key == "step" || !value.is_number()) continue;
+            CHECK(r.text.find("scalar " + key + " ") != std::string::npos);
+            ++numbers;
+        }
+    });
+    const auto count = [&](const std::string& what) {
+        int found = 0;
+        for (size_t at = 0; (at = r.text.find(what, at)) != std::string::npos; ++at) ++found;
+        return found;
+    };
+    CHECK(count("\nscalar ") - count("\nscalar time/") == numbers);
+    CHECK(count("\ntext answers ") == 8);
+    CHECK(count("closed") == 1);
+
+    const auto says = [&](const std::string& arguments, const std::string& what) {
+        const Result refused = shell(program + arguments);
+        CAPTURE(refused.text);
+        CHECK(refused.status != 0);
+        CHECK(refused.text.find(what) != std::string::npos);
+        CHECK(refused.text.find("Traceback") == std::string::npos);
+    };
+    says("/nowhere --parquet " + p / "tables", "no metrics.jsonl, /nowhere, give");
+    says(run, "say where to");
+    p.write("exported/rollouts.jsonl", "[1]\n");
+    says(run + " --tensorboard " + p / "logs", "rollouts.jsonl line 1");
 }
 
 TEST_CASE("the audit of a run's step gives what training used") {

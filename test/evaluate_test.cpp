@@ -47,15 +47,18 @@ const std::string countdown = R"({"numbers": [3, 7, 12], "target": 33})",
 
 TEST_CASE("evaluate: Wilson's interval, by hand and at the ends") {
     // 8 of 10 [Wilson 1927]: (0.8 + z^2/20 -+ z sqrt(0.016 + z^2/400)) / (1 + z^2/10), z = 1.96
-    const Interval eight = wilson_interval(0.8, std::sqrt(0.8 * 0.2 / 10), 10);
+    const Interval eight = wilson_interval(0.8, std::sqrt(0.8 * 0.2 / 10), 10, 40);
     CHECK(eight.low == doctest::Approx(0.490157).epsilon(1e-5));
     CHECK(eight.high == doctest::Approx(0.943319).epsilon(1e-5));
     // Where all problems are alike it has a width: 0 of 10 ends at z^2 / (10 + z^2).
-    const Interval none = wilson_interval(0, 0, 10), all = wilson_interval(1, 0, 10);
+    const Interval none = wilson_interval(0, 0, 10, 40), all = wilson_interval(1, 0, 10, 40);
     CHECK((none.low == 0 && none.high == doctest::Approx(3.8416 / 13.8416)));
     CHECK((all.high == doctest::Approx(1) && all.low == doctest::Approx(10 / 13.8416)));
     // Problems that are half right each say more than those of one answer.
-    CHECK(wilson_interval(0.5, 0.01, 100).high - 0.5 == doctest::Approx(0.0196).epsilon(0.01));
+    CHECK(wilson_interval(0.5, 0.01, 100, 4000).high - 0.5 == doctest::Approx(0.0196).epsilon(0.01));
+    // No spread at all, or but that of rounding, is no proof: the answers are counted then.
+    for (const double error : {0.0, 1e-12})
+        CHECK(wilson_interval(0.8, error, 3, 10).low == doctest::Approx(eight.low));
 }
 
 TEST_CASE("evaluation: strict and lenient, by language and by difficulty") {

@@ -18,9 +18,10 @@ function powers(low, high) {
     return list;
 }
 
-// spec: title, expected (a sentence), unit ('share' or ''), place (the element that the figure goes into), series [{name,
-// color, points [{x, y, low, high}], dots, dashed}], and optionally range [low, high], from_data (the axis need not hold
-// 0), log (a logarithmic axis, if all is above 0), x (axis title), height, fractions (ticks of x need not be whole).
+// spec: title, expected (a sentence), unit ('share' or ''), place (the element that the figure goes into), series
+// [{name, color, points [{x, y, low, high}], dots, dashed}], and optionally range [low, high], from_data (the axis need
+// not hold 0), log (a logarithmic axis, if all is above 0), x (axis title), height, fractions (ticks of x need not be
+// whole).
 function chart(spec) {
     spec.series.forEach(s => { s.points = s.points.filter(p => known(p.x) && known(p.y)); });
     const series = spec.series.filter(s => s.points.length);

@@ -167,19 +167,11 @@ std::string text_of(const ReportData& data, const json& sha256, const json& equa
 // ---- the page
 
 json run_to_json(const ReportRun& run) {
-    return {{"name", run.name},
-            {"folder", run.folder},
-            {"stage", run.stage},
-            {"settings", run.settings},
-            {"start", run.start},
-            {"steps", run.steps},
-            {"metrics", run.metrics},
-            {"timings", run.timings},
-            {"held_out", run.held_out},
-            {"rollouts", run.rollouts},
-            {"kinds", run.kinds},
-            {"seconds", run.seconds},
-            {"weights", run.weights_sha256}};
+    return {{"name", run.name},         {"folder", run.folder},         {"stage", run.stage},
+            {"settings", run.settings}, {"start", run.start},           {"steps", run.steps},
+            {"last", run.last},         {"metrics", run.metrics},       {"timings", run.timings},
+            {"held_out", run.held_out}, {"rollouts", run.rollouts},     {"kinds", run.kinds},
+            {"seconds", run.seconds},   {"weights", run.weights_sha256}};
 }
 
 std::string page_of(const ReportData& data, const json& sha256, const json& equal) {

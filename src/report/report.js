@@ -16,14 +16,13 @@ const code = text => make('code', {}, text || '\u2013');
     document.title = title + ' \u2013 r1 report';
     find('title').textContent = title;
     find('introduction').textContent = is_zero
-        ? 'A small mixture-of-experts model learned to think before it answers: pretrained from scratch, then trained ' +
-          'by GRPO with rule rewards alone, as DeepSeek-R1-Zero was, and evaluated on problems that it never saw.'
+        ? 'A small mixture-of-experts model learned to think before it answers: pretrained from scratch, then ' +
+          'trained by GRPO with rule rewards alone, as DeepSeek-R1-Zero was, and evaluated on problems that it never saw.'
         : '';
 
     // The figures that say how a stage went, in the last step.
-    const last = run => ['reward', 'accuracy', 'loss'].map(key => [key, run.metrics[key]])
-        .filter(([, column]) => column && known(column[column.length - 1]))
-        .map(([key, column]) => `${key} ${short(column[column.length - 1])}`).join(', ') || '\u2013';
+    const last = run => ['reward', 'accuracy', 'loss'].filter(key => known(run.last[key]))
+        .map(key => `${key} ${short(run.last[key])}`).join(', ') || '\u2013';
     const rows = data.runs.map(run => make('tr', {}, make('th', {class: 'name'}, run.name),
         make('td', {class: 'words'}, what_it_is(run)), make('td', {}, String(run.steps)),
         make('td', {class: 'words'}, last(run)),

@@ -1,12 +1,14 @@
 // ---- curves ----
 // What each stage's charts show. keys: [column of the metrics, its name]; held_out: [column of evaluations.jsonl, its
-// name, column of its interval]; from: timings, in place of metrics; value: of a row of columns, in place of a column.
+// name, column of its interval]; from: timings, in place of metrics. In place of a column may stand a pattern, for all
+// columns whose names it fits, or a function of a step's row.
 const SHARE = {unit: 'share'};
 const LEARNING = [
     {title: 'Learning rate', keys: [['learning_rate', 'learning rate']],
      expected: 'rises during the warm-up, and falls as the schedule says.'},
     {title: 'Gradient norm, before clipping', keys: [['gradient_norm', 'gradient norm']],
-     expected: 'of one size throughout; single spikes are cut by the clipping, a lasting climb comes before a collapse.'},
+     expected: 'of one size throughout; single spikes are cut by the clipping, a lasting climb comes before a ' +
+         'collapse.'},
     {title: 'Load of the busiest expert', keys: [['load_max', 'busiest expert'], ['expert_load_max', 'busiest expert']],
      expected: 'its share of the tokens as a multiple of an equal share: 1 is a perfect balance.', from_data: true},
     {title: 'Seconds a step', from: 'timings',
@@ -14,8 +16,8 @@ const LEARNING = [
      expected: 'even, or growing with the length of what is learned from.'},
     {title: 'Tokens a second', from: 'timings', keys: [[row => row.tokens / row.seconds, 'learned tokens a second']],
      expected: 'even; it falls while something else uses the machine.'}];
-const LOSS = {title: 'Loss, nats per token', keys: [['loss', 'loss']], held_out: [['loss', 'held out']], from_data: true,
-              height: 300};
+const LOSS = {title: 'Loss, nats per token', keys: [['loss', 'loss']], held_out: [['loss', 'held out']],
+              from_data: true, height: 300};
 const CHARTS = {
     pretrain: [
         {...LOSS, expected: 'falls steeply, then slowly, and flattens as the schedule ends.'},
@@ -62,6 +64,9 @@ const CHARTS = {
          keys: [['clip_high', 'at 1 + \u03b5, A > 0'], ['clip_low', 'at 1 \u2212 \u03b5, A < 0']],
          expected: 'a few per cent at most. In the first update of a rollout the ratio is exactly 1 and nothing is ' +
             'clipped; the later ones are off-policy.'},
+        {title: 'Largest |log \u03c0 \u2212 log \u03c0_old| in a first update',
+         keys: [['first_update_mismatch', 'mismatch']],
+         expected: 'exactly 0 in exact mode: what sampled the answers is what learns from them.'},
         {title: 'Terms of the loss', keys: [['policy_loss', 'policy term'], ['kl_loss', '\u03b2 KL']],
          expected: 'near 0, and no measure of success: the advantages of a group sum to 0, so at ratio 1 the policy ' +
             'term is about 0 while its gradient is not.'},
@@ -123,8 +128,9 @@ const CHARTS = {
             });
             chart({...spec, title, series, expected, place, log: state.log});
         };
-        if (runs.length === 1 || new Set(lines.map(line => line.name)).size < 2) one_chart(spec.title, [...lines, ...dots]);
-        else for (const name of new Set(lines.map(line => line.name)))
+        const names = new Set(lines.map(line => line.name));
+        if (runs.length === 1 || names.size < 2) one_chart(spec.title, [...lines, ...dots]);
+        else for (const name of names)
             one_chart(`${spec.title}: ${name}`, lines.filter(line => line.name === name));
     }
 

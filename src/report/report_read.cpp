@@ -17,6 +17,7 @@ namespace {
 
 constexpr size_t RECORDED_STEPS = 24;  // at most so many steps of rollouts go into the page
 constexpr size_t POINTS = 4000;        // at most so many points a curve
+const std::vector<std::string> STAGES = {"pretrain", "sft", "grpo", "reward-model"};  // in the order of a page
 
 // Lines as columns, so that names are not repeated; above POINTS lines, means over equal stretches of them.
 json columns_of(const json& lines, size_t stretch) {
@@ -46,7 +47,8 @@ json lines_if_there(const std::string& path) { return exists(path) ? read_lines(
 
 // By what options.json says; of older runs, by the columns of their metrics.
 std::string stage_of(const ReportRun& run) {
-    if (run.settings.is_object() && run.settings.value("stage", json()).is_string()) return run.settings["stage"];
+    const json said = run.settings.is_object() ? run.settings.value("stage", json()) : json();
+    if (std::find(STAGES.begin(), STAGES.end(), said) != STAGES.end()) return said;
     if (run.metrics.contains("reward")) return "grpo";
     return run.metrics.contains("margin") ? "reward-model" : "training";
 }
@@ -111,7 +113,7 @@ std::vector<std::string> names_in(const std::string& folder) {
     return names;
 }
 
-// What the runs of one folder begin with, where several folders are given: the parts of the path that tell them apart.
+// "runs/demo/zero" and 2: "demo/zero".
 std::string last_parts(const std::string& folder, int parts) {
     fs::path path = fs::absolute(folder).lexically_normal(), name;
     if (path.filename().empty()) path = path.parent_path();
@@ -119,6 +121,7 @@ std::string last_parts(const std::string& folder, int parts) {
         name = name.empty() ? path.filename() : path.filename() / name;
     return name.string();
 }
+// As many last parts of each path as tell the folders apart.
 std::vector<std::string> short_names(const std::vector<std::string>& folders) {
     std::vector<std::string> names;
     for (int parts = 1; parts < 32; ++parts) {
@@ -141,11 +144,7 @@ void read_evaluations(const std::string& folder, const std::string& before, Repo
     }
 }
 
-// Folders of a stage before those of the next one.
-int order_of(const std::string& stage) {
-    const std::vector<std::string> order = {"pretrain", "sft", "grpo", "reward-model"};
-    return int(std::find(order.begin(), order.end(), stage) - order.begin());
-}
+int order_of(const std::string& stage) { return int(std::find(STAGES.begin(), STAGES.end(), stage) - STAGES.begin()); }
 
 }  // namespace
 

@@ -12,23 +12,28 @@ function settings_table(place, all_runs) {
     };
     const digest = (run, key) => ((run.settings.inputs || {})[key] || {}).sha256;
     const start = (run, key) => shown((run.start || {})[key]);
-    // [name, values, whether they differ between runs that have them, whether they decide results]
+    // [name, values, whether they differ between runs that have them]
     const row = (key, value, same = value) => {
         const there = runs.map(run => same(run, key)).filter(each => each !== undefined && each !== '\u2013');
         return [key, runs.map(run => value(run, key)), new Set(there).size > 1];
     };
-    const rows = [...keys('options').map(key => row(key, option)), ...keys('inputs').map(key => row(key, input, digest))];
-    const begun = ['version', 'commit', 'compiler', 'device', 'threads'].filter(key => runs.some(run => (run.start || {})[key]))
-        .map(key => row(key, start));
+    const begun = ['version', 'commit', 'compiler', 'device', 'threads'];
+    const rows = [...keys('options').map(key => row(key, option)),
+        ...keys('inputs').map(key => row(key, input, digest)),
+        ...begun.filter(key => runs.some(run => (run.start || {})[key])).map(key => row(key, start))];
     const only = make('input', {type: 'checkbox', ...(runs.length > 1 && {checked: ''})}), body = make('tbody', {});
-    const fill = () => body.replaceChildren(...[...rows, ...begun].filter(([, , differs]) => differs || !only.checked)
-        .map(([key, cells, differs]) => make('tr', {}, make('th', {}, key),
+    function fill() {
+        const chosen = rows.filter(([, , differs]) => differs || !only.checked);
+        body.replaceChildren(...chosen.map(([key, cells, differs]) => make('tr', {}, make('th', {}, key),
             ...cells.map(cell => make('td', differs ? {class: 'differs'} : {}, cell)))));
+        if (!chosen.length) body.append(make('tr', {}, make('th', {}, 'nothing differs')));
+    }
     only.onchange = fill;
     fill();
     place.append(make('h2', {}, 'Settings'),
-        make('p', {class: 'soft'}, 'Options and inputs are everything that can change a result: runs in which they are ' +
-            'equal end with the same bytes. Where runs differ, the values stand out. Program and device change nothing.'),
+        make('p', {class: 'soft'}, 'Options and inputs are everything that can change a result: runs in which they ' +
+            'are equal end with the same bytes. Where runs differ, the values stand out. The device and the number of ' +
+            'threads change nothing.'),
         make('details', {class: 'card wide', ...(runs.length > 1 && {open: ''})},
             make('summary', {}, 'options, inputs, program'),
             ...(runs.length > 1 ? [make('label', {class: 'bar'}, only, ' only what differs')] : []),

@@ -5,8 +5,8 @@ function rollouts_viewer(place, all_lines) {
     if (!lines.length) return;
     const unique = list => [...new Set(list)].sort((a, b) => a < b ? -1 : a > b ? 1 : 0);
     const group = () => lines.filter(a => a.step === state.step && a.prompt_index === state.group);
-    const groups = () => unique(found().filter(a => a.step === state.step).map(a => a.prompt_index));
-    const steps = () => unique(found().map(a => a.step));
+    const groups = () => unique(fitting.filter(a => a.step === state.step).map(a => a.prompt_index));
+    const steps = () => unique(fitting.map(a => a.step));
     const state = {step: 0, group: 0, answer: 0, color: 'advantage', words: '', only: 'all'};
 
     // A search shows the groups that have an answer which it finds, and goes to the first of these answers.
@@ -17,7 +17,6 @@ function rollouts_viewer(place, all_lines) {
     const fits = a => ONLY[state.only](a) && (!state.words || [a.prompt, a.reason, a.pieces.join('')].some(text =>
         String(text).toLowerCase().includes(state.words)));
     let fitting = lines;
-    const found = () => fitting;
     function go_to(step, wanted) {
         state.step = step === undefined ? steps()[steps().length - 1] : step;
         state.group = wanted === undefined ? groups()[0] : wanted;
@@ -79,7 +78,8 @@ function rollouts_viewer(place, all_lines) {
     const only_select = make('select', {'aria-label': 'which answers'},
         ...Object.keys(ONLY).map(name => make('option', {value: name}, name)));
     only_select.onchange = () => { state.only = only_select.value; search(); };
-    const words_input = make('input', {type: 'search', placeholder: 'words in prompt or answer'});
+    const SEARCH = 'words in prompt or answer';
+    const words_input = make('input', {type: 'search', 'aria-label': SEARCH, placeholder: SEARCH});
     words_input.oninput = () => { state.words = words_input.value.toLowerCase(); search(); };
     const count = make('span', {class: 'soft', role: 'status'});
     const buttons = make('span', {class: 'buttons'}, ...Object.entries(colors).map(([name, choice]) => {
@@ -116,7 +116,7 @@ function rollouts_viewer(place, all_lines) {
 
     function render() {
         hide_tip();
-        count.textContent = `${found().length} of ${lines.length} answers`;
+        count.textContent = `${fitting.length} of ${lines.length} answers`;
         const answers = group(), a = answers[state.answer];
         const choice = colors[state.color], scale = choice.scale(answers);
         options(step_select, steps(), state.step), options(group_select, groups(), state.group);
@@ -162,7 +162,8 @@ function rollouts_viewer(place, all_lines) {
 
     addEventListener('keydown', event => {
         if (!list.isConnected) return;  // another viewer has taken its place
-        if (['SELECT', 'INPUT'].includes(event.target.tagName) || event.ctrlKey || event.altKey || event.metaKey) return;
+        if (['SELECT', 'INPUT'].includes(event.target.tagName)) return;
+        if (event.ctrlKey || event.altKey || event.metaKey) return;
         const inside = place.contains(document.activeElement);
         const move = {ArrowRight: 1, ArrowLeft: -1, ...(inside && {ArrowDown: 1, ArrowUp: -1})}[event.key];
         if (!move) return;
@@ -185,7 +186,7 @@ function rollouts_of_runs(place, runs) {
     };
     select.onchange = show;
     if (!recorded.length) return;
-    if (recorded.length > 1) place.append(make('div', {class: 'bar'}, make('label', {}, 'answers of the run ', select)));
-    place.append(viewer);
+    const choice = make('div', {class: 'bar'}, make('label', {}, 'answers of the run ', select));
+    place.append(...(recorded.length > 1 ? [choice] : []), viewer);
     show();
 }

@@ -127,7 +127,7 @@ Evaluation summed(const Results& results, const std::vector<int>& chosen, int k)
     const double answers = double(n) * k;
     for (double* share : {&e.pass_at_k, &e.majority}) *share /= n;
     e.pass_at_1 = right_spread.mean();
-    const Interval interval = wilson_interval(e.pass_at_1, right_spread.error(), n);
+    const Interval interval = wilson_interval(e.pass_at_1, right_spread.error(), n, n * k);
     e.low = interval.low;
     e.high = interval.high;
     e.mean_length = length_spread.mean();
@@ -170,8 +170,9 @@ std::vector<Evaluation> grouped(const Results& results, int n, int k,
 
 }  // namespace
 
-Interval wilson_interval(double share, double error, int problems) {
-    const double variance = share * (1 - share), n = error > 0 ? variance / (error * error) : problems;
+Interval wilson_interval(double share, double error, int problems, int answers) {
+    const double variance = share * (1 - share);
+    const double n = variance > 0 ? std::min(double(answers), variance / (error * error)) : problems;
     const double middle = (share + Z * Z / (2 * n)) / (1 + Z * Z / n);
     const double half = Z / (1 + Z * Z / n) * exact::sqrt(variance / n + Z * Z / (4 * n * n));
     return {std::max(0.0, middle - half), std::min(1.0, middle + half)};

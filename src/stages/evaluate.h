@@ -34,12 +34,13 @@ struct Scored {
 // by_prompt: k answers to each prompt, which are cut into blocks of n = 1, 2, 4, ... up to k.
 std::vector<BestOf> best_of_n(const std::vector<std::vector<Scored>>& by_prompt);
 
-// The 95 % interval of a share that is a mean over problems, by Wilson's score [Wilson 1927, "Probable inference"]: as
-// for so many problems, each wholly right or wrong, as would have this standard error. It has a width at 0 and 1 too.
+// The 95 % interval of a share that is a mean over problems, by Wilson's score [Wilson 1927, "Probable inference"]. It is
+// that of as many problems, each wholly right or wrong, as would have this standard error, but of no more than there are
+// answers. Where all answers are alike, it is that of all problems.
 struct Interval {
     double low, high;
 };
-Interval wilson_interval(double share, double error, int problems);
+Interval wilson_interval(double share, double error, int problems, int answers);
 
 // Shares are between 0 and 1. pass_at_1 = 1/k sum_i p_i [R1v1 section 3], over problems; its interval is Wilson's, from
 // the standard error over problems; those of lengths and words are 1.96 standard errors. The majority is over answers
