@@ -377,8 +377,9 @@ TEST_CASE("scripts/export.py gives every number and every answer of a run to the
                                        "    def add_scalar(self, *what): print('scalar', *what)\n"
                                        "    def add_text(self, name, text, step=0): print('text', name, step)\n"
                                        "    def close(self): print('closed')\n");
-    const std::string program = "python3 " R1_SOURCE "/scripts/export.py ", run = p / "exported";
-    const Result r = shell("PYTHONPATH=" + p.path + " " + program + run + " --tensorboard " + p / "logs");
+    const std::string program = "PYTHONPATH=" + p.path + " python3 " R1_SOURCE "/scripts/export.py ";
+    const std::string run = p / "exported";
+    const Result r = shell(program + run + " --tensorboard " + p / "logs");
     CAPTURE(r.text);
     CHECK(r.status == 0);
     int numbers = 0;

@@ -34,9 +34,9 @@ struct Scored {
 // by_prompt: k answers to each prompt, which are cut into blocks of n = 1, 2, 4, ... up to k.
 std::vector<BestOf> best_of_n(const std::vector<std::vector<Scored>>& by_prompt);
 
-// The 95 % interval of a share that is a mean over problems, by Wilson's score [Wilson 1927, "Probable inference"]. It is
-// that of as many problems, each wholly right or wrong, as would have this standard error, but of no more than there are
-// answers. Where all answers are alike, it is that of all problems.
+// The 95 % interval of a share that is a mean over problems, by Wilson's score [Wilson 1927, "Probable inference"]. It
+// is that of as many problems, each wholly right or wrong, as would have this standard error, but of no more than there
+// are answers. Where all answers are alike, it is that of all problems.
 struct Interval {
     double low, high;
 };
