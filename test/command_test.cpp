@@ -318,7 +318,12 @@ TEST_CASE("the audit refuses what GRPO is not defined on, in one line") {
     refuses(audits(groups(fine + ", " + other), "--preset none"), 2, "no preset", "--preset");
     refuses(audits(groups(fine + ", " + other), "--objective ppo"), 2, "no choice", "--objective");
     refuses(audits(groups(fine + ", " + other), "--epsilon-low x"), 2, "number", "--epsilon-low");
-    refuses(audits(groups(fine + ", " + other), "--answer 1 --token 1"), 2, "no logits", "--answer");
+    const std::string two = groups(fine + ", " + other);
+    refuses(audits(two, "--group 1 --answer 1 --token 1"), 2, "no logits", "--token");
+    refuses(audits(two, "--answer 1"), 2, "half a place", "--group");
+    refuses(audits(two, "--group 2"), 2, "1 groups", "--group");
+    refuses(audits(two, "--group 1 --answer 3"), 2, "2 answers", "--answer");
+    refuses(audits(two, "--group 1 --all"), 2, "all, and one", "--all");
     refuses(audits(groups(fine + ", " + other), "--step 2"), 2, "no steps", "--step");
     refuses(audits(groups(fine + ", " + other), "--beta 1e308"), 2, "number", "--beta");
     refuses(audits(groups(fine + R"(, {"reward": 1e308, "logp": [-1], "logp_ref": [-1]})")), 1, "out of range", "answer 2 reward");
@@ -348,7 +353,7 @@ TEST_CASE("the audit refuses what GRPO is not defined on, in one line") {
         }
     const Result words = shell(audits(groups(fine + ", " + other), "--html " + p / "audit.html"));
     CHECK(words.status == 0);
-    for (const char* part : {"advantage A = +0.70", "ratio > 1.2: held, slope 0", "the presets on the same numbers", "drawn in"})
+    for (const char* part : {"advantage A = +0.70", "ratio > 1.2: held, slope 0", "the presets on the same answers", "drawn in"})
         CHECK(words.text.find(part) != std::string::npos);
     CHECK(read_file(p / "audit.html").find("<script>") != std::string::npos);
 }
@@ -451,7 +456,7 @@ TEST_CASE("the audit of a run's step gives what training used") {
         if (step == 1) CHECK(ended > 0);
     }
     // The gradient of the logits: what the token gains, the others lose.
-    const Result logits = shell(binary + " audit --run " + p / "audited" + " --step 2 --answer 2 --token 3");
+    const Result logits = shell(binary + " audit --run " + p / "audited" + " --step 2 --group 1 --answer 2 --token 3");
     CHECK(logits.status == 0);
     CHECK(logits.text.find("the sampled token") != std::string::npos);
     CHECK(logits.text.find("0 but for the rounding of p") != std::string::npos);
@@ -459,8 +464,9 @@ TEST_CASE("the audit of a run's step gives what training used") {
     CHECK(explained.status == 0);
     CHECK(explained.text.find("as expected") != std::string::npos);
     refuses(binary + " audit --run " + p / "audited" + " --step 7", 1, "not recorded", "rollouts.jsonl");
-    refuses(binary + " audit --run " + p / "audited" + " --answer 99 --token 1", 2, "recorded answers", "--answer");
-    refuses(binary + " audit --run " + p / "audited" + " --answer 1 --token 1 --json", 2, "words only", "--json");
+    const std::string place = binary + " audit --run " + p / "audited" + " --group 1 --answer ";
+    refuses(place + "99 --token 1", 2, "4 answers", "--answer");
+    refuses(place + "1 --token 1 --json", 2, "words only", "--json");
     // Settings of one's own make the recorded groups a batch by themselves; nothing is divided by what is not known.
     for (const char* options : {"--truncated mask", "--flat-groups skip", "--spread-over batch --spread population", "--preset dapo"}) {
         const Result own = shell(binary + " audit --json --run " + p / "audited" + " " + options);

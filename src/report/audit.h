@@ -1,6 +1,7 @@
 // The audit: what GRPO computes on given numbers, term by term, and where each number comes from. The computation
 // itself is grpo_batch() of loss/grpo_batch.h, in double.
 #pragma once
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,6 +18,10 @@ struct AnswerLabel {
     std::string name;
     std::vector<std::string> tokens;  // texts; may be empty
     bool has_old = true;              // else the answer is on policy, and logp stands in logp_old
+    // What another trainer says of it, where the file has it.
+    std::optional<double> their_advantage;
+    std::vector<bool> their_mask;     // of each token: whether it is in their loss
+    std::vector<double> their_dlogp;  // of each token: dloss/dlogp
 };
 struct GroupLabel {
     std::string name;
@@ -28,12 +33,18 @@ struct AuditInput {
     GrpoBatch<double> batch;
     std::vector<GroupLabel> labels;  // by group and answer
     double epsilon = -1, beta = -1;  // what the file sets, or -1
+    // Of another trainer, where the file has it.
+    std::optional<double> their_loss;
+    std::string framework;                                        // "trl 1.16.0"
+    std::string preset;                                           // of ours that its settings are, or ""
+    std::vector<std::pair<std::string, std::string>> their_math;  // options of ours that its settings are
 };
 
 // {"epsilon": 0.2, "beta": 0.001, "groups": [{"answers": [{"reward": 1, "logp": [...], "logp_old": [...],
 // "logp_ref": [...]}]}]}; further keys of an answer: "tokens", "truncated", "logp_sampler", and, instead of "reward",
-// "steps": [[last token, reward], ...]. Without "logp_old" an answer is on policy. What is malformed is an Error that
-// says where.
+// "steps": [[last token, reward], ...]. Without "logp_old" an answer is on policy. Of another trainer, for comparison:
+// "framework", "preset", "options" and "loss" of the file, "advantage", "mask" and "dlogp" (dloss/dlogp of each token)
+// of an answer. What is malformed is an Error that says where.
 AuditInput read_audit(const std::string& path);
 
 // A step that a run of r1 grpo recorded.
@@ -70,10 +81,10 @@ RunOptions options_of_run(const std::string& folder);
 void explain(const std::string& folder);
 
 struct AuditOptions {
-    std::string file, run;      // one of them
-    int step = 0;               // of the run; 0: the last that was recorded
-    int answer = 0, token = 0;  // a token whose logits are explained, counted from 1; 0: none
-    bool as_json = false, explain = false;
+    std::string file, run;                 // one of them
+    int step = 0;                          // of the run; 0: the last that was recorded
+    int group = 0, answer = 0, token = 0;  // what is printed in full, counted from 1; 0: not chosen
+    bool all = false, as_json = false, explain = false;
     std::string html;                                       // file to write
     std::string preset;                                     // "": the file's or the run's own
     std::vector<std::pair<std::string, std::string>> math;  // options given, in order

@@ -10,8 +10,9 @@ namespace r1 {
 
 namespace {
 
-const std::vector<std::string> ANSWER_KEYS = {"reward",   "steps",        "logp",   "logp_old",
-                                              "logp_ref", "logp_sampler", "tokens", "truncated"};
+const std::vector<std::string> ANSWER_KEYS = {"reward",    "steps",        "logp",   "logp_old",
+                                              "logp_ref",  "logp_sampler", "tokens", "truncated",
+                                              "advantage", "mask",         "dlogp"};
 constexpr double LARGEST = 1e6;  // of a reward or a log-probability that means anything
 
 double number_of(const json& value, const std::string& where, double low = -LARGEST, double high = LARGEST) {
@@ -68,6 +69,22 @@ std::vector<std::pair<int, double>> steps_of(const json& answer, int length, con
         steps.push_back({int(last), number_of(step[1], at)});
     }
     return steps;
+}
+
+// What another trainer says of an answer.
+void read_theirs(const json& object, size_t length, const std::string& where, AnswerLabel& label) {
+    if (object.contains("advantage")) label.their_advantage = number_of(object["advantage"], where + " advantage");
+    const auto numbers = [&](const char* key, double low, double high) {
+        std::vector<double> list;
+        if (!object.contains(key)) return list;
+        for (const json& value : list_of(object, key, where, "give one number for each token"))
+            list.push_back(number_of(value, where + " " + key, low, high));
+        if (list.size() != length)
+            fail(std::string("\"") + key + "\" and \"logp\" of different lengths", where, "give one for each token");
+        return list;
+    };
+    for (double in_loss : numbers("mask", 0, 1)) label.their_mask.push_back(in_loss != 0);
+    label.their_dlogp = numbers("dlogp", -LARGEST, LARGEST);
 }
 
 // An answer's numbers, and in `label` the texts of its tokens, which stand under the key `texts`.
@@ -149,13 +166,29 @@ void read_recorded_answer(const json& line, const std::string& where, RunStep& o
     out.input.labels.back().answers.push_back(std::move(label));
 }
 
+// What the file says of the trainer that its numbers come from.
+void read_trainer(const json& file, const std::string& path, AuditInput& input) {
+    if (file.contains("loss")) input.their_loss = number_of(file["loss"], path + " loss");
+    for (const auto& [key, text] : {std::pair("framework", &input.framework), std::pair("preset", &input.preset)}) {
+        if (!file.contains(key)) continue;
+        if (!file[key].is_string()) fail(std::string("\"") + key + "\" is no text", path, "write \"...\"");
+        *text = file[key].get<std::string>();
+    }
+    if (!file.contains("options")) return;
+    if (!file["options"].is_object())
+        fail("\"options\" is not an object", path, "write {\"aggregation\": \"token-mean\"}");
+    for (const auto& [key, value] : file["options"].items())
+        input.their_math.push_back({"--" + key, value.is_string() ? value.get<std::string>() : value.dump()});
+}
+
 }  // namespace
 
 AuditInput read_audit(const std::string& path) {
     const json file = read_json(path);
     AuditInput input;
     const json& groups = list_of(file, "groups", path, "write {\"groups\": [{\"answers\": [...]}]}");
-    check_keys(file, {"groups", "epsilon", "beta"}, path);
+    check_keys(file, {"groups", "epsilon", "beta", "framework", "preset", "options", "loss"}, path);
+    read_trainer(file, path, input);
     if (file.contains("epsilon")) input.epsilon = number_of(file["epsilon"], path + " epsilon", 0);
     if (file.contains("beta")) input.beta = number_of(file["beta"], path + " beta", 0);
     for (const json& each : groups) {
@@ -172,6 +205,7 @@ AuditInput read_audit(const std::string& path) {
                 check_keys(answer, ANSWER_KEYS, where + " answer " + std::to_string(label.answers.size()));
             of_answer.name = "answer " + std::to_string(label.answers.size());
             group.answers.push_back(answer_of(answer, "tokens", where + " " + of_answer.name, of_answer));
+            read_theirs(answer, group.answers.back().logp.size(), where + " " + of_answer.name, of_answer);
         }
         for (const json& answer : answers)
             if (answer.contains("steps") != group.by_steps())
