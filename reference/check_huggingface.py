@@ -3,6 +3,7 @@ Needs: pip install torch transformers safetensors tokenizers (written with trans
 
     python check_huggingface.py --r1 ../build/r1            everything
     python check_huggingface.py --r1 ../build/r1 --only train,fp8 --keep DIR
+    python check_huggingface.py --r1 ../build/r1 --models DIR ...    models that are there, instead of random ones
 
 score   `r1 score --logits` against transformers in float32, on what save_pretrained writes: one file and shards; float32,
         bfloat16, float16; configurations as versions 5 and 4 write them. Bar: max |a - b| / max |b| <= 1e-5.
@@ -14,6 +15,8 @@ reward  `r1 score` on random ...ForSequenceClassification models of every archit
         `r1 reward-model` writes, which transformers loads whole: the score. Bar: |a - b| / max(1, |b|) <= 1e-5.
 fp8     DeepSeek's 8-bit checkpoints, 128 x 128 blocks with weight_scale_inv, sizes that are and are not multiples of
         128, against transformers with the dequantised weights.
+
+models  models that lie in folders, as the students of `make paper`: logits on three drawn texts. Bar: that of score.
 
 Each row: what, the figure, the bar. A configuration that asks for a sliding window may be refused with exit status 1
 and one line; that is shown and counted neither way. Exit status 1 if anything failed.
@@ -89,6 +92,15 @@ def compare(what, directory, tokens, model, window=False):
     error = ((ours - theirs).abs().max() / theirs.abs().max()).item()
     row(what, error if math.isfinite(error) else math.inf, LOGITS,
         f"logprobs {((logprobs - expected).abs().max() / expected.abs().max()).item():.1e}")
+
+
+def check_model(directory):
+    """A folder's model: it loads whole, and its logits are transformers'."""
+    model, loading = load(directory)
+    if loading["missing_keys"] or loading["unexpected_keys"]:
+        return failed(directory, f"missing {loading['missing_keys']}, unexpected {loading['unexpected_keys']}")
+    for count in (3, 40, min(200, model.config.max_position_embeddings)):
+        compare(f"{directory}, {count} tokens", directory, draw_tokens(directory, count, model.config.vocab_size), model)
 
 
 # ---- random models
@@ -361,6 +373,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--r1", required=True, help="the program")
     parser.add_argument("--only", default="score,train,write,reward,fp8", help="parts, separated by commas")
+    parser.add_argument("--models", nargs="+", default=[], help="folders of models to compare, and nothing else")
     parser.add_argument("--keep", help="work in this directory and leave the models there")
     args = parser.parse_args()
     PROGRAM, HERE = os.path.abspath(args.r1), os.path.dirname(os.path.abspath(__file__))
@@ -372,7 +385,9 @@ def main():
     with contextlib.ExitStack() as stack:
         SCRATCH = args.keep or stack.enter_context(tempfile.TemporaryDirectory())
         os.makedirs(SCRATCH, exist_ok=True)
-        for part in chosen:
+        for directory in args.models:
+            check_model(directory)
+        for part in [] if args.models else chosen:
             parts[part]()
     print(f"{TOTALS[True]} passed, {TOTALS[False]} failed")
     sys.exit(1 if TOTALS[False] else 0)

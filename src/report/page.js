@@ -16,7 +16,7 @@ function draw(tag, attributes, ...children) {
     return element;
 }
 const known = value => typeof value === 'number' && isFinite(value);
-const share = value => known(value) ? (100 * value).toFixed(1) + ' %' : '\u2013';
+const share = value => known(value) ? (100 * value).toFixed(1) + '\u00a0%' : '\u2013';
 const short = (value, digits = 4) =>
     known(value) ? String(Number(value.toPrecision(digits))).replace('-', '\u2212') : '\u2013';
 

@@ -51,7 +51,7 @@ const code = text => make('code', {}, text || '\u2013');
     const titles = is_zero ? {base: 'base model', zero: 'R1-Zero', control: 'control: empty think'} : {};
     const votes = e => Object.keys(e).find(key => key.startsWith('majority_at_')) || '';
     const interval = e => Array.isArray(e.pass_at_1_interval)
-        ? '95 %: ' + e.pass_at_1_interval.map(share).join(' to ').replace(' %', '') : '';
+        ? '95 %: ' + e.pass_at_1_interval.map(share).join(' to ').replace('\u00a0%', '') : '';
     const columns = [
         ['problems', e => known(e.problems) ? String(e.problems) : '\u2013', () => '', ''],
         ['pass@1', e => share(e.pass_at_1), interval, '15.6 \u2192 71.0 % [v1], 77.9 % [Nature]'],
