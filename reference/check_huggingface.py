@@ -100,7 +100,8 @@ def check_model(directory):
     if loading["missing_keys"] or loading["unexpected_keys"]:
         return failed(directory, f"missing {loading['missing_keys']}, unexpected {loading['unexpected_keys']}")
     for count in (3, 40, min(200, model.config.max_position_embeddings)):
-        compare(f"{directory}, {count} tokens", directory, draw_tokens(directory, count, model.config.vocab_size), model)
+        tokens = draw_tokens(directory, count, model.config.vocab_size)
+        compare(f"{directory}, {count} tokens", directory, tokens, model)
 
 
 # ---- random models

@@ -452,6 +452,8 @@ std::optional<Value> Algebra::known_call(const std::string& name, const std::vec
         }
     }
     if (name == "binom") return binomial(a, arguments[1]);
+    if (name == "double factorial") return double_factorial(a);
+    if (name == "gcd" || name == "lcm" || name == "max" || name == "min") return of_several(name, arguments);
     if (const Rational* number = rational(a); number && (name == "floor" || name == "ceil")) {
         mpz_t whole;
         mpz_init(whole);
@@ -531,6 +533,42 @@ Value Algebra::factorial(const Value& a) {
     const Value result = {constant(Rational::integer(product)), constant(1)};
     mpz_clear(product);
     return result;
+}
+
+// n (n - 2) (n - 4) ...
+Value Algebra::double_factorial(const Value& a) {
+    const Rational* number = rational(a);
+    const auto n = number ? number->small() : std::nullopt;
+    if (!n || *n < 0 || *n > 2000) return fail("a double factorial that is not defined or too large");
+    mpz_t product;
+    mpz_init(product);
+    mpz_2fac_ui(product, static_cast<unsigned long>(*n));
+    const Value result = {constant(Rational::integer(product)), constant(1)};
+    mpz_clear(product);
+    return result;
+}
+
+// Of rational numbers; none where one is something else.
+std::optional<Value> Algebra::of_several(const std::string& name, const std::vector<Value>& arguments) {
+    const bool divisors = name == "gcd" || name == "lcm";
+    std::optional<Rational> best;
+    for (const Value& argument : arguments) {
+        const Rational* number = rational(argument);
+        if (!number) return divisors ? std::optional(fail("a divisor of what is no number")) : std::nullopt;
+        if (divisors && !number->is_integer()) return fail("a divisor of a fraction");
+        if (!best) {
+            best = *number;
+        } else if (divisors) {
+            mpz_t joint;
+            mpz_init(joint);
+            (name == "gcd" ? mpz_gcd : mpz_lcm)(joint, best->numerator(), number->numerator());
+            best = Rational::integer(joint);
+            mpz_clear(joint);
+        } else if (name == "max" ? *best < *number : *number < *best) {
+            best = *number;
+        }
+    }
+    return Value{constant(*best), constant(1)};
 }
 
 Value Algebra::binomial(const Value& n, const Value& k) {

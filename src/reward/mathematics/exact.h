@@ -99,7 +99,9 @@ private:
     Value call(const std::string& name, const std::vector<Value>& arguments);
     Value sine(const Rational& halves);
     Value factorial(const Value& a);
+    Value double_factorial(const Value& a);
     Value binomial(const Value& n, const Value& k);
+    std::optional<Value> of_several(const std::string& name, const std::vector<Value>& arguments);
     bool positive(const Monomial& monomial) const;
     Factors factors(const Rational& a);
     std::optional<Rational> multiple_of_pi(const Value& a);

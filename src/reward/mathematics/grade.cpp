@@ -14,7 +14,7 @@ namespace {
 
 using namespace mathematics;
 
-constexpr int64_t max_work = 50000;  // some 25 ms at the most
+constexpr int64_t max_work = 200000;  // some 100 ms at the most
 
 using Nodes = std::vector<Node>;
 
@@ -64,7 +64,20 @@ bool mentions(const Node& node, const Node& name) {
            std::any_of(node.parts.begin(), node.parts.end(), [&](const Node& part) { return mentions(part, name); });
 }
 
-// Of "x = 1, x = 2" the name x and the values; none if an item has no name, another one, or itself in its value.
+bool has_number(const Node& node) {
+    return node.kind == Kind::number ||
+           std::any_of(node.parts.begin(), node.parts.end(), [](const Node& part) { return has_number(part); });
+}
+
+// What may stand before an equals sign as the name of a value: x, f(x), (x, y), and what has no number in it, as AB,
+// m + n, \cos\theta, |AB|. Not 2x or x^2: they are to be solved.
+bool is_name(const Node& node) {
+    if (node.kind == Kind::apply) return true;
+    return contains(node, Kind::variable) && !has_number(node) && node.kind != Kind::set && node.kind != Kind::list;
+}
+
+// Of "x = 1, x = 2" and "x = 1, 2" the name x and the values; none if an item has no name, another one, or itself in
+// its value.
 struct Named {
     Node name;
     Nodes values;
@@ -73,14 +86,46 @@ struct Named {
 std::optional<Named> named(const Nodes& items) {
     Named result = {items[0], {}};
     for (const Node& item : items) {
-        if (item.kind != Kind::relation || (item.name != "=" && item.name != "E")) return std::nullopt;
+        const bool first = &item == &items[0];
+        if (item.kind != Kind::relation) {
+            if (first || mentions(item, result.name)) return std::nullopt;
+            result.values.push_back(item);
+            continue;
+        }
+        if (item.name != "=" && item.name != "E") return std::nullopt;
         const Node &name = item.parts[0], &value = item.parts[1];
-        if (name.kind != Kind::variable && name.kind != Kind::apply) return std::nullopt;
-        if (&item == &items[0]) result.name = name;
+        if (!is_name(name)) return std::nullopt;
+        if (first) result.name = name;
         if (!identical(name, result.name) || mentions(value, name)) return std::nullopt;
         result.values.push_back(value);
     }
     return result;
+}
+
+// Of "x = 1, y = 2" the names and the values; none if an item is anything else, or a name stands twice.
+struct Assignments {
+    Nodes names, values;
+};
+
+std::optional<Assignments> assignments(const Nodes& items) {
+    Assignments result;
+    for (const Node& item : items) {
+        if (item.kind != Kind::relation || item.name != "=" || item.parts[0].kind != Kind::variable)
+            return std::nullopt;
+        for (const Node& name : result.names)
+            if (identical(name, item.parts[0])) return std::nullopt;
+        result.names.push_back(item.parts[0]);
+        result.values.push_back(item.parts[1]);
+    }
+    return result.names.size() < 2 ? std::nullopt : std::optional(result);
+}
+
+// Whether the names are one letter with subscripts: x_1, x_2.
+bool are_numbered(const Nodes& names) {
+    const auto letter = [](const Node& name) { return name.name.substr(0, name.name.find('_')); };
+    return std::all_of(names.begin(), names.end(), [&](const Node& name) {
+        return name.name.find('_') != std::string::npos && letter(name) == letter(names[0]);
+    });
 }
 
 bool any_relation(const Nodes& items) {
@@ -101,9 +146,11 @@ bool is_container(const Node& node) {
         case Kind::set:
         case Kind::list:
         case Kind::set_union:
+        case Kind::difference:
         case Kind::matrix:
         case Kind::row:
         case Kind::relation:
+        case Kind::builder:
         case Kind::ratio:
         case Kind::based: return true;
         default: return infinite(node) != 0;
@@ -120,6 +167,80 @@ Node reversed(const Node& relation) {
     return result;
 }
 
+// y(x) is y before an equals sign.
+Node without_arguments(const Node& name) {
+    const bool plain =
+        name.kind == Kind::apply &&
+        std::all_of(name.parts.begin(), name.parts.end(), [](const Node& part) { return part.kind == Kind::variable; });
+    return plain ? Node{Kind::variable, name.name, 0, {}} : name;
+}
+
+// ---- sets of reals
+
+struct Interval {
+    Node low, high;
+    bool has_low = false, has_high = false;  // the end belongs to it
+};
+using Intervals = std::vector<Interval>;
+
+const Node plus_infinity = {Kind::infinity, "", 0, {}};
+const Node minus_infinity = over(Kind::negate, plus_infinity);
+
+std::optional<Intervals> real_set(const Node& node);
+
+// {x: a < x <= b}, x < a, a > x, x != a, x \in [a, b)
+std::optional<Intervals> of_relation(const Node& node) {
+    const auto is_variable = [](const Node& part) { return part.kind == Kind::variable; };
+    if (node.name == "E" && is_variable(node.parts[0])) return real_set(node.parts[1]);
+    if (node.parts.size() == 2 && !is_variable(node.parts[0])) {
+        const Node turned = reversed(node);
+        return is_variable(turned.parts[0]) && turned.name != "E" ? of_relation(turned) : std::nullopt;
+    }
+    if (node.parts.size() == 2) {
+        const Node& end = node.parts[1];
+        if (contains(end, Kind::variable) || is_container(end)) return std::nullopt;
+        if (node.name == "#") return Intervals{{minus_infinity, end, false, false}, {end, plus_infinity, false, false}};
+        if (node.name == "<" || node.name == "l") return Intervals{{minus_infinity, end, false, node.name == "l"}};
+        if (node.name == ">" || node.name == "g") return Intervals{{end, plus_infinity, node.name == "g", false}};
+        return std::nullopt;
+    }
+    const bool rising = node.name.find_first_not_of("<l") == std::string::npos;
+    if (!rising && node.name.find_first_not_of(">g") == std::string::npos) return of_relation(reversed(node));
+    if (!rising || node.parts.size() != 3 || !is_variable(node.parts[1])) return std::nullopt;
+    return Intervals{{node.parts[0], node.parts[2], node.name[0] == 'l', node.name[1] == 'l'}};
+}
+
+// The set of reals that a text names, if it is one: an interval, a union, an inequality with one variable, two that
+// "and" or "or" joins, {x | ...}, \mathbb R. Its pieces are as they were written, and not joined.
+std::optional<Intervals> real_set(const Node& node) {
+    if (node.kind == Kind::tuple && node.parts.size() == 2)
+        return Intervals{{node.parts[0], node.parts[1], node.name[0] == '[', node.name[1] == ']'}};
+    if (node.kind == Kind::variable && node.name == "mathbb R")
+        return Intervals{{minus_infinity, plus_infinity, false, false}};
+    if (node.kind == Kind::relation) return of_relation(node);
+    if (node.kind == Kind::builder) return real_set(node.parts[1]);
+    if (node.kind == Kind::difference) {  // all reals but one
+        const Node& points = node.parts[1];
+        const bool all = node.parts[0].kind == Kind::variable && node.parts[0].name == "mathbb R";
+        if (!all || points.kind != Kind::set || points.parts.size() != 1) return std::nullopt;
+        return Intervals{{minus_infinity, points.parts[0], false, false},
+                         {points.parts[0], plus_infinity, false, false}};
+    }
+    if (node.kind != Kind::set_union && (node.kind != Kind::list || node.name.empty())) return std::nullopt;
+    Intervals all;
+    for (const Node& part : node.parts) {
+        const auto piece = real_set(part);
+        if (!piece) return std::nullopt;
+        all.insert(all.end(), piece->begin(), piece->end());
+    }
+    if (node.name != "and") return all;
+    // -1 <= x and x <= 3
+    if (all.size() != 2 || node.parts.size() != 2) return std::nullopt;
+    if (infinite(all[0].high) == 0) std::swap(all[0], all[1]);
+    if (infinite(all[0].high) != 1 || infinite(all[1].low) != -1) return std::nullopt;
+    return Intervals{{all[0].low, all[1].high, all[0].has_low, all[1].has_high}};
+}
+
 // Decides between trees. One for each answer: it holds the work that is left and what there is to say.
 class Grader {
 public:
@@ -128,11 +249,28 @@ public:
         if (match(reference, answer)) return true;
         const auto name = named(reference), other = named(answer);
         if (other && !any_relation(reference)) return match(reference, other->values);
+        if (same_assignments(reference, answer)) return true;
+        if (answer.size() == 1 && is_true_of_constants(answer[0]) && !any_relation(reference))
+            return match(reference, {answer[0].parts[1]});
         if (!name || any_relation(answer)) return false;
         const bool may_be_missing = name->name.kind == Kind::apply ||
                                     std::none_of(name->values.begin(), name->values.end(),
                                                  [](const Node& value) { return contains(value, Kind::variable); });
         return may_be_missing && match(name->values, answer);
+    }
+
+    // Both as sets of reals, where the reference is one: x < 3 and (-\infty, 3).
+    bool same_reals(const Node& reference, const Node& answer) {
+        const auto a = real_set(reference), b = real_set(answer);
+        if (!a || !b || a->size() != b->size()) return false;
+        std::vector<bool> used(b->size());
+        for (const Interval& left : *a) {
+            size_t i = 0;
+            while (i < b->size() && (used[i] || !same_interval(left, (*b)[i]))) ++i;
+            if (i == b->size()) return false;
+            used[i] = true;
+        }
+        return true;
     }
 
     // Why the reference cannot be one; "" if it can.
@@ -160,6 +298,30 @@ private:
         if (reference.size() == 1 && reference[0].kind == Kind::set) return unordered(reference[0].parts, answer);
         if (answer.size() == 1 && answer[0].kind == Kind::set) return unordered(reference, answer[0].parts);
         return unordered(reference, answer);
+    }
+
+    bool same_interval(const Interval& a, const Interval& b) {
+        return a.has_low == b.has_low && a.has_high == b.has_high && same(a.low, b.low) && same(a.high, b.high);
+    }
+
+    // "x = 1, y = 2" against "1, 2" in that order, (1, 2), or (x, y) = (1, 2); x_1 and x_2 in any order.
+    bool same_assignments(const Nodes& reference, const Nodes& answer) {
+        const auto given = assignments(answer);
+        if (!given) return false;
+        if (reference.size() == 1 && reference[0].kind == Kind::tuple && reference[0].name == "()")
+            return ordered(reference[0].parts, given->values);
+        if (reference.size() == 1 && reference[0].kind == Kind::relation && reference[0].name == "=" &&
+            reference[0].parts[0].kind == Kind::tuple && reference[0].parts[1].kind == Kind::tuple)
+            return ordered(reference[0].parts[0].parts, given->names) &&
+                   ordered(reference[0].parts[1].parts, given->values);
+        if (any_relation(reference)) return false;
+        return are_numbered(given->names) ? match(reference, given->values) : ordered(reference, given->values);
+    }
+
+    // \log_2 32 = 5
+    bool is_true_of_constants(const Node& item) {
+        return item.kind == Kind::relation && item.name == "=" && !contains(item.parts[0], Kind::variable) &&
+               !is_container(item.parts[0]) && !is_container(item.parts[1]) && same(item.parts[0], item.parts[1]);
     }
 
     // Each element of the one is equal to another element of the other.
@@ -200,8 +362,11 @@ private:
             case Kind::matrix:
                 if (reference.name != answer.name) return because("other brackets than the reference");
                 return ordered(reference.parts, answer.parts);
+            case Kind::ratio:
+                if (reference.name != answer.name) return because("not equal to the reference");
+                return ordered(reference.parts, answer.parts);
             case Kind::row:
-            case Kind::ratio: return ordered(reference.parts, answer.parts);
+            case Kind::difference: return ordered(reference.parts, answer.parts);
             case Kind::set: return subset(reference.parts, answer.parts) && subset(answer.parts, reference.parts);
             case Kind::set_union: return unordered(reference.parts, answer.parts);
             case Kind::relation: return same_relation(reference, answer);
@@ -224,12 +389,10 @@ private:
         if (expected == "%" && given.empty()) return same(a, b) || same(hundredth(a), b);
         if (expected.empty() && given == "%") return same(a, hundredth(b));
         if (expected == "%" || given == "%") return because("another unit than the reference");
-        if (expected.empty() && given[0] != '?') return same(a, b);
-        const bool unclear = expected[0] == '?' || reference.number.sign() != 0;
-        const bool may_be_missing = !unclear && expected != "am" && expected != "pm";
+        if (expected.empty()) return same(a, b);
+        const bool may_be_missing = reference.number.sign() == 0 && expected != "am" && expected != "pm";
         if (given.empty() && may_be_missing) return same(a, b);
-        return because(!given.empty() && given[0] == '?' ? "words that are no known unit"
-                                                         : "another unit than the reference");
+        return because("another unit than the reference");
     }
 
     bool same_value(const Node& reference, const Node& answer) {
@@ -254,8 +417,13 @@ private:
 
     // The same sides, perhaps reversed; or one sign, and left minus right in proportion.
     bool same_relation(const Node& reference, const Node& answer) {
-        for (const Node& turned : {answer, reversed(answer)})
+        for (const Node& turned : {answer, reversed(answer)}) {
             if (reference.name == turned.name && ordered(reference.parts, turned.parts)) return true;
+            if (reference.name != "=" || turned.name != "=") continue;
+            if (identical(without_arguments(reference.parts[0]), without_arguments(turned.parts[0])) &&
+                same(reference.parts[1], turned.parts[1]))
+                return true;
+        }
         why_.clear();
         if (reference.name.size() != 1 || answer.name.size() != 1 || reference.name == "E") return false;
         const int factor = proportion(reference, answer);
@@ -300,32 +468,51 @@ private:
 
 constexpr size_t none = std::string_view::npos;
 
-// The last "\boxed" or "\fbox" that a brace follows; where the brace is.
-size_t last_box(std::string_view text) {
+constexpr auto boxes = std::to_array<std::string_view>({"\\boxed", "\\fbox", "\\Boxed", "\\framebox"});
+
+// The last box that a brace follows, or a digit (\boxed5) where `bare` allows it: where that stands.
+size_t last_box(std::string_view text, bool bare) {
     size_t best = none;
-    for (const std::string_view command : {"\\boxed", "\\fbox"}) {
+    for (const std::string_view command : boxes) {
         for (size_t at = text.rfind(command); at != none; at = at ? text.rfind(command, at - 1) : none) {
-            const size_t brace = text.find_first_not_of(" \t\r\n", at + command.size());
-            if (brace == none || text[brace] != '{') continue;
-            if (best == none || brace > best) best = brace;
+            const size_t next = text.find_first_not_of(" \t\r\n", at + command.size());
+            if (next == none || !(text[next] == '{' || (bare && is_digit(text[next])))) continue;
+            if (best == none || next > best) best = next;
             break;
         }
     }
     return best;
 }
 
-bool has_box(std::string_view text) { return text.find("\\boxed") != none || text.find("\\fbox") != none; }
+bool has_box(std::string_view text) {
+    return std::any_of(boxes.begin(), boxes.end(),
+                       [&](std::string_view command) { return text.find(command) != none; });
+}
+
+// **5** and __5__ are 5 in bold.
+std::string_view without_markdown(std::string_view text) {
+    text = trimmed(text);
+    for (const std::string_view mark : {"**", "__"})
+        if (text.size() > 4 && text.starts_with(mark) && text.ends_with(mark))
+            return trimmed(text.substr(2, text.size() - 4));
+    return text;
+}
 
 }  // namespace
 
 std::optional<std::string_view> extract_boxed(std::string_view text) {
-    const size_t brace = last_box(text);
-    if (brace == none) return std::nullopt;
+    const size_t begin = last_box(text, true);
+    if (begin == none) return std::nullopt;
+    if (text[begin] != '{') {
+        const size_t end = text.find_first_not_of("0123456789.", begin);
+        const std::string_view number = text.substr(begin, end == none ? none : end - begin);
+        return number.ends_with('.') ? number.substr(0, number.size() - 1) : number;
+    }
     int open = 0;
-    for (size_t i = brace; i < text.size(); ++i) {
+    for (size_t i = begin; i < text.size(); ++i) {
         if (text[i] == '\\') ++i;
         else if (text[i] == '{') ++open;
-        else if (text[i] == '}' && --open == 0) return trimmed(text.substr(brace + 1, i - brace - 1));
+        else if (text[i] == '}' && --open == 0) return trimmed(text.substr(begin + 1, i - begin - 1));
     }
     return std::nullopt;
 }
@@ -336,15 +523,55 @@ std::optional<std::string_view> reference_answer(std::string_view solution) {
         return trimmed(rest.substr(0, rest.find('\n')));
     }
     const size_t box = solution.rfind("\\boxed ");
-    const size_t brace = last_box(solution);
+    const size_t brace = last_box(solution, false);
     if (box == none || (brace != none && brace > box)) return extract_boxed(solution);
     const std::string_view rest = solution.substr(box + 7);
     return trimmed(rest.substr(0, rest.find_first_of("$\n")));
 }
 
+namespace {
+
+// The readings of a text that are mathematics: its runs of letters as words and units, and as products.
+std::vector<Parse> readings(std::string_view text, bool thousands) {
+    std::vector<Parse> all = {mathematics::parse(text, {thousands, false}),
+                              mathematics::parse(text, {thousands, true})};
+    const bool both = all[0].tree && all[1].tree;
+    if ((both && identical(*all[0].tree, *all[1].tree)) || !all[1].tree) all.pop_back();
+    return all;
+}
+
+// Words of which the letters are no product: several, and those that answers are made of. abcd is one.
+bool is_plain_word(const std::string& words) {
+    constexpr auto common = std::to_array<std::string_view>(
+        {"yes",   "no",    "on",    "odd",    "even",   "none",  "true",  "false", "all",   "any",   "both",  "left",
+         "right", "up",    "down",  "one",    "two",    "three", "four",  "five",  "six",   "seven", "eight", "nine",
+         "ten",   "not",   "never", "north",  "south",  "east",  "west",  "red",   "blue",  "green", "white", "black",
+         "heads", "tails", "win",   "lose",   "tie",    "equal", "prime", "first", "last",  "same",  "less",  "more",
+         "line",  "plane", "point", "circle", "square", "cube",  "cone",  "acute", "obtuse"});
+    const bool letters = std::all_of(words.begin(), words.end(), [](char c) { return c == ' ' || is_lower(c); });
+    return (letters && words.find(' ') != std::string::npos) || one_of(words, common);
+}
+
+// Texts that stand in a data set's column of answers and are none.
+std::string no_answer(const Parse& parsed) {
+    constexpr auto placeholders = std::to_array<std::string_view>(
+        {"proof", "notfound", "not found", "answer not found", "see solution", "n / a"});
+    if (one_of(parsed.words, placeholders)) return "\"" + parsed.words + "\" is no answer";
+    if (std::count(parsed.words.begin(), parsed.words.end(), ' ') >= 7) return "a sentence, which is no answer";
+    return "";
+}
+
+}  // namespace
+
 struct MathReference::Parsed {
-    std::string words;  // of a reference that is no mathematics
-    Nodes items;        // of one that is
+    std::string words;  // as text
+    struct Reading {
+        Nodes items;
+        Node tree;
+    };
+    // Of one that is mathematics: what its runs of letters may mean, words first. Empty: it is words alone.
+    std::vector<Reading> readings;
+    bool plain = false;
 };
 
 MathReference MathReference::parse(std::string_view text, const std::string& where) {
@@ -356,17 +583,30 @@ MathReference MathReference::parse(std::string_view text, const std::string& whe
         if (!box) refuse("a box that is not closed");
         text = *box;
     }
-    const Parse parsed = mathematics::parse(text);
     auto result = std::make_shared<Parsed>();
-    if (parsed.tree) {
+    std::string defect;
+    const std::vector<Parse> all = readings(text, true);
+    result->words = all[0].words;
+    result->plain = all[0].plain;
+    for (const Parse& parsed : all) {
+        if (!parsed.tree) continue;
         const auto list = items(*parsed.tree);
-        if (!list) refuse("more than one \\pm");
-        result->items = *list;
-        for (const Node& item : result->items)
-            if (const std::string defect = Grader().defect(item); !defect.empty()) refuse(defect);
-    } else {
-        if (!parsed.plain) refuse(parsed.error);
-        result->words = parsed.words;
+        if (!list) {
+            defect = "more than one \\pm";
+            continue;
+        }
+        std::string of_item;
+        for (const Node& item : *list)
+            if (of_item.empty()) of_item = Grader().defect(item);
+        if (of_item.empty()) result->readings.push_back({*list, *parsed.tree});
+        else defect = of_item;
+    }
+    if (!all[0].tree && all[0].plain) {
+        const std::string why = no_answer(all[0]);
+        if (!why.empty()) refuse(why);
+        if (is_plain_word(all[0].words)) result->readings.clear();
+    } else if (result->readings.empty()) {
+        refuse(defect.empty() ? all[0].error : defect);
     }
     MathReference reference;
     reference.parsed_ = std::move(result);
@@ -380,22 +620,31 @@ Verdict MathReference::grade(std::string_view answer) const {
         if (!box) return {false, "the box is not closed"};
         answer = *box;
     }
-    Parse parsed = mathematics::parse(answer);
-    if (parsed_->items.empty()) {
-        const bool same = !parsed.words.empty() && parsed.words == parsed_->words;
-        return {same, same ? "the same words" : "not the words of the reference"};
+    answer = without_markdown(answer);
+    std::vector<Parse> given = readings(answer, true);
+    const bool same_words = !given[0].words.empty() && given[0].words == parsed_->words;
+    if (same_words && (parsed_->plain || given[0].plain)) return {true, "the same words"};
+    if (parsed_->readings.empty()) return {false, "not the words of the reference"};
+    if (!given[0].tree && given.size() == 1) return {false, "cannot be read as mathematics: " + given[0].error};
+    std::string reason;  // of the first reading
+    for (const bool thousands : {true, false}) {
+        // 1,234 for a list 1 and 234
+        if (!thousands && (parsed_->readings[0].items.size() < 2 || !given[0].separators)) break;
+        if (!thousands) given = readings(answer, false);
+        for (size_t i = 0; i < std::max(parsed_->readings.size(), given.size()); ++i) {
+            const Parsed::Reading& reference = parsed_->readings[std::min(i, parsed_->readings.size() - 1)];
+            const Parse& reading = given[std::min(i, given.size() - 1)];
+            if (!reading.tree) continue;
+            const auto list = items(*reading.tree);
+            if (!list) return {false, "more than one \\pm"};
+            Grader grader;
+            if (grader.same_items(reference.items, *list) || grader.same_reals(reference.tree, *reading.tree))
+                return {true, grader.reason(true)};
+            if (reason.empty()) reason = grader.reason(false);
+        }
     }
-    if (!parsed.tree) return {false, "cannot be read as mathematics: " + parsed.error};
-    Grader grader;
-    for (const bool again : {false, true}) {
-        if (again && (parsed_->items.size() < 2 || !parsed.separators)) break;
-        if (again) parsed = mathematics::parse(answer, false);  // 1,234 for a list 1 and 234
-        if (!parsed.tree) break;
-        const auto list = items(*parsed.tree);
-        if (!list) return {false, "more than one \\pm"};
-        if (grader.same_items(parsed_->items, *list)) return {true, grader.reason(true)};
-    }
-    return {false, grader.reason(false)};
+    if (!given[0].tree && given[0].plain) reason = "cannot be read as mathematics: " + given[0].error;
+    return {false, reason};
 }
 
 }  // namespace r1

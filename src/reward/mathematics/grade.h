@@ -1,31 +1,43 @@
 // The mathematics grader: is an answer, as a model writes it in LaTeX or plain text, equal to the reference of a data
 // set? It would rather miss a match than accept a wrong answer. What it decides, with answer and reference:
 //
-//   numbers      0.5, .5, 1/2, \frac12, \dfrac{1}{2}, 50%, 0.\overline{3} and 1/3, 1 1/2 and \frac32, 1.2 \times 10^3:
-//                exact fractions. Nothing is rounded: 0.333 is not 1/3, 3.14 is not \pi.
-//   thousands    1,234 and 1{,}234 and 1,\!234 and 1\,234 are 1234; "1, 234" (a blank) is a list; (1,234) is a pair.
-//                Where the reference is a list, 1,234 may be one too.
+//   numbers      0.5, .5, 1/2, \frac12, {1 \over 2}, 50%, 0.\overline{3}, 0.\dot3, 0.(3) and 1/3, 1 1/2 and \frac32,
+//                1.2 \times 10^3: exact fractions. Nothing is rounded: 0.333 is not 1/3, 3.14 is not \pi.
+//   thousands    1,234 and 1{,}234 and 1,\!234 and 1\,234 are 1234, and 1 234 567 is 1234567; "1, 234" (a blank) is a
+//                list; (1,234) is a pair. Where the reference is a list, 1,234 may be one too.
 //   constants    \sqrt{8} = 2\sqrt2, 1/(1+\sqrt2) = \sqrt2-1, i^2 = -1, \pi, e, \log_2 8 = 3, \sin 30^\circ = 1/2,
-//                exactly. \log is base 10, \ln is base e, \sqrt[3]{-8} is -2, 2^3^2 is 2^9, x^10 is x^{10}.
+//                exactly. \log is base 10, \ln is base e, \sqrt[3]{-8} is -2, 2^3^2 is 2^9, x^10 is x^{10}; \gcd,
+//                \max, \binom, C_5^2, 5!!, sums and products between numbers, determinants.
 //   algebra      (x+1)^2 = x^2+2x+1 by expansion, exactly. Quotients by cross-multiplication, so (x^2-1)/(x-1) is x+1,
 //                equal wherever both are defined. \sqrt{x^2} is |x|, not x. x, X and x_1 are different; e and i are
 //                always the constants.
-//   functions    what expansion leaves open is computed to 154 digits, with variables at 40 fixed points, and the
-//                verdict says "not proven": \sin^2 x + \cos^2 x is 1. Where one is defined and the other is not, they
-//                are not equal: \ln(x^2) is not 2\ln x.
-//   names        "x = 5" and "5" are equal, "x = 5" and "y = 5" are not. Of a reference "y = 2x+1" the name must be
-//                given, of "f(x) = 2x+1" not. Equations are equal if one is a number times the other: 2y = 4x+2.
+//   functions    what expansion leaves open is computed to 154 digits, with variables at points (numeric.h says which),
+//                and the verdict says "not proven": \sin^2 x + \cos^2 x is 1. Where one is defined and the other is
+//                not, they are not equal: \ln(x^2) is not 2\ln x. With factorials, binomials or (-1)^n variables are
+//                whole numbers; \bar z has complex ones. f(...) is a function, and g(x), but h(a+b) is a product.
+//   letters      ax+by is a product, and words are words: "yes" is not y e s. A text is read both ways, and both texts
+//                must be equal in one and the same way. SAS and other runs of three capitals are words.
+//   names        "x = 5" and "5" are equal, "x = 5" and "y = 5" are not; so are "AB = 5", "m + n = 5", "\angle A = 5",
+//                "P(X = 2) = 5", but not "x + 1 = 5": before the sign stands no number. "x = 1, 2" is 1 and 2;
+//                "x = 1, y = 2" is (1,2), and "1, 2" in that order. Of a reference "y = 2x+1" the name must be given,
+//                of "f(x) = 2x+1" not. Equations are equal if one is a number times the other: 2y = 4x+2.
 //   units        5 cm, 5\text{ cm} and 5 are equal: a unit may be missing on either side but not contradict. Nothing is
-//                converted: 5 cm is not 50 mm, 30^\circ is not \pi/6. Words that are no known unit must agree, and so
-//                must letters that follow the reference's number at once (3km may be 3 k m).
+//                converted: 5 cm is not 50 mm, 30^\circ is not \pi/6. Outside \text{} a run of letters is a unit
+//                behind a number alone (3 mg); behind other constants only one that cannot be sizes (2\pi cm, not
+//                2\pi hr).
+//                One to three other words behind a number are a noun, which may be missing too: 5 eggs. Not words of
+//                number or logic: 5 million, 5 or more, 5 squared.
 //   percent      50% is 0.5. A reference 50% also accepts 50; a reference 50 does not accept 50%.
 //   lists        "1, 2 and 3": in any order, the same number of times; also against \{1,2,3\}; \pm 2 is "2, -2".
 //                "3 or 4" is a list too, never a choice.
 //   brackets     (1,2), [1,2], [1,2) and \{1,2\} are four things; only sets are free of order (and of repetition).
-//                Unions in any order, but [0,1] \cup [1,2] is not [0,2], nor "x > 2" (2,\infty). Matrices by entries;
-//                a column is no point.
-//   the rest     2:3 and 3:30 literally (2:3 is not 4:6), 1011_2 by digits and base (not 11, not 1011), (C) and C and
-//                \text{(C)}, words without regard to case: \text{Yes} and "yes". "the answer is 5" are words, not 5.
+//                Matrices by entries; a column is no point; A(1,2) is (1,2).
+//   sets         Intervals, unions in any order, inequalities with one variable, \{x | ...\} and \mathbb R are equal as
+//                sets of reals: "x > 2" is (2,\infty), "x \ne 0" is (-\infty,0) \cup (0,\infty). Pieces are compared as
+//                they are written: [0,1] \cup [1,2] is not [0,2].
+//   the rest     2:3 and 3:30 literally (2:3 is not 4:6, 3:05 is not 3:5), 1011_2 by digits and base (not 11, nor
+//                1011), (C) and C and \text{(C)}, words without regard to case: \text{Yes} and "yes". "the answer is 5"
+//                are words, not 5. As references "proof", "not found" and sentences of eight words are refused.
 //
 // Refused, because it could be read in two ways: 1/2x, \sin x/2, 2e-3 (1.5e-3 and 1e-3 are scientific notation), 2 3/2,
 // \pm a \pm b. Bounds: 4096 bytes, 64 levels of nesting, 20,000 bits in an integer, a fixed amount of work. Any bytes.
@@ -40,6 +52,7 @@
 namespace r1 {
 
 // What stands in the last \boxed{...} or \fbox{...}; \{ and \} do not count as braces. Of nested boxes, the inner one.
+// \boxed5 holds 5.
 //
 //   so \boxed{1}, no, \boxed{\frac{1}{2}}.    "\frac{1}{2}"
 //   \boxed{1} and \boxed{ }                   ""       trimmed; no falling back to an earlier one

@@ -17,6 +17,51 @@ bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; 
 // Characters outside ASCII that mean something, in LaTeX. Full-width forms and superscripts are done by rule.
 constexpr auto unicode = std::to_array<Pair>({
     {"\u2212", "-"},
+    {"\u2010", "-"},
+    {"\u2011", "-"},
+    {"\u2012", "-"},
+    {"\u2013", "-"},
+    {"\u2014", "-"},
+    {"\u2217", "*"},
+    {"\u2022", "\\cdot "},
+    {"\u2062", ""},
+    {"\u200B", ""},
+    {"\u200C", ""},
+    {"\u200D", ""},
+    {"\u2060", ""},
+    {"\uFEFF", ""},
+    {"\u00AD", ""},
+    {"\u2002", " "},
+    {"\u2003", " "},
+    {"\u2005", " "},
+    {"\u2006", " "},
+    {"\u2007", " "},
+    {"\u2008", " "},
+    {"\u200A", " "},
+    {"\u221B", "\\cuberoot "},
+    {"\u2227", "\\land "},
+    {"\u2228", "\\lor "},
+    {"\u2220", "\\angle "},
+    {"\u21D2", "\\Rightarrow "},
+    {"\u2234", "\\therefore "},
+    {"\u2115", "\\mathbb{N}"},
+    {"\u2124", "\\mathbb{Z}"},
+    {"\u210E", "h"},
+    {"\u2032", "'"},
+    {"\u20AC", "\\euro "},
+    {"\u00A3", "\\pounds "},
+    {"\u00A5", "\\yen "},
+    {"\u20B9", "\\rupee "},
+    {"\u03A9", "\\Omega "},
+    {"\u2126", "\\Omega "},
+    {"\u0394", "\\Delta "},
+    {"\u03C3", "\\sigma "},
+    {"\u03C1", "\\rho "},
+    {"\u03C4", "\\tau "},
+    {"\u03B5", "\\epsilon "},
+    {"\u03B7", "\\eta "},
+    {"\u03C8", "\\psi "},
+    {"\u207F", "^{n}"},
     {"\u00D7", "\\times "},
     {"\u00B7", "\\cdot "},
     {"\u22C5", "\\cdot "},
@@ -71,6 +116,17 @@ std::optional<size_t> first_of(std::string_view text, const std::array<std::stri
 
 int byte(std::string_view text, size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0; }
 
+// The letter or digit that a character of Unicode's Mathematical Alphanumeric Symbols is (U+1D400 to U+1D7FF: bold,
+// italic, double-struck...); else 0.
+char styled(std::string_view text) {
+    if (!text.starts_with("\xF0\x9D")) return 0;
+    const int code = 0x1D000 + ((byte(text, 2) & 0x3F) << 6) + (byte(text, 3) & 0x3F);
+    if (code >= 0x1D7CE) return char('0' + (code - 0x1D7CE) % 10);
+    if (code < 0x1D400 || code >= 0x1D6A4) return 0;
+    const int letter = (code - 0x1D400) % 52;
+    return char(letter < 26 ? 'A' + letter : 'a' + letter - 26);
+}
+
 // The text in ASCII as far as it means something: x\u00B2 is x^{2}, \uFF15 is 5.
 std::string in_ascii(std::string_view text) {
     std::string result;
@@ -91,6 +147,9 @@ std::string in_ascii(std::string_view text) {
             result += char(byte(rest, 2) - 0x60), i += 3;  // full-width ! to _
         } else if (rest.starts_with("\xEF\xBD") && byte(rest, 2) >= 0x80 && byte(rest, 2) < 0x9F) {
             result += char(byte(rest, 2) - 0x20), i += 3;  // full-width ` to ~
+        } else if (const char letter = styled(rest)) {
+            result += letter;
+            i += 4;
         } else {
             const auto at = std::find_if(unicode.begin(), unicode.end(),
                                          [&](const Pair& pair) { return rest.starts_with(pair.first); });
@@ -135,18 +194,74 @@ constexpr auto no_effect = std::to_array<std::string_view>({"left",
                                                             "textstyle",
                                                             "nolimits",
                                                             "hfill",
-                                                            ">"});
+                                                            ">",
+                                                            "large",
+                                                            "Large",
+                                                            "LARGE",
+                                                            "huge",
+                                                            "Huge",
+                                                            "small",
+                                                            "normalsize",
+                                                            "rm",
+                                                            "bf",
+                                                            "it",
+                                                            "mathopen",
+                                                            "mathclose",
+                                                            "middle",
+                                                            "displaylimits",
+                                                            "allowbreak",
+                                                            "nobreak"});
+// Without effect, as is the {...} behind them.
+constexpr auto no_effect_with_argument =
+    std::to_array<std::string_view>({"color", "textcolor", "hspace", "vspace", "phantom", "vphantom", "hphantom"});
 
 // Commands that are signs.
 constexpr auto signs = std::to_array<Pair>({
-    {"cdot", "*"},      {"times", "*"},     {"ast", "*"},         {"div", "/"},         {"lt", "<"},
-    {"gt", ">"},        {"le", "<="},       {"leq", "<="},        {"leqslant", "<="},   {"ge", ">="},
-    {"geq", ">="},      {"geqslant", ">="}, {"ne", "!="},         {"neq", "!="},        {"in", "in"},
-    {"cup", "cup"},     {"pm", "pm"},       {"mp", "mp"},         {"circ", "circ"},     {"degree", "deg"},
-    {"{", "\\{"},       {"}", "\\}"},       {"lbrace", "\\{"},    {"rbrace", "\\}"},    {"|", "||"},
-    {"vert", "|"},      {"lvert", "|"},     {"rvert", "|"},       {"mid", "|"},         {"%", "%"},
-    {"$", "$"},         {"\\", "\\\\"},     {"lfloor", "lfloor"}, {"rfloor", "rfloor"}, {"lceil", "lceil"},
-    {"rceil", "rceil"}, {"colon", ":"},     {"lparen", "("},      {"rparen", ")"},      {"lbrack", "["},
+    {"cdot", "*"},
+    {"times", "*"},
+    {"ast", "*"},
+    {"div", "/"},
+    {"lt", "<"},
+    {"gt", ">"},
+    {"le", "<="},
+    {"leq", "<="},
+    {"leqslant", "<="},
+    {"ge", ">="},
+    {"geq", ">="},
+    {"geqslant", ">="},
+    {"ne", "!="},
+    {"neq", "!="},
+    {"in", "in"},
+    {"cup", "cup"},
+    {"cap", "cap"},
+    {"setminus", "setminus"},
+    {"pm", "pm"},
+    {"mp", "mp"},
+    {"circ", "circ"},
+    {"degree", "deg"},
+    {"{", "\\{"},
+    {"}", "\\}"},
+    {"lbrace", "\\{"},
+    {"rbrace", "\\}"},
+    {"|", "||"},
+    {"vert", "|"},
+    {"lvert", "|"},
+    {"rvert", "|"},
+    {"mid", "|"},
+    {"%", "%"},
+    {"$", "$"},
+    {"\\", "\\\\"},
+    {"cr", "\\\\"},
+    {"newline", "\\\\"},
+    {"tabularnewline", "\\\\"},
+    {"lfloor", "lfloor"},
+    {"rfloor", "rfloor"},
+    {"lceil", "lceil"},
+    {"rceil", "rceil"},
+    {"colon", ":"},
+    {"lparen", "("},
+    {"rparen", ")"},
+    {"lbrack", "["},
     {"rbrack", "]"},
 });
 
@@ -158,9 +273,14 @@ constexpr auto synonyms = std::to_array<Pair>({
     {"ctg", "cot"},           {"asin", "arcsin"},         {"acos", "arccos"},
     {"atan", "arctan"},       {"varepsilon", "epsilon"},  {"varphi", "phi"},
     {"vartheta", "theta"},    {"floor", "floor"},         {"ceil", "ceil"},
-    {"Infinity", "infinity"}, {"cosec", "csc"},
+    {"Infinity", "infinity"}, {"cosec", "csc"},           {"sfrac", "frac"},
+    {"nicefrac", "frac"},     {"xfrac", "frac"},          {"overline", "bar"},
+    {"conj", "bar"},          {"ceiling", "ceil"},
 });
 
+constexpr auto arrows = std::to_array<std::string_view>(
+    {"Rightarrow", "implies", "therefore", "Longrightarrow", "to", "longrightarrow", "rightarrow", "leadsto"});
+constexpr auto currencies = std::to_array<std::string_view>({"euro", "pounds", "yen", "rupee"});
 constexpr auto bare_names = std::to_array<std::string_view>(
     {"pi", "infinity", "inf", "infty", "asin", "acos", "atan", "frac", "cosec", "Infinity", "theta", "emptyset"});
 // Commands whose argument is text, and those that only change the face of what is mathematics.
@@ -178,21 +298,31 @@ constexpr auto short_words = std::to_array<std::string_view>(
      "mg",  "ml",  "mL",  "ft",  "in",  "oz",  "lb",  "lbs", "hr",  "hrs", "min", "sec", "yd",  "yds", "mi",
      "mph", "kph", "am",  "pm",  "deg", "sq",  "mon", "tue", "wed", "thu", "fri", "sat", "sun", "men", "way"});
 
+bool is_ascii(std::string_view text) {
+    return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+}
+
+// SAS, ABCD: an abbreviation or a figure, whose letters have an order.
+bool is_capitals(std::string_view run) { return run.size() > 2 && std::all_of(run.begin(), run.end(), is_upper); }
+
 bool is_word(std::string_view run) {
     if (run.size() < 2) return static_cast<unsigned char>(run[0]) >= 0x80;
     if (run.size() > 3 || one_of(run, short_words) || one_of(lower(run), short_words)) return true;
-    if (std::any_of(run.begin(), run.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x80; })) return true;
+    if (!unit_name(std::string(run)).empty()) return true;
+    if (!is_ascii(run)) return true;
     return run.size() == 3 && is_upper(run[0]) && is_lower(run[1]) && is_lower(run[2]);  // Bob
 }
 
 class Lexer {
 public:
-    Lexer(const std::string& text, bool thousands) : thousands_(thousands) {
+    Lexer(const std::string& text, Reading reading) : reading_(reading) {
         const auto dollars = unescaped_dollars(text);
         dollar_is_blank_ = dollars % 2 == 0, dollar_is_unit_ = dollars == 1;
         run(text, false, 0);
         join_degrees();
-        if (!tokens.empty() && tokens.back().kind == Token_kind::sign && tokens.back().text == ".") tokens.pop_back();
+        constexpr auto stops = std::to_array<std::string_view>({".", ",", ";"});
+        while (!tokens.empty() && tokens.back().kind == Token_kind::sign && one_of(tokens.back().text, stops))
+            tokens.pop_back();
         tokens.emplace_back();
     }
 
@@ -215,8 +345,10 @@ private:
         const bool outer = std::exchange(roman_, roman);
         for (size_t i = 0; i < text.size() && error.empty();) {
             const char c = text[i];
-            if (is_blank(c) || c == '~' || (c == '$' && dollar_is_blank_)) spaced_ = true, ++i;
-            else if (is_digit(c) || (c == '.' && i + 1 < text.size() && is_digit(text[i + 1]))) number(text, i);
+            if (is_blank(c) || c == '~' || c == '`' || (c == '$' && dollar_is_blank_)) spaced_ = true, ++i;
+            else if (is_digit(c) ||
+                     (c == '.' && i + 1 < text.size() && (is_digit(text[i + 1]) || recurring(text, i + 1) != i + 1)))
+                number(text, i);
             else if (is_letter(c)) letters(text, i, roman);
             else if (c == '\\') command(text, i, depth);
             else sign(text, i);
@@ -240,14 +372,15 @@ private:
         if (based(text, i)) return;
         std::string whole = take_digits(text, i), fraction, repeated;
         if (!whole.empty() && whole.size() <= 3 && whole[0] != '0') groups(text, i, whole);
-        const bool point = i + 1 < text.size() && text[i] == '.' &&
-                           (is_digit(text[i + 1]) || text.substr(i + 1).starts_with("\\overline{"));
-        if (point) fraction = take_digits(text, ++i);
-        if (point && text.substr(i).starts_with("\\overline{")) {
-            size_t end = i + 10;
-            repeated = take_digits(text, end);
-            if (repeated.empty() || end == text.size() || text[end] != '}') return refuse("\\overline without digits");
-            i = end + 1;
+        const bool point =
+            i + 1 < text.size() && text[i] == '.' && (is_digit(text[i + 1]) || recurring(text, i + 1) != i + 1);
+        if (point) {
+            fraction = take_digits(text, ++i);
+            if (const size_t end = recurring(text, i); end != i) {
+                for (const char c : text.substr(i, end - i))
+                    if (is_digit(c)) repeated += c;
+                i = end;
+            }
         }
         Rational value = Rational::digits(whole + fraction + "0") / Rational(10) / Rational::power(10, fraction.size());
         if (!repeated.empty()) {
@@ -258,6 +391,39 @@ private:
         if (!repeated.empty()) spelled += "(" + repeated + ")";
         exponent(text, i, point, whole, value, spelled);
         push(Token_kind::number, spelled, value);
+    }
+
+    // Behind the digits that repeat, if they stand there: \overline{142}, \bar{3}, \bar3, \dot3, \dot{1}4\dot{2}, (3).
+    static size_t recurring(std::string_view text, size_t i) {
+        const size_t begin = i;
+        const auto digits = [&](size_t at) {
+            take_digits(text, at);
+            return at;
+        };
+        if (i < text.size() && text[i] == '(') {
+            const size_t end = digits(i + 1);
+            return end > i + 1 && end < text.size() && text[end] == ')' ? end + 1 : begin;
+        }
+        for (const std::string_view command : {"\\overline", "\\bar"}) {
+            if (!text.substr(i).starts_with(command)) continue;
+            i += command.size();
+            if (i < text.size() && is_digit(text[i])) return i + 1;
+            const size_t end = digits(i + 1);
+            return i < text.size() && text[i] == '{' && end > i + 1 && end < text.size() && text[end] == '}' ? end + 1
+                                                                                                             : begin;
+        }
+        // A dot over the first and the last of them, or over the only one.
+        const auto dotted = [&](size_t at) {
+            if (!text.substr(at).starts_with("\\dot")) return at;
+            const bool braces = text.substr(at + 4).starts_with("{");
+            const size_t digit = at + 4 + braces;
+            if (digit >= text.size() || !is_digit(text[digit])) return at;
+            return !braces ? digit + 1 : text.substr(digit + 1).starts_with("}") ? digit + 2 : at;
+        };
+        const size_t first = dotted(i);
+        if (first == i) return begin;
+        const size_t between = digits(first), last = dotted(between);
+        return last != between ? last : first;
     }
 
     static std::string take_digits(std::string_view text, size_t& i) {
@@ -273,11 +439,11 @@ private:
 
     // Thousands separators. Plain commas count only outside brackets, and if every group has three digits.
     void groups(std::string_view text, size_t& i, std::string& whole) {
-        constexpr auto separator = std::to_array<std::string_view>({"{,}", ",\\!", "\\,", "\\!"});
+        constexpr auto separator = std::to_array<std::string_view>({"{,}", ",\\!", "\\,\\!", "\\,", "\\!", "\\ ", "~"});
         size_t end = i;
         while (end < text.size() && text[end] == ',' && three_digits(text.substr(end + 1))) end += 4;
         const bool broken = end + 1 < text.size() && text[end] == ',' && is_digit(text[end + 1]);
-        if (end > i && !broken && thousands_ && brackets_ == 0) {
+        if (end > i && !broken && reading_.thousands && brackets_ == 0) {
             for (; i < end; ++i)
                 if (is_digit(text[i])) whole += text[i];
             separators = true;
@@ -285,10 +451,26 @@ private:
         }
         for (;;) {
             const auto index = first_of(text.substr(i), separator);
-            if (!index || !three_digits(text.substr(i + separator[*index].size()))) return;
+            if (!index || !three_digits(text.substr(i + separator[*index].size()))) break;
             i += separator[*index].size();
             whole += take_digits(text, i);
         }
+        blanks(text, i, whole);
+    }
+
+    // 1 234 567: blanks between groups of three digits, where no other number follows (1 234/567 is a mixed number).
+    void blanks(std::string_view text, size_t& i, std::string& whole) {
+        size_t end = i;
+        std::string digits;  // of two groups at least: 1 234 alone may be two numbers
+        while (end < text.size() && text[end] == ' ' && three_digits(text.substr(end + 1))) {
+            digits += text.substr(end + 1, 3);
+            end += 4;
+        }
+        const size_t next = text.find_first_not_of(' ', end);
+        const bool alone = next == std::string_view::npos || (!is_digit(text[next]) && text[next] != '/');
+        if (digits.size() < 6 || !alone) return;
+        whole += digits;
+        i = end;
     }
 
     // The e3 of 1.2e3. 2e-3 may be 2e minus 3, so with a sign the mantissa must have a point or be 1.
@@ -309,24 +491,60 @@ private:
         i = at;
     }
 
-    // 1011_2, 7A_{16}: digits 0-9 and A-Z below the base, which is 2 to 36, and a decimal digit first.
+    // 1011_2, 7A_{16}, 7\text{A}_{\text{16}}, 101_{two}: digits 0-9 and A-Z below the base, which is 2 to 36, and a
+    // decimal digit first.
     bool based(std::string_view text, size_t& i) {
         size_t end = i;
-        while (end < text.size() && (is_digit(text[end]) || is_upper(text[end]))) ++end;
-        const std::string digits(text.substr(i, end - i));
+        std::string digits;
+        while (end < text.size()) {
+            if (is_digit(text[end]) || is_upper(text[end])) digits += text[end++];
+            else if (const std::string inner = textual(text, end); !inner.empty() && is_upper(inner[0]))
+                digits += inner;
+            else break;
+        }
         if (digits.empty() || end >= text.size() || text[end] != '_') return false;
         const bool braces = ++end < text.size() && text[end] == '{';
         end += braces;
-        const std::string base = take_digits(text, end);
-        if (base.empty() || base.size() > 2 || (braces && (end >= text.size() || text[end] != '}'))) return false;
+        std::string base = textual(text, end);
+        if (base.empty()) base = take_digits(text, end);
+        if (braces && base.empty())
+            while (end < text.size() && is_lower(text[end])) base += text[end++];
+        constexpr auto words = std::to_array<Pair>({{"two", "2"},
+                                                    {"three", "3"},
+                                                    {"four", "4"},
+                                                    {"five", "5"},
+                                                    {"six", "6"},
+                                                    {"seven", "7"},
+                                                    {"eight", "8"},
+                                                    {"nine", "9"},
+                                                    {"ten", "10"},
+                                                    {"twelve", "12"},
+                                                    {"sixteen", "16"}});
+        if (const std::string_view number = look_up(base, words); !number.empty()) base = number;
+        if (base.empty() || base.size() > 2 || !std::all_of(base.begin(), base.end(), is_digit)) return false;
+        if (braces && (end >= text.size() || text[end] != '}')) return false;
         const int limit = std::stoi(base);
         if (limit < 2 || limit > 36) return false;
         for (const char c : digits)
-            if ((is_digit(c) ? c - '0' : c - 'A' + 10) >= limit) return false;
+            if (!(is_digit(c) || is_upper(c)) || (is_digit(c) ? c - '0' : c - 'A' + 10) >= limit) return false;
         i = end + braces;
         const size_t first = std::min(digits.find_first_not_of('0'), digits.size() - 1);
         push(Token_kind::based, digits.substr(first) + "_" + base);
         return true;
+    }
+
+    // The letters or digits of a \text{...} or \mathrm{...} that stands there, and `i` behind it; else "".
+    static std::string textual(std::string_view text, size_t& i) {
+        for (const std::string_view command : {"\\text{", "\\mathrm{", "\\textrm{"}) {
+            if (!text.substr(i).starts_with(command)) continue;
+            size_t end = i + command.size();
+            while (end < text.size() && (is_digit(text[end]) || is_lower(text[end]) || is_upper(text[end]))) ++end;
+            if (end >= text.size() || text[end] != '}') return "";
+            const std::string inner(text.substr(i + command.size(), end - i - command.size()));
+            i = end + 1;
+            return inner;
+        }
+        return "";
     }
 
     void letters(std::string_view text, size_t& i, bool roman) {
@@ -338,10 +556,21 @@ private:
             }
         const size_t begin = i;
         while (i < text.size() && is_letter(text[i])) ++i;
-        const std::string_view run = text.substr(begin, i - begin);
-        const bool second = run == "sec" && !tokens.empty() && tokens.back().kind == Token_kind::number;
-        if ((one_of(run, functions) && !second) || one_of(run, bare_names)) return named(run);
-        if (roman || is_word(run)) return push(Token_kind::word, run);
+        std::string_view run = text.substr(begin, i - begin);
+        // Behind a number they are units; Re and Im are products where no backslash says otherwise.
+        const bool unit = (run == "sec" || run == "min") && !tokens.empty() && tokens.back().kind == Token_kind::number;
+        const bool product = run == "Re" || run == "Im" || run == "lg";
+        if ((one_of(run, functions) && !unit && !product) || one_of(run, bare_names)) return named(run);
+        const bool joins = run == "and" || run == "or";
+        if (roman || joins || is_capitals(run) || (reading_.letters ? !is_ascii(run) : is_word(run)))
+            return push(Token_kind::word, run);
+        if (reading_.letters && run.size() > 3 && run.size() < 6)  // sinx
+            for (const std::string_view function : {"sin", "cos", "tan", "cot", "sec", "csc", "log"})
+                if (run.starts_with(function)) {
+                    named(function);
+                    run.remove_prefix(3);
+                    break;
+                }
         for (const char& letter : run) push(Token_kind::letter, std::string_view(&letter, 1));
     }
 
@@ -359,12 +588,23 @@ private:
         if (one_of(name, no_effect)) {
             spaced_ = spaced_ || name != "!";
             if ((name == "left" || name == "right") && i < text.size() && text[i] == '.') ++i;
+        } else if (one_of(name, no_effect_with_argument)) {
+            argument(text, i);
+        } else if (name == "not" && next_is(text, i, '=')) {
+            push(Token_kind::sign, "!=");
+        } else if (name == "lor" || name == "vee" || name == "land" || name == "wedge") {
+            push(Token_kind::word, name == "lor" || name == "vee" ? "or" : "and");
+        } else if (one_of(name, arrows) && tokens.empty()) {
+            spaced_ = true;  // so 5 follows from what went before
+        } else if (one_of(name, currencies)) {
+            push(Token_kind::sign, "currency:" + std::string(name));
         } else if (one_of(name, text_commands) || one_of(name, face_commands)) {
             const std::string_view content = argument(text, i);
             if (content.data() == nullptr) return;
             const bool roman =
                 one_of(name, text_commands) && !(one_of(content, functions) || one_of(content, bare_names));
-            run(content, roman, depth + 1);
+            if (one_of(name, text_commands) && one_of(content, functions)) named(content);
+            else run(content, roman, depth + 1);
         } else if (name == "begin" || name == "end") {
             const std::string_view content = argument(text, i);
             if (content == "array" && name == "begin") argument(text, i);  // the columns
@@ -373,10 +613,32 @@ private:
             push(Token_kind::letter, "mathbb " + std::string(argument(text, i)));
         } else if (const std::string_view meaning = look_up(name, signs); !meaning.empty()) {
             push(Token_kind::sign, meaning);
+            if (meaning == "\\\\") skip_length(text, i);
         } else {
             const std::string_view other = look_up(name, synonyms);
             push(Token_kind::command, other.empty() ? name : other);
         }
+    }
+
+    static bool next_is(std::string_view text, size_t& i, char sign) {
+        const size_t at = text.find_first_not_of(" \t", i);
+        if (at == std::string_view::npos || text[at] != sign) return false;
+        i = at + 1;
+        return true;
+    }
+
+    // The [4pt] behind the end of a matrix's row.
+    static void skip_length(std::string_view text, size_t& i) {
+        size_t at = i;
+        if (!next_is(text, at, '[')) return;
+        if (at < text.size() && text[at] == '-') ++at;
+        const size_t begin = at;
+        while (at < text.size() && (is_digit(text[at]) || text[at] == '.')) ++at;
+        const size_t number_end = at;
+        while (at < text.size() && text[at] == ' ') ++at;
+        constexpr auto lengths = std::to_array<std::string_view>({"pt", "mm", "cm", "em", "ex", "in", "px"});
+        if (number_end == begin || !first_of(text.substr(at), lengths) || !text.substr(at + 2).starts_with("]")) return;
+        i = at + 3;
     }
 
     // The {...} that follows; refused if there is none. `i` moves behind it.
@@ -396,9 +658,10 @@ private:
     }
 
     void sign(std::string_view text, size_t& i) {
-        for (const std::string_view two : {"<=", ">=", "!=", "**"})
+        if (text[i] == '^' && slashed(text, i)) return;
+        for (const std::string_view two : {"<=", ">=", "!=", "**", "=<"})
             if (text.substr(i).starts_with(two)) {
-                push(Token_kind::sign, two == "**" ? "^" : two);
+                push(Token_kind::sign, two == "**" ? "^" : two == "=<" ? "<=" : two);
                 i += 2;
                 return;
             }
@@ -408,139 +671,48 @@ private:
         push(Token_kind::sign, std::string(1, c));
     }
 
-    // ^\circ and ^{\circ} become the sign deg.
+    // ^3/_4, at the start or behind a number: three quarters.
+    bool slashed(std::string_view text, size_t& i) {
+        if (!tokens.empty() && tokens.back().kind != Token_kind::sign) return false;
+        size_t at = i + 1;
+        const std::string top = take_digits(text, at);
+        if (top.empty() || !text.substr(at).starts_with("/_")) return false;
+        at += 2;
+        const std::string bottom = take_digits(text, at);
+        if (bottom.empty() || Rational::digits(bottom).sign() == 0) return false;
+        push(Token_kind::number, top + "/" + bottom, Rational::digits(top) / Rational::digits(bottom));
+        i = at;
+        return true;
+    }
+
+    // ^\circ and ^{\circ} become the sign deg, as does ^o behind a number.
     void join_degrees() {
         const auto is = [&](size_t at, std::string_view sign) {
             return at < tokens.size() && tokens[at].kind == Token_kind::sign && tokens[at].text == sign;
         };
+        const auto is_o = [&](size_t at) { return at < tokens.size() && tokens[at].text == "o"; };
         std::vector<Token> joined;
         for (size_t i = 0; i < tokens.size(); ++i) {
-            const size_t length = is(i, "^") && is(i + 1, "circ")                                       ? 2
-                                  : is(i, "^") && is(i + 1, "{") && is(i + 2, "circ") && is(i + 3, "}") ? 4
-                                                                                                        : 0;
+            const bool number = i > 0 && tokens[i - 1].kind == Token_kind::number;
+            const size_t length =
+                is(i, "^") && (is(i + 1, "circ") || (number && is_o(i + 1)))                                       ? 2
+                : is(i, "^") && is(i + 1, "{") && (is(i + 2, "circ") || (number && is_o(i + 2))) && is(i + 3, "}") ? 4
+                                                                                                                   : 0;
             joined.push_back(std::move(tokens[i]));
             if (length) joined.back().text = "deg", i += length - 1;
         }
         tokens = std::move(joined);
     }
 
-    bool thousands_, dollar_is_blank_ = false, dollar_is_unit_ = false, spaced_ = false, roman_ = false;
+    Reading reading_;
+    bool dollar_is_blank_ = false, dollar_is_unit_ = false, spaced_ = false, roman_ = false;
     int brackets_ = 0;
 };
 
-// One spelling for each unit. Single letters reach this table only out of \text{} and \mathrm{}.
-constexpr auto units = std::to_array<Pair>({
-    {"mm", "millimeter"},
-    {"millimetre", "millimeter"},
-    {"millimeter", "millimeter"},
-    {"cm", "centimeter"},
-    {"centimetre", "centimeter"},
-    {"centimeter", "centimeter"},
-    {"m", "meter"},
-    {"metre", "meter"},
-    {"meter", "meter"},
-    {"km", "kilometer"},
-    {"kilometre", "kilometer"},
-    {"kilometer", "kilometer"},
-    {"in", "inch"},
-    {"inch", "inch"},
-    {"inches", "inch"},
-    {"ft", "foot"},
-    {"foot", "foot"},
-    {"feet", "foot"},
-    {"yd", "yard"},
-    {"yard", "yard"},
-    {"mi", "mile"},
-    {"mile", "mile"},
-    {"mg", "milligram"},
-    {"milligram", "milligram"},
-    {"g", "gram"},
-    {"gram", "gram"},
-    {"kg", "kilogram"},
-    {"kilogram", "kilogram"},
-    {"oz", "ounce"},
-    {"ounce", "ounce"},
-    {"lb", "pound"},
-    {"pound", "pound"},
-    {"ton", "ton"},
-    {"ml", "milliliter"},
-    {"milliliter", "milliliter"},
-    {"millilitre", "milliliter"},
-    {"l", "liter"},
-    {"L", "liter"},
-    {"liter", "liter"},
-    {"litre", "liter"},
-    {"cup", "cup"},
-    {"pint", "pint"},
-    {"quart", "quart"},
-    {"gallon", "gallon"},
-    {"s", "second"},
-    {"sec", "second"},
-    {"second", "second"},
-    {"min", "minute"},
-    {"minute", "minute"},
-    {"h", "hour"},
-    {"hr", "hour"},
-    {"hour", "hour"},
-    {"day", "day"},
-    {"week", "week"},
-    {"month", "month"},
-    {"year", "year"},
-    {"decade", "decade"},
-    {"cent", "cent"},
-    {"dollar", "dollar"},
-    {"euro", "euro"},
-    {"penny", "cent"},
-    {"pennies", "cent"},
-    {"degree", "degree"},
-    {"deg", "degree"},
-    {"radian", "radian"},
-    {"rad", "radian"},
-    {"celsius", "celsius"},
-    {"fahrenheit", "fahrenheit"},
-    {"mph", "mile/hour"},
-    {"kph", "kilometer/hour"},
-    {"am", "am"},
-    {"pm", "pm"},
-    {"unit", "unit"},
-    {"percent", "%"},
-    {"people", "people"},
-    {"person", "people"},
-    {"student", "student"},
-    {"way", "way"},
-    {"hz", "hertz"},
-    {"hertz", "hertz"},
-    {"joule", "joule"},
-    {"newton", "newton"},
-    {"watt", "watt"},
-    {"volt", "volt"},
-    {"point", "point"},
-    {"mile", "mile"},
-    {"acre", "acre"},
-    {"time", "time"},
-    {"apple", "apple"},
-    {"book", "book"},
-    {"card", "card"},
-    {"ball", "ball"},
-    {"page", "page"},
-    {"coin", "coin"},
-    {"girl", "girl"},
-    {"boy", "boy"},
-});
-
 }  // namespace
 
-std::string_view unit_name(const std::string& word) {
-    const std::string_view exact = look_up(word, units);
-    if (!exact.empty() || word.size() < 2) return exact;
-    const std::string small = lower(word);
-    const std::string_view found = look_up(small, units);
-    if (!found.empty() || small.back() != 's' || small.size() < 3) return found;
-    return look_up(std::string_view(small).substr(0, small.size() - 1), units);
-}
-
-Tokens tokenize(std::string_view text, bool thousands) {
-    Lexer lexer(in_ascii(text), thousands);
+Tokens tokenize(std::string_view text, Reading reading) {
+    Lexer lexer(in_ascii(text), reading);
     return {std::move(lexer.tokens), lexer.error, lexer.separators};
 }
 

@@ -27,8 +27,12 @@ struct Tokens {
     bool separators = false;  // a comma was taken for a thousands separator
 };
 
-// With thousands false no plain comma is a thousands separator.
-Tokens tokenize(std::string_view text, bool thousands);
+// How a text is read where it can be read in two ways.
+struct Reading {
+    bool thousands = true;  // 1,234 is a number; else a list of two
+    bool letters = false;   // a run of letters outside \text{} is a product: ax + by; else it may be a word or a unit
+};
+Tokens tokenize(std::string_view text, Reading reading);
 
 std::string lower(std::string_view text);  // ASCII
 
@@ -52,9 +56,11 @@ std::string_view look_up(std::string_view text, const std::array<Pair, n>& table
 }
 
 // Commands, also without a backslash.
-inline constexpr auto functions =
-    std::to_array<std::string_view>({"sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "log",
-                                     "ln", "exp", "abs", "floor", "ceil", "sqrt"});
+inline constexpr auto functions = std::to_array<std::string_view>(
+    {"sin",  "cos",  "tan", "cot",   "sec",  "csc",  "arcsin", "arccos", "arctan", "log",
+     "ln",   "exp",  "abs", "floor", "ceil", "sqrt", "sinh",   "cosh",   "tanh",   "coth",
+     "sech", "csch", "lg",  "Re",    "Im",   "gcd",  "lcm",    "max",    "min"});
+inline constexpr auto of_several = std::to_array<std::string_view>({"gcd", "lcm", "max", "min"});
 inline constexpr auto greek = std::to_array<std::string_view>(
     {"alpha", "beta",  "gamma", "delta",  "epsilon", "zeta",  "eta",     "theta", "iota", "kappa", "lambda",
      "mu",    "nu",    "xi",    "rho",    "sigma",   "tau",   "upsilon", "phi",   "chi",  "psi",   "omega",

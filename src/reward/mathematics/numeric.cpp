@@ -13,7 +13,7 @@ constexpr unsigned long precision = 1152;
 constexpr long equal_bits = 512;    // equal: to 2^-512, which is 154 digits
 constexpr long zero_bits = 450;     // taken for 0, where a sign or a division depends on it
 constexpr long largest_bits = 128;  // of a value on the way
-constexpr int max_points = 40, enough_points = 5;
+constexpr int enough_points = 5;
 
 // A floating-point number (GMP), always of the same precision.
 class Real {
@@ -127,114 +127,157 @@ Real arctangent(Real x) {
     return arctan_series(x).shifted(halvings);
 }
 
-using Point = std::vector<std::pair<std::string, Rational>>;
+// A complex number. Reals have an imaginary part of exactly 0, and cost what reals cost.
+struct Complex {
+    Real re, im;
+    Complex(const Real& real = Real(0)) : re(real) {}
+    Complex(long real) : re(real) {}
+    Complex(const Real& real, const Real& imaginary) : re(real), im(imaginary) {}
+    bool real() const { return im.sign() == 0; }
+    bool below(long bits) const { return re.below(bits) && im.below(bits); }
+    long exponent() const {
+        return std::max(re.sign() ? re.exponent() : -last_bit, im.sign() ? im.exponent() : -last_bit);
+    }
+};
+
+Complex operator+(const Complex& a, const Complex& b) {
+    return a.real() && b.real() ? Complex(a.re + b.re) : Complex(a.re + b.re, a.im + b.im);
+}
+Complex operator-(const Complex& a) { return Complex(Real(0) - a.re, Real(0) - a.im); }
+Complex operator-(const Complex& a, const Complex& b) { return a + -b; }
+Complex operator*(const Complex& a, const Complex& b) {
+    if (a.real() && b.real()) return Complex(a.re * b.re);
+    return Complex(a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re);
+}
+
+using Point = std::vector<std::pair<std::string, Complex>>;
 
 // The value of a tree at a point. None where it is not defined; `unknown` where we cannot say.
 class Evaluator {
 public:
     Evaluator(const Point& point, int64_t& work) : point_(point), work_(work) {}
 
-    std::optional<Real> value(const Node& node) {
+    std::optional<Complex> value(const Node& node) {
         if (unknown || (work_ -= 8) < 0) return give_up();
-        std::vector<Real> parts;
+        std::vector<Complex> parts;
         for (const Node& part : node.parts) {
             const auto inner = value(part);
             if (!inner) return std::nullopt;
             parts.push_back(*inner);
         }
         const auto result = join(node, parts);
-        if (result && result->sign() && (result->exponent() > largest_bits || small_but_not_zero(*result)))
-            return give_up();
+        if (result && (too_large(result->re) || too_large(result->im))) return give_up();
         return result;
     }
 
     bool unknown = false;
 
 private:
-    using Maybe = std::optional<Real>;
+    using Maybe = std::optional<Complex>;
 
-    static bool small_but_not_zero(const Real& a) { return a.below(largest_bits) && !a.below(zero_bits); }
+    static bool too_large(const Real& a) {
+        if (a.sign() == 0) return false;
+        return a.exponent() > largest_bits || (a.below(largest_bits) && !a.below(zero_bits));
+    }
 
     Maybe give_up() {
         unknown = true;
         return std::nullopt;
     }
 
-    Maybe join(const Node& node, const std::vector<Real>& parts) {
+    Maybe join(const Node& node, const std::vector<Complex>& parts) {
         switch (node.kind) {
-            case Kind::number: return Real(node.number);
+            case Kind::number: return Complex(Real(node.number));
             case Kind::variable:
                 for (const auto& [name, coordinate] : point_)
-                    if (name == node.name) return Real(coordinate);
+                    if (name == node.name) return coordinate;
                 return give_up();
-            case Kind::pi: return pi();
-            case Kind::e: return exponential(1);
+            case Kind::pi: return Complex(pi());
+            case Kind::e: return Complex(exponential(1));
+            case Kind::i: return Complex(0, 1);
             case Kind::sum: {
-                Real sum = 0;
-                for (const Real& part : parts) sum = sum + part;
+                Complex sum = 0;
+                for (const Complex& part : parts) sum = sum + part;
                 return sum;
             }
             case Kind::product: {
-                Real product = 1;
-                for (const Real& part : parts) product = product * part;
+                Complex product = 1;
+                for (const Complex& part : parts) product = product * part;
                 return product;
             }
-            case Kind::negate: return Real(0) - parts[0];
+            case Kind::negate: return -parts[0];
             case Kind::inverse: return divide(1, parts[0]);
-            case Kind::power: return power(parts[0], parts[1], node.parts[1]);
-            case Kind::root: return root(parts[0], parts[1]);
-            case Kind::absolute: return parts[0].size();
-            case Kind::degrees: return parts[0] * pi() / Real(180);
+            case Kind::power: return power(parts[0], parts[1], node);
+            case Kind::root: return parts[0].real() && parts[1].real() ? root(parts[0].re, parts[1].re) : give_up();
+            case Kind::absolute: return size(parts[0]);
+            case Kind::degrees: return parts[0] * Complex(pi() / Real(180));
+            case Kind::factorial: return parts[0].real() ? factorial(parts[0].re) : give_up();
             case Kind::call: return call(node.name, parts);
             default: return give_up();
         }
     }
 
-    static Maybe divide(const Real& a, const Real& b) {
-        if (b.below(zero_bits)) return std::nullopt;
-        return a / b;
+    static Complex size(const Complex& a) {
+        return a.real() ? Complex(a.re.size()) : Complex((a.re * a.re + a.im * a.im).square_root());
     }
 
-    std::optional<long> whole(const Real& a) {
+    static Maybe divide(const Complex& a, const Complex& b) {
+        if (b.below(zero_bits)) return std::nullopt;
+        if (a.real() && b.real()) return Complex(a.re / b.re);
+        const Real square = b.re * b.re + b.im * b.im;
+        const Complex product = a * Complex(b.re, Real(0) - b.im);
+        return Complex(product.re / square, product.im / square);
+    }
+
+    static std::optional<long> whole(const Real& a) {
         const Real nearest = (a + Real(Rational(1, 2))).floor();
         if (!(a - nearest).below(zero_bits) || Real(100000) < nearest.size()) return std::nullopt;
         return nearest.to_long();
     }
 
-    Maybe whole_power(Real base, long exponent) {
+    Maybe whole_power(Complex base, long exponent) {
         if (exponent < 0) {
             const auto inverse = divide(1, base);
             if (!inverse) return std::nullopt;
-            base = *inverse, exponent = -exponent;
+            base = *inverse;
+            exponent = -exponent;
         }
         if (exponent == 0 && base.below(zero_bits)) return std::nullopt;
-        Real result = 1;
+        Complex result = 1;
         for (; exponent; exponent >>= 1) {
             if (exponent & 1) result = result * base;
             base = base * base;
-            if (base.sign() && exponent > 1 && std::abs(base.exponent()) > 4 * largest_bits) return give_up();
+            if (!base.below(last_bit) && exponent > 1 && std::abs(base.exponent()) > 4 * largest_bits) return give_up();
         }
         return result;
     }
 
     // x^(p/q), with q written out, is the root; any other exponent needs x > 0.
-    Maybe power(const Real& base, const Real& exponent, const Node& written) {
-        if (const auto n = whole(exponent)) return whole_power(base, *n);
+    Maybe power(const Complex& base, const Complex& exponent, const Node& node) {
+        if (exponent.real())
+            if (const auto n = whole(exponent.re)) return whole_power(base, *n);
+        if (!base.real()) return give_up();
+        const Node& written = node.parts[1];
         if (written.kind == Kind::product && written.parts.size() == 2 && written.parts[1].kind == Kind::inverse &&
             written.parts[0].kind == Kind::number && written.parts[1].parts[0].kind == Kind::number) {
             const Rational fraction = written.parts[0].number / written.parts[1].parts[0].number;
-            const auto part = root(base, Real(Rational::integer(fraction.denominator())));
+            const auto part = root(base.re, Real(Rational::integer(fraction.denominator())));
             const auto top = Rational::integer(fraction.numerator()).small();
             if (!top) return give_up();
             return part ? whole_power(*part, *top) : std::nullopt;
         }
-        if (base.below(zero_bits) || base.sign() < 0) return std::nullopt;
-        return raise(exponent * natural_logarithm(base));
+        if (base.re.below(zero_bits) || base.re.sign() < 0) return std::nullopt;
+        if (node.parts[0].kind == Kind::e) return raise(exponent);
+        return raise(exponent * Complex(natural_logarithm(base.re)));
     }
 
-    Maybe raise(const Real& exponent) {
-        if ((work_ -= 60) < 0 || Real(100) < exponent.size()) return give_up();
-        return exponential(exponent);
+    // e^(a + bi) = e^a (cos b + i sin b)
+    Maybe raise(const Complex& exponent) {
+        if ((work_ -= 60) < 0 || Real(100) < exponent.re.size()) return give_up();
+        const Real size = exponential(exponent.re);
+        if (exponent.real()) return Complex(size);
+        if ((work_ -= 100) < 0 || exponent.im.exponent() > 64) return give_up();
+        return Complex(size * cosine(exponent.im), size * sine(exponent.im));
     }
 
     Real natural_logarithm(const Real& a) {
@@ -245,32 +288,70 @@ private:
     Maybe root(const Real& a, const Real& degree) {
         const auto n = whole(degree);
         if (!n || *n < 1 || *n > 64) return give_up();
-        if (a.below(zero_bits)) return Real(0);
+        if (a.below(zero_bits)) return Complex(0);
         if (a.sign() < 0 && *n % 2 == 0) return std::nullopt;
-        if (*n == 2) return a.square_root();
-        const auto size = raise(natural_logarithm(a.size()) / Real(*n));
+        if (*n == 2) return Complex(a.square_root());
+        const auto size = raise(Complex(natural_logarithm(a.size()) / Real(*n)));
         if (!size) return std::nullopt;
-        return a.sign() < 0 ? Real(0) - *size : *size;
+        return a.sign() < 0 ? -*size : *size;
     }
 
-    Maybe call(const std::string& name, const std::vector<Real>& parts) {
-        const Real& a = parts[0];
+    // Of whole numbers from 0 on.
+    Maybe factorial(const Real& a) {
+        const auto n = whole(a);
+        if (!n || *n < 0) return std::nullopt;
+        if (*n > 30) return give_up();
+        Real product = 1;
+        for (long k = 2; k <= *n; ++k) product = product * Real(k);
+        return Complex(product);
+    }
+
+    Maybe binomial(const Real& top, const Real& bottom) {
+        const auto n = whole(top), k = whole(bottom);
+        if (!n || !k || *n < 0 || *k < 0) return std::nullopt;
+        if (*n > 100) return give_up();
+        Real product = *k > *n ? 0 : 1;
+        for (long j = 0; j < *k && *k <= *n; ++j) product = product * Real(*n - j) / Real(j + 1);
+        return Complex(product);
+    }
+
+    Maybe call(const std::string& name, const std::vector<Complex>& parts) {
+        const Complex& z = parts[0];
         if ((work_ -= 100) < 0) return give_up();
+        if (name == "conj") return Complex(z.re, Real(0) - z.im);
+        if (name == "Re") return Complex(z.re);
+        if (name == "Im") return Complex(z.im);
+        if (!z.real()) return complex_call(name, z);
+        const Real& a = z.re;
+        if (name == "max" || name == "min") {
+            Real best = a;
+            for (const Complex& part : parts) {
+                if (!part.real()) return give_up();
+                if (name == "max" ? best < part.re : part.re < best) best = part.re;
+            }
+            return Complex(best);
+        }
+        if (name == "binom") return parts[1].real() ? binomial(a, parts[1].re) : give_up();
         if (name == "floor" || name == "ceil") {
             const Real nearest = (a + Real(Rational(1, 2))).floor();
-            if ((a - nearest).below(zero_bits)) return nearest;
-            return name == "floor" ? a.floor() : a.floor() + Real(1);
+            if ((a - nearest).below(zero_bits)) return Complex(nearest);
+            return Complex(name == "floor" ? a.floor() : a.floor() + Real(1));
         }
         if (name == "ln" || name == "log") {
             if (a.below(zero_bits) || a.sign() < 0) return std::nullopt;
-            if (name == "ln") return natural_logarithm(a);
-            if (parts[1].below(zero_bits) || parts[1].sign() < 0) return std::nullopt;
-            return divide(natural_logarithm(a), natural_logarithm(parts[1]));
+            if (name == "ln") return Complex(natural_logarithm(a));
+            if (!parts[1].real()) return give_up();
+            const Real& base = parts[1].re;
+            if (base.below(zero_bits) || base.sign() < 0) return std::nullopt;
+            return divide(natural_logarithm(a), natural_logarithm(base));
         }
-        if (name == "arctan") return arctangent(a);
+        if (name == "arctan") return Complex(arctangent(a));
         if (name == "arcsin" || name == "arccos") return arcsine(a, name == "arccos");
         if (!a.below(zero_bits) && a.exponent() > 64) return give_up();
-        const Real s = sine(a), c = cosine(a);
+        return trigonometric(name, Complex(sine(a)), Complex(cosine(a)));
+    }
+
+    Maybe trigonometric(const std::string& name, const Complex& s, const Complex& c) {
         if (name == "sin") return s;
         if (name == "cos") return c;
         if (name == "tan") return divide(s, c);
@@ -280,6 +361,14 @@ private:
         return give_up();
     }
 
+    // sin z = (e^iz - e^-iz) / 2i
+    Maybe complex_call(const std::string& name, const Complex& z) {
+        const auto forward = raise(z * Complex(0, 1)), back = raise(z * Complex(0, -1));
+        if (!forward || !back) return give_up();
+        const auto s = divide(*forward - *back, Complex(0, 2)), c = divide(*forward + *back, 2);
+        return trigonometric(name, *s, *c);
+    }
+
     static Maybe arcsine(const Real& a, bool complement) {
         const Real rest = Real(1) - a * a;
         const Real quarter = pi().shifted(-1);
@@ -287,75 +376,241 @@ private:
         if (rest.below(zero_bits)) angle = a.sign() < 0 ? Real(0) - quarter : quarter;
         else if (rest.sign() < 0) return std::nullopt;
         else angle = arctangent(a / rest.square_root());
-        return complement ? quarter - angle : angle;
+        return Complex(complement ? quarter - angle : angle);
     }
 
     const Point& point_;
     int64_t& work_;
 };
 
-void collect_variables(const Node& node, std::set<std::string>& names) {
-    if (node.kind == Kind::variable) names.insert(node.name);
-    for (const Node& part : node.parts) collect_variables(part, names);
+// ---- what stands in the two trees, and so where they may differ
+
+struct Features {
+    std::set<std::string> names;     // of variables
+    std::set<std::string> complex;   // of those that a bar stands over
+    bool steps = false;              // floors, ceilings, remainders: they change at whole numbers and halves
+    bool whole = false;              // factorials, binomials, (-1)^n: variables are whole numbers from 0 on
+    std::vector<const Node*> bends;  // insides of absolute values and of even roots: they change where these are 0
+    std::vector<Node> differences;   // of what a maximum or a minimum is taken of
+};
+
+bool has_variable(const Node& node) { return contains(node, Kind::variable); }
+
+void collect(const Node& node, Features& features) {
+    if (node.kind == Kind::variable) features.names.insert(node.name);
+    if (node.kind == Kind::absolute || node.kind == Kind::root) features.bends.push_back(&node.parts[0]);
+    if (node.kind == Kind::factorial) features.whole |= has_variable(node);
+    if (node.kind == Kind::power && has_variable(node.parts[1]))
+        features.whole |= node.parts[0].kind == Kind::negate && node.parts[0].parts[0].kind == Kind::number;
+    if (node.kind == Kind::call) {
+        features.steps |= node.name == "floor" || node.name == "ceil";
+        features.whole |= node.name == "binom" && has_variable(node);
+        if (node.name == "conj" || node.name == "Re" || node.name == "Im") {
+            Features inside;
+            collect(node.parts[0], inside);
+            features.complex.insert(inside.names.begin(), inside.names.end());
+        }
+        if (node.name == "max" || node.name == "min")
+            for (size_t i = 1; i < node.parts.size(); ++i)
+                features.differences.push_back(
+                    Node{Kind::sum, "", 0, {node.parts[0], Node{Kind::negate, "", 0, {node.parts[i]}}}});
+    }
+    for (const Node& part : node.parts) collect(part, features);
 }
 
 // The binary digits of the numbers in a tree, all together: where |x + 10^6| and x + 10^6 part.
 long digits(const Node& node, int64_t& work) {
-    std::set<std::string> names;
-    collect_variables(node, names);
-    if (names.empty()) {
+    if (!has_variable(node)) {
         const Point nowhere;
         Evaluator evaluator(nowhere, work);
         const auto value = evaluator.value(node);
-        return value && value->sign() ? std::abs(value->exponent()) : 0;
+        return value && !value->below(last_bit) ? std::abs(value->exponent()) : 0;
     }
     long sum = 0;
     for (const Node& part : node.parts) sum += digits(part, work);
     return sum;
 }
 
+// ---- points
+
+// Numbers without a pattern, the same in every run.
+class Draws {
+public:
+    explicit Draws(uint64_t seed) : state_(2025 + seed) {}
+    long below(long bound) {
+        for (int k = 0; k < 3; ++k) state_ = state_ * 6364136223846793005u + 1442695040888963407u;
+        return long((state_ >> 33) % uint64_t(bound));
+    }
+
+private:
+    uint64_t state_;
+};
+
+constexpr int scattered = 40;  // points that are taken of any two trees
+
 // Coordinates are k/1009 times a scale: first 8 points above 0, below 1 and 8 in turn; then, at each of four scales, 8
 // points with every combination of signs of the first three variables (and so of the next three).
-Point point_of(const std::set<std::string>& names, int index, long digits) {
+Point scattered_point(const Features& features, int index, long digits) {
     const long scales[] = {index % 2 ? 3 : 0, 0, 3, std::clamp(digits / 2, 5L, 40L), std::clamp(digits + 2, 7L, 100L)};
     const Rational scale = Rational::power(2, static_cast<unsigned long>(scales[index / 8]));
     Point point;
-    uint64_t state = 2025 + uint64_t(index);
+    Draws draws{uint64_t(index)};
     int variable = 0;
-    for (const std::string& name : names) {
-        for (int k = 0; k < 3; ++k) state = state * 6364136223846793005u + 1442695040888963407u;
-        const long steps = 1 + long((state >> 33) % 1008);
+    for (const std::string& name : features.names) {
+        const long steps = 1 + draws.below(1008);
         const bool negative = index >= 8 && (index >> (variable++ % 3)) % 2 == 0;
-        point.emplace_back(name, scale * Rational(negative ? -steps : steps, 1009));
+        Complex coordinate(Real(scale * Rational(negative ? -steps : steps, 1009)));
+        if (features.complex.contains(name)) coordinate.im = Real(Rational(draws.below(2017) - 1008, 1009));
+        point.emplace_back(name, coordinate);
     }
     return point;
 }
 
-bool close(const Real& a, const Real& b) {
-    const Real difference = a - b;
-    const long scale = std::max({0L, a.sign() ? a.exponent() : 0L, b.sign() ? b.exponent() : 0L});
-    return difference.sign() == 0 || difference.exponent() - scale <= -equal_bits;
+// Every combination of signs, for four to six variables; of more, 64 that are drawn.
+std::vector<Point> signed_points(const Features& features) {
+    std::vector<Point> points;
+    const size_t count = features.names.size();
+    if (count < 4) return points;
+    for (int pattern = 0; pattern < (1 << std::min<size_t>(count, 6)); ++pattern) {
+        Draws draws{uint64_t(1000 + pattern)};
+        Point point;
+        size_t bit = 0;
+        for (const std::string& name : features.names) {
+            const bool negative = count <= 6 ? (pattern >> bit++) % 2 : draws.below(2);
+            const long steps = 1 + draws.below(1008);
+            point.emplace_back(name, Complex(Real(Rational(negative ? -steps : steps, 250))));
+        }
+        points.push_back(point);
+    }
+    return points;
 }
+
+// Whole numbers and halves: of one variable all from -4 1/2 to 17, of more 48 combinations. With `whole` whole numbers
+// from 0 on alone: 0 to 14, or 64 combinations of 0 to 9.
+std::vector<Point> stepped_points(const Features& features) {
+    const auto coordinate = [&](long k) { return Complex(Real(features.whole ? Rational(k) : Rational(k - 9, 2))); };
+    std::vector<Point> points;
+    if (features.names.size() == 1) {
+        for (long k = 0; k < (features.whole ? 15 : 44); ++k)
+            points.push_back({{*features.names.begin(), coordinate(k)}});
+        return points;
+    }
+    for (int index = 0; index < (features.whole ? 64 : 48); ++index) {
+        Draws draws{uint64_t(2000 + index)};
+        Point point;
+        for (const std::string& name : features.names)
+            point.emplace_back(name, coordinate(draws.below(features.whole ? 10 : 28)));
+        points.push_back(point);
+    }
+    return points;
+}
+
+// Where a tree is 0 along one coordinate of a point, if it is a polynomial of degree 1 or 2 in it: exactly, but for the
+// rounding to 1152 bits. Of degree 2 also its vertex, where (x - 3)^2 touches 0.
+std::vector<Real> zeros_along(const Node& node, Point point, size_t coordinate, int64_t& work) {
+    std::vector<Real> values;
+    for (long t = 0; t < 4; ++t) {
+        point[coordinate].second = Complex(t);
+        Evaluator evaluator(point, work);
+        const auto value = evaluator.value(node);
+        if (!value || !value->real()) return {};
+        values.push_back(value->re);
+    }
+    const Real& c = values[0];
+    const Real a = (values[2] - values[1] - values[1] + values[0]).shifted(-1), b = values[1] - values[0] - a;
+    const Real third = values[3] - (a * Real(9) + b * Real(3) + c);
+    if (!third.below(zero_bits)) return {};
+    if (a.below(zero_bits)) {
+        if (b.below(zero_bits)) return {};
+        return {Real(0) - c / b};
+    }
+    const Real middle = Real(0) - b / a.shifted(1), under = b * b - (a * c).shifted(2);
+    if (under.sign() < 0 || under.below(zero_bits)) return {middle};
+    const Real away = under.square_root() / a.shifted(1);
+    return {middle - away, middle, middle + away};
+}
+
+// Where absolute values, even roots, maxima and minima bend: at the bends themselves, and between each two neighbours.
+std::vector<Point> points_at_bends(const Features& features, int64_t& work) {
+    std::vector<Point> points;
+    std::vector<const Node*> bends = features.bends;
+    for (const Node& difference : features.differences) bends.push_back(&difference);
+    if (bends.size() > 12) bends.resize(12);
+    for (int index : {1, 12, 19}) {
+        const Point base = scattered_point(features, index, 4);
+        for (size_t i = 0; i < base.size(); ++i) {
+            if (!base[i].second.real()) continue;
+            std::vector<Real> zeros;
+            for (const Node* bend : bends)
+                for (const Real& zero : zeros_along(*bend, base, i, work)) zeros.push_back(zero);
+            std::sort(zeros.begin(), zeros.end());
+            std::vector<Real> places = zeros;
+            for (size_t k = 0; k + 1 < zeros.size(); ++k) places.push_back((zeros[k] + zeros[k + 1]).shifted(-1));
+            for (const Real& place : places) {
+                points.push_back(base);
+                points.back()[i].second = Complex(place);
+            }
+        }
+        if (features.names.size() == 1) break;
+    }
+    return points;
+}
+
+bool close(const Complex& a, const Complex& b) {
+    const Complex difference = a - b;
+    const long scale = std::max({0L, a.exponent(), b.exponent()});
+    return difference.below(last_bit) || difference.exponent() - scale <= -equal_bits;
+}
+
+// Compares at points, and stops at the first where the two differ.
+class Comparer {
+public:
+    Comparer(const Node& a, const Node& b, int64_t& work) : a_(a), b_(b), work_(work) {}
+
+    // At a single point, where a value alone may be missing: x/x at 0.
+    void at(const Point& point, bool single) {
+        if (result.agreement == Agreement::different) return;
+        Evaluator left(point, work_), right(point, work_);
+        const auto x = left.value(a_), y = right.value(b_);
+        if (left.unknown || right.unknown || (!x && !y) || (single && (!x || !y))) return;
+        if (!x || !y || !close(*x, *y)) result = {Agreement::different, 0};
+        else ++result.points;
+    }
+    void at(const std::vector<Point>& points) {
+        for (const Point& point : points) at(point, true);
+    }
+
+    Comparison result;
+
+private:
+    const Node &a_, &b_;
+    int64_t& work_;
+};
 
 }  // namespace
 
 Comparison compare(const Node& a, const Node& b, int64_t& work) {
-    std::set<std::string> names;
-    collect_variables(a, names), collect_variables(b, names);
-    const int tries = names.empty() ? 1 : max_points, needed = names.empty() ? 1 : enough_points;
-    const long scale = names.empty() ? 0 : digits(a, work) + digits(b, work);
-    Comparison result;
-    if (scale > 90) return result;  // the points would not reach as far
-    for (int index = 0; index < tries; ++index) {
-        const Point point = point_of(names, index, scale);
-        Evaluator left(point, work), right(point, work);
-        const auto x = left.value(a), y = right.value(b);
-        if (left.unknown || right.unknown) continue;
-        if (!x && !y) continue;
-        if (!x || !y || !close(*x, *y)) return {Agreement::different, 0};
-        ++result.points;
+    Features features;
+    collect(a, features);
+    collect(b, features);
+    const bool constant = features.names.empty();
+    const long scale = constant ? 0 : digits(a, work) + digits(b, work);
+    if (scale > 90) return {};  // the points would not reach as far
+    Comparer comparer(a, b, work);
+    if (constant) {
+        comparer.at(Point(), false);
+    } else if (features.whole) {
+        comparer.at(stepped_points(features));
+    } else {
+        for (int index = 0; index < scattered; ++index) comparer.at(scattered_point(features, index, scale), false);
+        comparer.at(signed_points(features));
+        if (features.steps) comparer.at(stepped_points(features));
+        comparer.at(points_at_bends(features, work));
     }
-    if (result.points >= needed) result.agreement = Agreement::equal;
+    Comparison result = comparer.result;
+    if (result.agreement == Agreement::different) return result;
+    // Points that were not reached say nothing.
+    if (work >= 0 && result.points >= (constant ? 1 : enough_points)) result.agreement = Agreement::equal;
     return result;
 }
 

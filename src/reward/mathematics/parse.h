@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "reward/mathematics/lex.h"
 #include "reward/mathematics/rational.h"
 
 namespace r1::mathematics {
@@ -33,16 +34,18 @@ enum class Kind {
     apply,       // name(parts) for an unknown function: f(x)
     plus_minus,  // name "+" or "-" (for \mp), of parts[0]
     degrees,     // parts[0] degrees inside an expression
-    quantity,    // parts[0] with the unit `name`, which begins with '?' if it is not a known unit; number is 1 if it
-                 // could also be a product of variables: 3km
-    tuple,       // name is the brackets: "()", "[]", "(]", "[)"
-    set,         // of parts, braces
-    list,        // of parts, without brackets
-    set_union,   // of parts
+    quantity,   // parts[0] with the unit `name`, which begins with '?' if it is a noun that is no known unit; number is
+                // 1 if it could also be a product of variables: 3km
+    tuple,      // name is the brackets: "()", "[]", "(]", "[)"
+    set,        // of parts, braces
+    list,       // of parts, without brackets; name is "and" or "or" where such a word joins them, else ""
+    set_union,  // of parts
+    difference,  // of the sets parts[0] and parts[1]
     matrix,      // name "matrix" or "determinant"; parts are the rows
     row,         // of a matrix
     relation,    // name is one character for each sign: = # < > l g E for = != < > <= >= \in; one part more
-    ratio,       // parts with colons between them
+    builder,     // {parts[0] | parts[1]}: those for which a relation holds
+    ratio,       // parts with colons between them; name has 1 where a part begins with a 0, as in 3:05, else 0
     based        // name is "digits_base"
 };
 
@@ -66,7 +69,6 @@ struct Parse {
     bool separators = false;  // a comma was taken for a thousands separator
 };
 
-// With thousands false every comma separates: "1,234" is a list.
-Parse parse(std::string_view text, bool thousands = true);
+Parse parse(std::string_view text, Reading reading = {});
 
 }  // namespace r1::mathematics
