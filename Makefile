@@ -35,8 +35,9 @@ paper-killed: r1
 	@rm -rf runs/killed
 	@R1=$(BUILD)/r1 sh scripts/r1_killed.sh runs/killed
 
-# Half of the tests' time keeps one core busy: the others go on beside them.
+# Half of the tests' time keeps one core busy: the others go on beside them. Threads that wait leave the core to them.
 HALF = D6*,D9*,kernels*,gradient*,GRPO: the*,*killed at*,tokenizer*,tensor files*,mathematics*
+test: export OMP_WAIT_POLICY = passive
 test: dependencies
 	$(call build,tests)
 	@$(BUILD)/r1_test --test-case='$(HALF)' > $(BUILD)/half.log 2>&1 & half=$$!; \
