@@ -168,7 +168,7 @@ TEST_CASE("mathematics: a table of answers") {
         CHECK(!verdict.reason.empty());
     }
     const auto equal = std::count_if(rows().begin(), rows().end(), [](const Row& row) { return row.equal; });
-    CHECK(rows().size() >= 880);
+    CHECK(rows().size() >= 1200);
     CHECK(equal * 10 >= int64_t(rows().size()) * 4);
     CHECK(equal * 10 <= int64_t(rows().size()) * 7);
 }

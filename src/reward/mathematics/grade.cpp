@@ -7,6 +7,7 @@
 #include "reward/mathematics/exact.h"
 #include "reward/mathematics/numeric.h"
 #include "reward/mathematics/parse.h"
+#include "reward/mathematics/reals.h"
 
 namespace r1 {
 
@@ -73,7 +74,8 @@ bool has_number(const Node& node) {
 // m + n, \cos\theta, |AB|. Not 2x or x^2: they are to be solved.
 bool is_name(const Node& node) {
     if (node.kind == Kind::apply) return true;
-    return contains(node, Kind::variable) && !has_number(node) && node.kind != Kind::set && node.kind != Kind::list;
+    return node.kind != Kind::negate && contains(node, Kind::variable) && !has_number(node) && node.kind != Kind::set &&
+           node.kind != Kind::list;
 }
 
 // Of "x = 1, x = 2" and "x = 1, 2" the name x and the values; none if an item has no name, another one, or itself in
@@ -132,41 +134,6 @@ bool any_relation(const Nodes& items) {
     return std::any_of(items.begin(), items.end(), [](const Node& item) { return item.kind == Kind::relation; });
 }
 
-// 1, -1 for \infty, -\infty, else 0.
-int infinite(const Node& node) {
-    if (node.kind == Kind::infinity) return 1;
-    return node.kind == Kind::negate && node.parts[0].kind == Kind::infinity ? -1 : 0;
-}
-
-// What is compared part by part, and not computed.
-bool is_container(const Node& node) {
-    switch (node.kind) {
-        case Kind::quantity:
-        case Kind::tuple:
-        case Kind::set:
-        case Kind::list:
-        case Kind::set_union:
-        case Kind::difference:
-        case Kind::matrix:
-        case Kind::row:
-        case Kind::relation:
-        case Kind::builder:
-        case Kind::ratio:
-        case Kind::based: return true;
-        default: return infinite(node) != 0;
-    }
-}
-
-// a < b is b > a.
-Node reversed(const Node& relation) {
-    Node result = relation;
-    std::reverse(result.parts.begin(), result.parts.end());
-    std::reverse(result.name.begin(), result.name.end());
-    for (char& sign : result.name)
-        sign = sign == '<' ? '>' : sign == '>' ? '<' : sign == 'l' ? 'g' : sign == 'g' ? 'l' : sign;
-    return result;
-}
-
 // y(x) is y before an equals sign.
 Node without_arguments(const Node& name) {
     const bool plain =
@@ -175,70 +142,17 @@ Node without_arguments(const Node& name) {
     return plain ? Node{Kind::variable, name.name, 0, {}} : name;
 }
 
-// ---- sets of reals
-
-struct Interval {
-    Node low, high;
-    bool has_low = false, has_high = false;  // the end belongs to it
-};
-using Intervals = std::vector<Interval>;
-
-const Node plus_infinity = {Kind::infinity, "", 0, {}};
-const Node minus_infinity = over(Kind::negate, plus_infinity);
-
-std::optional<Intervals> real_set(const Node& node);
-
-// {x: a < x <= b}, x < a, a > x, x != a, x \in [a, b)
-std::optional<Intervals> of_relation(const Node& node) {
-    const auto is_variable = [](const Node& part) { return part.kind == Kind::variable; };
-    if (node.name == "E" && is_variable(node.parts[0])) return real_set(node.parts[1]);
-    if (node.parts.size() == 2 && !is_variable(node.parts[0])) {
-        const Node turned = reversed(node);
-        return is_variable(turned.parts[0]) && turned.name != "E" ? of_relation(turned) : std::nullopt;
-    }
-    if (node.parts.size() == 2) {
-        const Node& end = node.parts[1];
-        if (contains(end, Kind::variable) || is_container(end)) return std::nullopt;
-        if (node.name == "#") return Intervals{{minus_infinity, end, false, false}, {end, plus_infinity, false, false}};
-        if (node.name == "<" || node.name == "l") return Intervals{{minus_infinity, end, false, node.name == "l"}};
-        if (node.name == ">" || node.name == "g") return Intervals{{end, plus_infinity, node.name == "g", false}};
-        return std::nullopt;
-    }
-    const bool rising = node.name.find_first_not_of("<l") == std::string::npos;
-    if (!rising && node.name.find_first_not_of(">g") == std::string::npos) return of_relation(reversed(node));
-    if (!rising || node.parts.size() != 3 || !is_variable(node.parts[1])) return std::nullopt;
-    return Intervals{{node.parts[0], node.parts[2], node.name[0] == 'l', node.name[1] == 'l'}};
+void collect_variables(const Node& node, std::vector<std::string>& names) {
+    if (node.kind == Kind::variable && node.name != "mathbb R") names.push_back(node.name);
+    for (const Node& part : node.parts) collect_variables(part, names);
 }
 
-// The set of reals that a text names, if it is one: an interval, a union, an inequality with one variable, two that
-// "and" or "or" joins, {x | ...}, \mathbb R. Its pieces are as they were written, and not joined.
-std::optional<Intervals> real_set(const Node& node) {
-    if (node.kind == Kind::tuple && node.parts.size() == 2)
-        return Intervals{{node.parts[0], node.parts[1], node.name[0] == '[', node.name[1] == ']'}};
-    if (node.kind == Kind::variable && node.name == "mathbb R")
-        return Intervals{{minus_infinity, plus_infinity, false, false}};
-    if (node.kind == Kind::relation) return of_relation(node);
-    if (node.kind == Kind::builder) return real_set(node.parts[1]);
-    if (node.kind == Kind::difference) {  // all reals but one
-        const Node& points = node.parts[1];
-        const bool all = node.parts[0].kind == Kind::variable && node.parts[0].name == "mathbb R";
-        if (!all || points.kind != Kind::set || points.parts.size() != 1) return std::nullopt;
-        return Intervals{{minus_infinity, points.parts[0], false, false},
-                         {points.parts[0], plus_infinity, false, false}};
-    }
-    if (node.kind != Kind::set_union && (node.kind != Kind::list || node.name.empty())) return std::nullopt;
-    Intervals all;
-    for (const Node& part : node.parts) {
-        const auto piece = real_set(part);
-        if (!piece) return std::nullopt;
-        all.insert(all.end(), piece->begin(), piece->end());
-    }
-    if (node.name != "and") return all;
-    // -1 <= x and x <= 3
-    if (all.size() != 2 || node.parts.size() != 2) return std::nullopt;
-    if (infinite(all[0].high) == 0) std::swap(all[0], all[1]);
-    if (infinite(all[0].high) != 1 || infinite(all[1].low) != -1) return std::nullopt;
-    return Intervals{{all[0].low, all[1].high, all[0].has_low, all[1].has_high}};
+// Whether all variables of both are one, where both have some.
+bool same_variables(const Node& a, const Node& b) {
+    std::vector<std::string> of_a, of_b;
+    collect_variables(a, of_a);
+    collect_variables(b, of_b);
+    return of_a.empty() || of_b.empty() || of_a[0] == of_b[0];
 }
 
 // Decides between trees. One for each answer: it holds the work that is left and what there is to say.
@@ -247,6 +161,8 @@ public:
     // Both are items of lists. Names ("x = ") may be missing on one side.
     bool same_items(const Nodes& reference, const Nodes& answer) {
         if (match(reference, answer)) return true;
+        if (answer.size() == 1 && is_chain(answer[0]) && !any_relation(reference))
+            return match(reference, {answer[0].parts.back()});
         const auto name = named(reference), other = named(answer);
         if (other && !any_relation(reference)) return match(reference, other->values);
         if (same_assignments(reference, answer)) return true;
@@ -261,12 +177,15 @@ public:
 
     // Both as sets of reals, where the reference is one: x < 3 and (-\infty, 3).
     bool same_reals(const Node& reference, const Node& answer) {
-        const auto a = real_set(reference), b = real_set(answer);
+        if (!same_variables(reference, answer)) return false;
+        const auto left = pieces_of(reference, work_), right = pieces_of(answer, work_);
+        if (left && right) return *left == *right;
+        const auto a = intervals_of(reference), b = intervals_of(answer);
         if (!a || !b || a->size() != b->size()) return false;
         std::vector<bool> used(b->size());
-        for (const Interval& left : *a) {
+        for (const Interval& each : *a) {
             size_t i = 0;
-            while (i < b->size() && (used[i] || !same_interval(left, (*b)[i]))) ++i;
+            while (i < b->size() && (used[i] || !same_interval(each, (*b)[i]))) ++i;
             if (i == b->size()) return false;
             used[i] = true;
         }
@@ -304,9 +223,26 @@ private:
         return a.has_low == b.has_low && a.has_high == b.has_high && same(a.low, b.low) && same(a.high, b.high);
     }
 
+    // m + n = 100 + 13 = 113: a name, and constants that are all equal.
+    bool is_chain(const Node& item) {
+        if (item.kind != Kind::relation || item.parts.size() < 3 || !is_name(item.parts[0]) ||
+            item.name.find_first_not_of('=') != std::string::npos)
+            return false;
+        for (size_t i = 1; i < item.parts.size(); ++i)
+            if (contains(item.parts[i], Kind::variable) || !same(item.parts[i], item.parts.back())) return false;
+        return true;
+    }
+
     // "x = 1, y = 2" against "1, 2" in that order, (1, 2), or (x, y) = (1, 2); x_1 and x_2 in any order.
     bool same_assignments(const Nodes& reference, const Nodes& answer) {
         const auto given = assignments(answer);
+        if (const auto expected = assignments(reference); expected && answer.size() == 1) {
+            const Node& one = answer[0];
+            if (one.kind == Kind::tuple && one.name == "()") return ordered(expected->values, one.parts);
+            return one.kind == Kind::relation && one.name == "=" && one.parts[0].kind == Kind::tuple &&
+                   one.parts[1].kind == Kind::tuple && ordered(expected->names, one.parts[0].parts) &&
+                   ordered(expected->values, one.parts[1].parts);
+        }
         if (!given) return false;
         if (reference.size() == 1 && reference[0].kind == Kind::tuple && reference[0].name == "()")
             return ordered(reference[0].parts, given->values);
@@ -366,7 +302,8 @@ private:
                 if (reference.name != answer.name) return because("not equal to the reference");
                 return ordered(reference.parts, answer.parts);
             case Kind::row:
-            case Kind::difference: return ordered(reference.parts, answer.parts);
+            case Kind::difference:
+            case Kind::intersection: return ordered(reference.parts, answer.parts);
             case Kind::set: return subset(reference.parts, answer.parts) && subset(answer.parts, reference.parts);
             case Kind::set_union: return unordered(reference.parts, answer.parts);
             case Kind::relation: return same_relation(reference, answer);
@@ -489,9 +426,11 @@ bool has_box(std::string_view text) {
                        [&](std::string_view command) { return text.find(command) != none; });
 }
 
-// **5** and __5__ are 5 in bold.
+// **5** and __5__ are 5 in bold; "Option A" is A.
 std::string_view without_markdown(std::string_view text) {
     text = trimmed(text);
+    for (const std::string_view before : {"Option ", "option ", "Choice ", "choice "})
+        if (text.starts_with(before)) return trimmed(text.substr(before.size()));
     for (const std::string_view mark : {"**", "__"})
         if (text.size() > 4 && text.starts_with(mark) && text.ends_with(mark))
             return trimmed(text.substr(2, text.size() - 4));
@@ -549,7 +488,19 @@ bool is_plain_word(const std::string& words) {
          "heads", "tails", "win",   "lose",   "tie",    "equal", "prime", "first", "last",  "same",  "less",  "more",
          "line",  "plane", "point", "circle", "square", "cube",  "cone",  "acute", "obtuse"});
     const bool letters = std::all_of(words.begin(), words.end(), [](char c) { return c == ' ' || is_lower(c); });
-    return (letters && words.find(' ') != std::string::npos) || one_of(words, common);
+    const bool one = words.find(' ') == std::string::npos;
+    return (letters && (!one || words.size() > 4)) || one_of(words, common);
+}
+
+// x < -1 or x > 3, and x < -1 and x > 3.
+bool are_joined_otherwise(const Node& a, const Node& b) {
+    const auto has_inequality = [](const Node& list) {
+        return std::any_of(list.parts.begin(), list.parts.end(), [](const Node& item) {
+            return item.kind == Kind::relation && item.name != "=" && item.name != "E";
+        });
+    };
+    return a.kind == Kind::list && b.kind == Kind::list && a.name != b.name && !a.name.empty() && !b.name.empty() &&
+           has_inequality(a);
 }
 
 // Texts that stand in a data set's column of answers and are none.
@@ -638,7 +589,8 @@ Verdict MathReference::grade(std::string_view answer) const {
             const auto list = items(*reading.tree);
             if (!list) return {false, "more than one \\pm"};
             Grader grader;
-            if (grader.same_items(reference.items, *list) || grader.same_reals(reference.tree, *reading.tree))
+            if ((!are_joined_otherwise(reference.tree, *reading.tree) && grader.same_items(reference.items, *list)) ||
+                grader.same_reals(reference.tree, *reading.tree))
                 return {true, grader.reason(true)};
             if (reason.empty()) reason = grader.reason(false);
         }

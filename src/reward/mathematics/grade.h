@@ -26,15 +26,16 @@
 //                behind a number alone (3 mg); behind other constants only one that cannot be sizes (2\pi cm, not
 //                2\pi hr).
 //                One to three other words behind a number are a noun, which may be missing too: 5 eggs. Not words of
-//                number or logic: 5 million, 5 or more, 5 squared.
+//                logic: 5 or more, 5 squared. 5 million is 5000000, "five" is 5.
 //   percent      50% is 0.5. A reference 50% also accepts 50; a reference 50 does not accept 50%.
 //   lists        "1, 2 and 3": in any order, the same number of times; also against \{1,2,3\}; \pm 2 is "2, -2".
 //                "3 or 4" is a list too, never a choice.
 //   brackets     (1,2), [1,2], [1,2) and \{1,2\} are four things; only sets are free of order (and of repetition).
 //                Matrices by entries; a column is no point; A(1,2) is (1,2).
-//   sets         Intervals, unions in any order, inequalities with one variable, \{x | ...\} and \mathbb R are equal as
-//                sets of reals: "x > 2" is (2,\infty), "x \ne 0" is (-\infty,0) \cup (0,\infty). Pieces are compared as
-//                they are written: [0,1] \cup [1,2] is not [0,2].
+//   sets         Intervals, unions, intersections, differences, inequalities with one variable, |x - a| < b,
+//                \{x | ...\} and \mathbb R are equal as sets of reals: "x > 2" is (2,\infty), "x \ne 0" is (-\infty,0) \cup
+//                (0,\infty), [0,1] \cup [1,2] is [0,2]. With ends that are not rational pieces are compared as they
+//                are written. Other inequalities are not solved: x^2 < 4 is not (-2,2).
 //   the rest     2:3 and 3:30 literally (2:3 is not 4:6, 3:05 is not 3:5), 1011_2 by digits and base (not 11, nor
 //                1011), (C) and C and \text{(C)}, words without regard to case: \text{Yes} and "yes". "the answer is 5"
 //                are words, not 5. As references "proof", "not found" and sentences of eight words are refused.

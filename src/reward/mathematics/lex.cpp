@@ -305,6 +305,12 @@ bool is_ascii(std::string_view text) {
 // SAS, ABCD: an abbreviation or a figure, whose letters have an order.
 bool is_capitals(std::string_view run) { return run.size() > 2 && std::all_of(run.begin(), run.end(), is_upper); }
 
+// Brian, May; not Prt.
+bool is_name(std::string_view run) {
+    return run.size() > 2 && is_upper(run[0]) && std::all_of(run.begin() + 1, run.end(), is_lower) &&
+           run.find_first_of("aeiouy") != std::string_view::npos;
+}
+
 bool is_word(std::string_view run) {
     if (run.size() < 2) return static_cast<unsigned char>(run[0]) >= 0x80;
     if (run.size() > 3 || one_of(run, short_words) || one_of(lower(run), short_words)) return true;
@@ -562,7 +568,8 @@ private:
         const bool product = run == "Re" || run == "Im" || run == "lg";
         if ((one_of(run, functions) && !unit && !product) || one_of(run, bare_names)) return named(run);
         const bool joins = run == "and" || run == "or";
-        if (roman || joins || is_capitals(run) || (reading_.letters ? !is_ascii(run) : is_word(run)))
+        if (roman && (run == "i" || run == "e")) return push(Token_kind::letter, run);  // \\mathrm{i}
+        if (roman || joins || is_capitals(run) || is_name(run) || (reading_.letters ? !is_ascii(run) : is_word(run)))
             return push(Token_kind::word, run);
         if (reading_.letters && run.size() > 3 && run.size() < 6)  // sinx
             for (const std::string_view function : {"sin", "cos", "tan", "cot", "sec", "csc", "log"})

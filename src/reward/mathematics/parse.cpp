@@ -132,6 +132,14 @@ bool Parser::set_union(Node& node) {
     do {
         Node part;
         if (!quantity(part)) return false;
+        if (is("cap")) {
+            part = over(Kind::intersection, std::move(part));
+            while (accept("cap")) {
+                Node next;
+                if (!quantity(next)) return false;
+                part.parts.push_back(std::move(next));
+            }
+        }
         if (accept("setminus")) {
             Node without;
             if (!quantity(without)) return false;
@@ -314,6 +322,18 @@ bool Parser::refuse(std::string why) {
 
 namespace {
 
+// Words that are mathematics: a number up to twenty, the real numbers.
+std::optional<Node> spoken_tree(const std::string& words) {
+    constexpr auto numbers = std::to_array<std::string_view>(
+        {"zero",     "one",     "two",     "three",     "four",     "five",     "six",
+         "seven",    "eight",   "nine",    "ten",       "eleven",   "twelve",   "thirteen",
+         "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"});
+    if (one_of(words, numbers))
+        return constant(long(std::find(numbers.begin(), numbers.end(), words) - numbers.begin()));
+    if (words == "all real numbers" || words == "all reals") return leaf(Kind::variable, "mathbb R");
+    return std::nullopt;
+}
+
 // The text as words: "Yes." and "\text{yes}" are "yes".
 void set_words(const std::vector<Token>& tokens, Parse& result) {
     result.plain = false;
@@ -331,6 +351,8 @@ void set_words(const std::vector<Token>& tokens, Parse& result) {
     }
     result.plain = result.plain && clean;
     if (result.words == "dne") result.words = "does not exist";
+    for (const std::string_view article : {"a ", "an ", "the "})
+        if (result.plain && result.words.starts_with(article)) result.words.erase(0, article.size());
 }
 
 }  // namespace
@@ -343,6 +365,10 @@ Parse parse(std::string_view text, Reading reading) {
     if (tokens.list.size() == 1) return result.error = "empty", result;
     result.separators = tokens.separators;
     set_words(tokens.list, result);
+    if (const auto spoken = spoken_tree(result.words)) {
+        result.tree = spoken;
+        return result;
+    }
     Parser parser(std::move(tokens.list), reading);
     Node tree;
     if (parser.parse(tree)) result.tree = std::move(tree);

@@ -40,13 +40,14 @@ enum class Kind {
     set,        // of parts, braces
     list,       // of parts, without brackets; name is "and" or "or" where such a word joins them, else ""
     set_union,  // of parts
-    difference,  // of the sets parts[0] and parts[1]
-    matrix,      // name "matrix" or "determinant"; parts are the rows
-    row,         // of a matrix
-    relation,    // name is one character for each sign: = # < > l g E for = != < > <= >= \in; one part more
-    builder,     // {parts[0] | parts[1]}: those for which a relation holds
-    ratio,       // parts with colons between them; name has 1 where a part begins with a 0, as in 3:05, else 0
-    based        // name is "digits_base"
+    intersection,  // of parts
+    difference,    // of the sets parts[0] and parts[1]
+    matrix,        // name "matrix" or "determinant"; parts are the rows
+    row,           // of a matrix
+    relation,      // name is one character for each sign: = # < > l g E for = != < > <= >= \in; one part more
+    builder,       // {parts[0] | parts[1]}: those for which a relation holds
+    ratio,         // parts with colons between them; name has 1 where a part begins with a 0, as in 3:05, else 0
+    based          // name is "digits_base"
 };
 
 struct Node {

@@ -19,6 +19,7 @@ bool Parser::quantity(Node& node) {
         }
     }
     if (!sum(node)) return false;
+    multiply_by_words(node);
     Units units;
     bool known = true;
     if (whole_degrees(node)) units["degree"] = 1;
@@ -27,14 +28,37 @@ bool Parser::quantity(Node& node) {
     if (accept("%")) {
         if (!units.empty()) return refuse("two units");
         units["%"] = 1;
-    } else if (!read_units(node, units, known)) {
+    } else if (!read_units(node, !currency.empty(), units, known)) {
         return false;
     }
-    if (!currency.empty() && !units.empty() && units != Units{{currency, 1}}) return refuse("two units");
-    if (!currency.empty()) units[currency] = 1;
+    if (!currency.empty()) {  // $3 USD is $3, $3 per pound is no sum of money
+        const bool twice = units.contains(currency);
+        const bool others = std::any_of(units.begin(), units.end(),
+                                        [&](const auto& unit) { return unit.first != currency && unit.second > 0; });
+        if (others) return refuse("two units");
+        if (!twice) units[currency] = 1;
+    }
     if (!units.empty()) node = over(Kind::quantity, std::move(node), (known ? "" : "?") + spelled(units));
     if (attached) node.number = 1;
     return true;
+}
+
+// 5 million, 2 dozen.
+void Parser::multiply_by_words(Node& node) {
+    constexpr auto words = std::to_array<Pair>({{"hundred", "100"},
+                                                {"thousand", "1000"},
+                                                {"million", "1000000"},
+                                                {"billion", "1000000000"},
+                                                {"trillion", "1000000000000"},
+                                                {"dozen", "12"}});
+    while (peek().kind == Token_kind::word && is_lone(node)) {
+        const std::string_view number = look_up(lower(peek().text), words);
+        if (number.empty()) return;
+        ++at_;
+        Node times = leaf(Kind::product);
+        times.parts = {std::move(node), constant(Rational::digits(std::string(number)))};
+        node = std::move(times);
+    }
 }
 
 std::string Parser::currency_sign() {
@@ -66,7 +90,7 @@ std::string Parser::spelled(const Units& units) {
 // a unit, and not a product of variables or words? In \text{}, behind anything. Else behind a number alone: any known
 // unit, also m, s, g after a blank, and after a blank one to three words that are no number and no particle, a noun.
 // Behind another constant (2\pi, \frac12): only units that cannot be letters for sizes (not h, mg, hr).
-bool Parser::read_units(const Node& value, Units& units, bool& known) {
+bool Parser::read_units(const Node& value, bool has_currency, Units& units, bool& known) {
     const bool lone = is_lone(value), constant = !contains(value, Kind::variable);
     int power = 1, nouns = 0;  // power: of the next unit
     bool open = false;         // something must follow
@@ -91,7 +115,7 @@ bool Parser::read_units(const Node& value, Units& units, bool& known) {
             open = true;
             continue;
         }
-        if (is_word && small == "per" && !units.empty()) {
+        if (is_word && small == "per" && (has_currency || !units.empty())) {
             power = -1;
             open = true;
             continue;

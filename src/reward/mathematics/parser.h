@@ -73,7 +73,8 @@ private:
     std::string currency_sign();
     static bool whole_degrees(Node& node);
     static std::string spelled(const Units& units);
-    bool read_units(const Node& value, Units& units, bool& known);
+    void multiply_by_words(Node& node);
+    bool read_units(const Node& value, bool has_currency, Units& units, bool& known);
     static void add_unit(Units& units, const std::string& name, int power);
     std::string unit_at(size_t at) const;
     static bool is_lone(const Node& node);
