@@ -33,9 +33,9 @@
 //   brackets     (1,2), [1,2], [1,2) and \{1,2\} are four things; only sets are free of order (and of repetition).
 //                Matrices by entries; a column is no point; A(1,2) is (1,2).
 //   sets         Intervals, unions, intersections, differences, inequalities with one variable, |x - a| < b,
-//                \{x | ...\} and \mathbb R are equal as sets of reals: "x > 2" is (2,\infty), "x \ne 0" is (-\infty,0) \cup
-//                (0,\infty), [0,1] \cup [1,2] is [0,2]. With ends that are not rational pieces are compared as they
-//                are written. Other inequalities are not solved: x^2 < 4 is not (-2,2).
+//                \{x | ...\} and \mathbb R are equal as sets of reals: "x > 2" is (2,\infty), "x \ne 0" is
+//                (-\infty,0) \cup (0,\infty), [0,1] \cup [1,2] is [0,2]. With ends that are not rational pieces are
+//                compared as they are written. Other inequalities are not solved: x^2 < 4 is not (-2,2).
 //   the rest     2:3 and 3:30 literally (2:3 is not 4:6, 3:05 is not 3:5), 1011_2 by digits and base (not 11, nor
 //                1011), (C) and C and \text{(C)}, words without regard to case: \text{Yes} and "yes". "the answer is 5"
 //                are words, not 5. As references "proof", "not found" and sentences of eight words are refused.
