@@ -18,6 +18,11 @@ while :; do
     wait "$run" 2> /dev/null || status=$?
     kill "$clock" 2> /dev/null || true
     [ $status = 137 ] || break
+    # A process that is killed still ends: until then it holds its lock.
+    for _ in $(seq 100); do
+        kill -0 -"$run" 2> /dev/null || break
+        sleep 0.1
+    done
     kills=$((kills + 1))
     echo "killed after $wait s, at: $(grep '^[0-9]* of ' "$RUN.log" | tail -n 1)"
     wait=$((wait + later))
