@@ -17,14 +17,17 @@ cmake -DFILE=src/reward/sandbox/worker.py -DSYMBOL=sandbox_worker -DOUTPUT=$work
 for target in "$@"; do
     case $target in
     tensors | header | shards | config)
-        sources="test/fuzz/safetensors.cpp src/model/disk/safetensors.cpp src/model/disk/dtype.cpp src/model/config.cpp src/model/rope.cpp src/base/files.cpp src/base/memory.cpp -lcrypto"
+        sources="test/fuzz/safetensors.cpp src/model/disk/safetensors.cpp src/model/disk/dtype.cpp
+            src/model/config.cpp src/model/rope.cpp src/base/files.cpp src/base/memory.cpp -lcrypto"
         words=safetensors.dict ;;
     tokenizer)
-        sources="test/fuzz/tokenizer.cpp src/base/files.cpp src/base/memory.cpp $(ls src/text/*.cpp) -lpcre2-8 -lunistring -lcrypto"
+        sources="test/fuzz/tokenizer.cpp src/base/files.cpp src/base/memory.cpp $(ls src/text/*.cpp)
+            -lpcre2-8 -lunistring -lcrypto"
         words=tokenizer.dict ;;
     *)
         sources="test/fuzz/graders.cpp src/reward/countdown.cpp src/reward/extract.cpp src/reward/reward.cpp src/reward/language.cpp
-            src/reward/length.cpp src/reward/code.cpp src/reward/logic.cpp src/reward/rubric.cpp src/reward/sandbox/sandbox.cpp $worker src/base/files.cpp src/base/memory.cpp
+            src/reward/length.cpp src/reward/code.cpp src/reward/logic.cpp src/reward/rubric.cpp
+            src/reward/sandbox/sandbox.cpp $worker src/base/files.cpp src/base/memory.cpp
             $(ls src/reward/mathematics/*.cpp) -lgmp -lseccomp -lcrypto"
         words=answers.dict ;;
     esac
