@@ -17,7 +17,8 @@ const code = text => make('code', {}, text || '\u2013');
     find('title').textContent = title;
     find('introduction').textContent = is_zero
         ? 'A small mixture-of-experts model learned to think before it answers: pretrained from scratch, then ' +
-          'trained by GRPO with rule rewards alone, as DeepSeek-R1-Zero was, and evaluated on problems that it never saw.'
+          'trained by GRPO with rule rewards alone, as DeepSeek-R1-Zero was, and evaluated on problems that it never ' +
+          'saw.'
         : '';
 
     // The figures that say how a stage went, in the last step.

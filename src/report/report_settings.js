@@ -32,8 +32,8 @@ function settings_table(place, all_runs) {
     fill();
     place.append(make('h2', {}, 'Settings'),
         make('p', {class: 'soft'}, 'Options and inputs are everything that can change a result: runs in which they ' +
-            'are equal end with the same bytes. Where runs differ, the values stand out. The device and the number of ' +
-            'threads change nothing.'),
+            'are equal end with the same bytes. Where runs differ, the values stand out. The device and the number ' +
+            'of threads change nothing.'),
         make('details', {class: 'card wide', ...(runs.length > 1 && {open: ''})},
             make('summary', {}, 'options, inputs, program'),
             ...(runs.length > 1 ? [make('label', {class: 'bar'}, only, ' only what differs')] : []),

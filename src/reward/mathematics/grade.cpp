@@ -71,11 +71,25 @@ bool has_number(const Node& node) {
 }
 
 // What may stand before an equals sign as the name of a value: x, f(x), (x, y), and what has no number in it, as AB,
-// m + n, \cos\theta, |AB|. Not 2x or x^2: they are to be solved.
+// m + n, \cos\theta, |AB|. Not 2x, -x, x^2, e^x: they are to be solved.
 bool is_name(const Node& node) {
     if (node.kind == Kind::apply) return true;
-    return node.kind != Kind::negate && contains(node, Kind::variable) && !has_number(node) && node.kind != Kind::set &&
-           node.kind != Kind::list;
+    const bool thing = node.kind != Kind::set && node.kind != Kind::list && contains(node, Kind::variable);
+    const bool to_be_solved = node.kind == Kind::negate || has_number(node) || contains(node, Kind::power);
+    return thing && !to_be_solved;
+}
+
+// Whether each of a can be paired with another one of b that is the same.
+template <class T, class Same>
+bool pair_off(const std::vector<T>& a, const std::vector<T>& b, const Same& same) {
+    std::vector<bool> used(b.size());
+    for (const T& left : a) {
+        size_t i = 0;
+        while (i < b.size() && (used[i] || !same(left, b[i]))) ++i;
+        if (i == b.size()) return false;
+        used[i] = true;
+    }
+    return true;
 }
 
 // Of "x = 1, x = 2" and "x = 1, 2" the name x and the values; none if an item has no name, another one, or itself in
@@ -182,14 +196,7 @@ public:
         if (left && right) return *left == *right;
         const auto a = intervals_of(reference), b = intervals_of(answer);
         if (!a || !b || a->size() != b->size()) return false;
-        std::vector<bool> used(b->size());
-        for (const Interval& each : *a) {
-            size_t i = 0;
-            while (i < b->size() && (used[i] || !same_interval(each, (*b)[i]))) ++i;
-            if (i == b->size()) return false;
-            used[i] = true;
-        }
-        return true;
+        return pair_off(*a, *b, [&](const Interval& x, const Interval& y) { return same_interval(x, y); });
     }
 
     // Why the reference cannot be one; "" if it can.
@@ -263,14 +270,8 @@ private:
     // Each element of the one is equal to another element of the other.
     bool unordered(const Nodes& a, const Nodes& b) {
         if (a.size() != b.size()) return because("another number of elements");
-        std::vector<bool> used(b.size());
-        for (const Node& left : a) {
-            size_t i = 0;
-            while (i < b.size() && (used[i] || !same(left, b[i]))) ++i;
-            if (i == b.size()) return why_.clear(), because("not the same elements");
-            used[i] = true;
-        }
-        return true;
+        if (pair_off(a, b, [&](const Node& x, const Node& y) { return same(x, y); })) return true;
+        return because("not the same elements");
     }
 
     bool subset(const Nodes& a, const Nodes& b) {

@@ -190,7 +190,8 @@ bool Parser::term(Node& node) {
             if (!signed_factor(next, slash)) return false;
         } else if (accept("/")) {
             if (!signed_factor(next, slash)) return false;
-            next = over(Kind::inverse, std::move(next)), slash = true;
+            next = over(Kind::inverse, std::move(next));
+            slash = true;
         } else if (!is_scale(factors.back()) && (begins_factor() || power_by_power(factors.back())) &&
                    !(is_lone(Node{Kind::product, "", 0, factors}) && units_follow())) {
             if (slash) return refuse("what a slash divides by is not clear");
