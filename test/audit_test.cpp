@@ -101,7 +101,7 @@ TEST_CASE("the audit opens with a summary, and shows the tokens that are asked f
     const std::string audit = binary + " audit " + folder / "long.json";
     const Result summary = shell(audit);
     CHECK(summary.status == 0);
-    CHECK(holds(summary.text, "2 answers in 1 groups, 2 of them in the loss"));
+    CHECK(holds(summary.text, "2 answers in 1 group, 2 of them in the loss"));
     CHECK(holds(summary.text, "--group 1 --answer 1"));
     CHECK(!holds(summary.text, "\n    150 "));
     CHECK(holds(shell(audit + " --all").text, "\n    150 "));

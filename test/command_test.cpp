@@ -321,7 +321,7 @@ TEST_CASE("the audit refuses what GRPO is not defined on, in one line") {
     const std::string two = groups(fine + ", " + other);
     refuses(audits(two, "--group 1 --answer 1 --token 1"), 2, "no logits", "--token");
     refuses(audits(two, "--answer 1"), 2, "half a place", "--group");
-    refuses(audits(two, "--group 2"), 2, "1 groups", "--group");
+    refuses(audits(two, "--group 2"), 2, "1 group,", "--group");
     refuses(audits(two, "--group 1 --answer 3"), 2, "2 answers", "--answer");
     refuses(audits(two, "--group 1 --all"), 2, "all, and one", "--all");
     refuses(audits(groups(fine + ", " + other), "--step 2"), 2, "no steps", "--step");

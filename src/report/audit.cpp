@@ -12,6 +12,7 @@
 #include "report/audit_json.h"
 #include "report/audit_text.h"
 #include "report/audit_theirs.h"
+#include "report/words.h"
 
 namespace r1 {
 
@@ -76,10 +77,10 @@ void check_options(const AuditOptions& o) {
 
 AuditPlace place_of(const AuditOptions& o, const AuditInput& input) {
     if (o.group > int(input.labels.size()))
-        throw UsageError("there are " + std::to_string(input.labels.size()) + " groups, --group, give 1 to that");
+        throw UsageError("no such group among " + counted(input.labels.size(), "group") + ", --group, give 1 to that");
     if (o.group > 0 && o.answer > int(input.labels[o.group - 1].answers.size()))
-        throw UsageError("the group has " + std::to_string(input.labels[o.group - 1].answers.size()) +
-                         " answers, --answer, give 1 to that");
+        throw UsageError("no such answer among " + counted(input.labels[o.group - 1].answers.size(), "answer") +
+                         ", --answer, give 1 to that");
     return {o.group, o.answer, o.all};
 }
 

@@ -1,6 +1,7 @@
 const PAGE_OF_ANSWERS = 100, PAGE_OF_TOKENS = 200;
 const text = (x, digits = 6) => !known(x) ? '' : x !== 0 && Math.abs(x) < 1e-4
     ? x.toExponential(digits - 1).replace(/\.?0+e/, 'e').replaceAll('-', '\u2212') : short(x, digits);
+const counted = (n, thing) => `${n} ${thing}${n === 1 ? '' : 's'}`;
 const signed = (x, digits) => x > 0 ? '+' + text(x, digits) : text(x, digits);
 const cells = (tag, list) => list.map(each => make(tag, {}, each));
 
@@ -82,8 +83,9 @@ function draw_answers(page) {
     });
     const place = find('answers');
     place.replaceChildren(
-        make('p', {class: 'soft'}, `${all.length} answers in ${data.groups.length} groups. Of the loss: an answer's ` +
-            'own part of it; gradient: the square root of the sum over its tokens of (dloss/dlogp)\u00b2.'),
+        make('p', {class: 'soft'}, `${counted(all.length, 'answer')} in ${counted(data.groups.length, 'group')}. ` +
+            "Of the loss: an answer's own part of it; gradient: the square root of the sum over its tokens of " +
+            '(dloss/dlogp)\u00b2.'),
         table_of(['', 'reward', 'A', 'tokens', 'of the loss', 'gradient', ''], rows, 'dense'));
     if (pages > 1) place.append(pager('page', page, pages, draw_answers));
 }

@@ -132,13 +132,14 @@ void print_run(const RunStep& run, const GrpoResult<double>& a) {
 }
 
 void print_summary(const AuditInput& input, const GrpoResult<double>& audited, const GrpoMath& math) {
-    size_t answers = 0, counted = 0;
+    size_t answers = 0, in_loss = 0;
     for (const auto& group : audited.groups)
         for (const auto& answer : group.answers) {
             ++answers;
-            counted += answer.counts;
+            in_loss += answer.counts;
         }
-    std::printf("%zu answers in %zu groups, %zu of them in the loss\n\n", answers, audited.groups.size(), counted);
+    std::printf("%s in %s, %zu of them in the loss\n\n", counted(answers, "answer").c_str(),
+                counted(audited.groups.size(), "group").c_str(), in_loss);
     for (size_t g = 0; g < input.labels.size(); ++g)
         print_group(input.batch.groups[g], input.labels[g], audited.groups[g], math);
 }
