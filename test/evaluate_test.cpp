@@ -179,8 +179,8 @@ TEST_CASE("r1 grade: choices and puzzles") {
     refuses(binary + " grade --task choice < /dev/null", 2, "--problem");
     refuses(binary + " grade --task logic --problem " + f / "choice.json < /dev/null", 1, "a line of choice",
             "choice.json");
-    for (const std::string& bad : {std::string("nonsense"), std::string("[]"), choice, with(choice, R"("response": 3)"),
-                                   with(logic, R"("response": "x")")}) {
+    for (const std::string& bad : {std::string("nonsense"), std::string("[]"), choice,
+                                   with(choice, R"("response": [3])"), with(logic, R"("response": "x")")}) {
         f.write("bad", bad);
         refuses(binary + " grade --task choice --jsonl < " + f / "bad", 1, "", "standard input line 1");
     }

@@ -52,8 +52,33 @@ TEST_CASE("r1 grade: JSON lines") {
     const std::string lines = file(folder, "lines", "{\"answer\": \"12 + 7 * 3\"}\n{\"answer\": \"1 + 2\", \"numbers\": [1, 2], \"target\": 3}\n");
     const Result r = shell(binary + " grade --task countdown --numbers 3,7,12 --target 33 --jsonl < " + lines);
     CHECK(r.text == "{\"accuracy\":1,\"format\":0,\"reason\":\"gives 33\"}\n{\"accuracy\":1,\"format\":0,\"reason\":\"gives 3\"}\n");
-    for (const char* bad : {"nonsense", "[]", "{}", "{\"answer\": 3}", "{\"answer\": \"1\", \"numbers\": [1.5]}", "{\"answer\": \"1\", \"target\": \"3\"}"})
-        refuses(binary + " grade --task countdown --numbers 1 --jsonl < " + file(folder, "bad", bad), 1, "standard input line 1");
+    const std::string bad =
+        "nonsense\n[]\n{}\n{\"answer\": null}\n{\"answer\": \"1\", \"numbers\": [1.5]}\n{\"answer\": \"1\", \"target\": \"3\"}\n";
+    const Result after = shell(binary + " grade --task countdown --numbers 7 --target 7 --jsonl < " + file(folder, "bad", "\xEF\xBB\xBF" + bad + "\n{\"answer\": 7}\n"));
+    CHECK(after.status == 1);
+    CHECK(after.text.find("6 of 7 lines could not be graded") != std::string::npos);
+    for (int line = 1; line <= 6; ++line)
+        CHECK(after.text.find("standard input line " + std::to_string(line)) != std::string::npos);
+    CHECK(after.text.find("{\"accuracy\":1,\"format\":0,\"reason\":\"gives 7\"}") != std::string::npos);
+}
+
+TEST_CASE("r1 grade: R1's own form, templates, the lenient reading") {
+    const std::string math = "--task math --reference 42";
+    const json own_form = graded("<think> hm \\boxed{1} </think>\n\nIt is \\boxed{42}.", math);
+    CHECK((own_form["accuracy"] == 1 && own_form["format"] == 1));
+    CHECK(graded("hm </think> It is \\boxed{42}.", math)["format"] == 1);  // the prompt had opened it
+    CHECK(graded("<think> hm </think> It is 42.", math)["reason"] == "no answer");
+    CHECK(graded("<think> \\boxed{42}", math)["reason"] == "no answer");
+    CHECK(graded("<think> hm </think> It is \\boxed{42}.", math + " --template r1-zero")["accuracy"] == 0);
+    CHECK(graded("<think> hm </think> <answer> 42 </answer>", math + " --template r1-zero")["format"] == 1);
+    CHECK(graded("<think> hm </think> <answer> 42 </answer>", math + " --template chat")["accuracy"] == 0);
+    CHECK(graded("It is \\boxed{42}.", math + " --template chat")["accuracy"] == 1);
+    CHECK(graded("42", math + " --template plain")["reason"] == "no answer");
+    CHECK(graded("<think> hm </think> It is $40 + 2 = 42$ in all.", math)["accuracy"] == 0);
+    CHECK(graded("<think> hm </think> It is $40 + 2 = 42$ in all.", math + " --lenient")["accuracy"] == 1);
+    CHECK(graded("<think> It is $40 + 2 = 42$", math + " --lenient")["accuracy"] == 0);
+    const json countdown = graded("<think>hm</think> 12 + 7 * 3", "--task countdown --numbers 3,7,12 --target 33");
+    CHECK((countdown["accuracy"] == 1 && countdown["format"] == 1));
 }
 
 TEST_CASE("r1 sandbox and r1 grade --task code") {

@@ -324,6 +324,64 @@ TEST_CASE("mathematics: references that cannot be graded") {
                          Error);
 }
 
+TEST_CASE("mathematics: the lenient reading") {
+    struct LenientRow {
+        std::string reference, text;
+        bool right;
+    };
+    const std::vector<LenientRow> list = {
+        {"9", "Answer: $9$", true},
+        {"9", "So we get\n\\[ x = 4 + 5 = 9 \\]", true},
+        {"3", "Then $t = s + 5 = 8$ hours. Jane began 3 hours ago.", true},
+        {"8", "Then $t = s + 5 = 8$ hours. Jane began 3 hours ago.", false},  // one place, not any
+        {"120", "**Final Answer**: The volume of $ABCD$ is 120. I hope it is correct. Note: 7 is prime.", true},
+        {"7", "**Final Answer**: The volume of $ABCD$ is 120. I hope it is correct. Note: 7 is prime.", false},
+        {"10455", "so \\boxed{255}. He has $10,200 + $255 = $10,455. The final answer is $10,455$.", true},
+        {"28\\%", "a loss of $28$ percent", true},
+        {"1000.99", "not 10 but 1,000.99 m\xC2\xB2 in all", true},
+        {"2.74", "Prix : 2,74 $ a jour", true},
+        {"2/3", "Alice wins, so the chance is 2/3.", true},
+        {"\\frac{1}{12}", "0.0833333333333333", true},
+        {"\\frac{1}{3}", "0.33", true},
+        {"\\frac{1}{3}", "0.3", false},    // one digit is no rounding
+        {"\\frac{1}{3}", "0.34", false},
+        {"-\\frac{2}{3}", "-0.67", true},
+        {"3.14", "\\pi", true},
+        {"1/12", "\\approx 0.0834", false},
+        {"11", "x \\approx 11", true},
+        {"1/3", "x = 1/3 \\approx 0.4", true},
+        {"5", "2x = 5", false},              // an equation to be solved
+        {"5", "x = 5, y = 6", false},
+        {"1, 2", "\\boxed{1} and \\boxed{2}", true},
+        {"2", "\\boxed{1}. Later \\boxed{2}", true},
+        {"1, 2", "\\boxed{1}. Later \\boxed{2}", false},
+        {"4, 5", "AB = 4, CD = 5", true},
+        {"AB = 4, CD = 5", "4, 5", true},
+        {"AB = 4, CD = 5", "5, 4", false},
+        {"1, 2", "1, 1, 2", true},
+        {"(1, 2)", "\\{1, 2\\}", true},
+        {"(1, 2)", "(2, 1)", false},
+        {"(1,2)", "[1,2]", false},
+        {"\\frac{1}{2}", "$\\\\frac{1}{2}$", true},   // escaped twice
+        {"20 \\text{ miles per hour}", "20 km/h", false},
+        {"|x-1000|", "1000-x", false},
+        {"5", "I do not know.", false},
+        {"2", "AZYUK2A", false},
+        {"5", "", false}};
+    for (const LenientRow& row : list) {
+        CAPTURE(row.reference);
+        CAPTURE(row.text);
+        const MathReference reference = MathReference::parse(row.reference, "a test");
+        CHECK(reference.grade_leniently(row.text).correct == row.right);
+        CHECK((!reference.grade(row.text).correct || row.right));  // never stricter than the strict reading
+    }
+    for (const Row& row : rows())  // and never less
+        if (row.equal) CHECK(MathReference::parse(row.reference, "a test").grade_leniently(row.answer).correct);
+    const MathReference prose = MathReference::parse_leniently("It loses a quarter, that is $25 \\%$.", "a test");
+    CHECK(prose.grade_leniently("25%").correct);
+    CHECK_THROWS_AS(MathReference::parse_leniently("\\frac{", "a test"), Error);
+}
+
 TEST_CASE("mathematics: a reference may be copied and moved") {
     MathReference reference = MathReference::parse("\\frac12", "row 1");
     const MathReference copy = reference;

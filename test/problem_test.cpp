@@ -63,6 +63,43 @@ TEST_CASE("problems as they are published") {
     CHECK(p[0].shown.dump() == "{\"numbers\":[3,7,12],\"target\":33}");
 }
 
+TEST_CASE("columns of mathematics as they are published elsewhere, and numbers as they are written") {
+    const std::string user = R"({"role": "user", "content": "2+2?"})";
+    const std::string asked = R"({"prompt": [)" + user + "]";
+    for (const std::string& line :
+         {R"({"prompt": [{"role": "system", "content": "Be brief."}, )" + user +
+              R"(], "reward_model": {"ground_truth": 4}})",
+          asked + R"(, "reward_model": {"ground_truth": "4", "style": "rule"}, "solution": "no box"})",
+          asked + R"(, "solution": "4"})",
+          std::string(R"({"prompt": "2+2?", "answer": 4})"),
+          std::string(R"({"prompt": "2+2?", "ground_truth": "4"})"),
+          std::string(R"x({"Body": "Two and two.", "Question": "2+2?", "Answer": 4.0, "Equation": "( 2 + 2 )"})x"),
+          std::string(R"({"ID": "I-1", "Problem": "2+2?", "Solution": "So \\boxed{4}.", "Answer": 4})"),
+          std::string(R"({"problem": "2+2?", "answer": null, "solution": "It is \\boxed{4}."})")}) {
+        CAPTURE(line);
+        const Problem p = problem_of(line);
+        CHECK(p.kind == &mathematics_kind);
+        CHECK(has(question(p), "2+2?"));
+        CHECK((accuracy(p, "4") == 1 && accuracy(p, "5") == 0));
+        CHECK(has(question(p), "Be brief.") == has(line, "system"));
+    }
+    CHECK(question(problem_of(R"({"Body": "Two.", "Question": "2+2?", "Answer": 4})")) == "Two. 2+2?");
+    const std::string reply = R"({"role": "assistant", "content": "4"})";
+    for (const std::string& messages : {std::string(), reply, user + ", " + user, user + ", " + reply,
+                                        std::string(R"({"role": "user"})"), std::string(R"("q")")})
+        CHECK(has(error_of(R"({"answer": "4", "prompt": [)" + messages + "]}"), "message"));
+    const auto shown = [](const std::string& number) {
+        return problem_of(R"({"prompt": "q", "reference": )" + number + "}").shown["reference"];
+    };
+    for (const char* number : {"0.00002", "12345678901234567890123", "-0.1234567890123456789", "-1.5", "120.25", "7"})
+        CHECK(shown(number) == number);
+    CHECK(accuracy(problem_of(R"({"prompt": "q", "reference": 1e300})"), "10^{300}") == 1);
+    CHECK(has(question(problem_of(R"({"prompt": "q \"12345678901234567890123", "reference": 1})")), "\"12"));
+    const ProblemSet missing =
+        set_of(R"({"question": "q", "answer": null})" "\n" R"({"prompt": null, "reference": "4"})" "\n" + own);
+    CHECK((missing.problems.size() == 1 && missing.left_out == 2 && has(missing.first_left_out, "is null")));
+}
+
 TEST_CASE("a reference that cannot be graded is left out and counted, or refused, and never rewards") {
     const ProblemSet set = set_of(own + "\n" + proof + "\n" + garbled + "\n" + gsm8k + "\n");
     CHECK((set.problems.size() == 2 && set.left_out == 2));
@@ -221,6 +258,8 @@ TEST_CASE("lenient: right in whatever form the answer stands") {
          {"<think>42", "<think>\\boxed{42}</think> 41", "<think></think><answer>41</answer> 42", ""})
         CHECK(lenient(wrong) == 0);
     CHECK(lenient("<think>so</think> 42", false) == 0);
+    CHECK(lenient("<think>so</think> We have $6 * 7 = 42$.") == 1);  // the lenient reading of mathematics
+    CHECK(lenient("<think>so</think> <answer> so x = 6 \\cdot 7 = 42 </answer>") == 1);
     CHECK(lenient("<think>so</think> cats and dogs", true, 1) == 1);
     CHECK(lenient("<think>so</think> cats, dogs, fish, birds", true, 1) == 0.5f);
     // Without a reward model a general prompt is rewarded by its rubric, else by the form and by what the model says.

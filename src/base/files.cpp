@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <filesystem>
 #include <memory>
@@ -86,6 +88,62 @@ constexpr size_t DEEPEST = 512;
 json json_of(std::string_view text) {
     if (depth_of(text) > DEEPEST) return json(json::value_t::discarded);
     return json::parse(text, nullptr, false);
+}
+
+// Whether a number, as JSON writes it, is more than 64 bits hold if it is whole, or has more digits than a double.
+static bool has_too_many_digits(std::string_view number) {
+    const std::string_view mantissa = number.substr(0, number.find_first_of("eE"));
+    if (mantissa.size() == number.size() && mantissa.find('.') == std::string_view::npos) {
+        int64_t below = 0;
+        uint64_t above = 0;
+        const auto is_read = [&](auto& into) {
+            return std::from_chars(number.begin(), number.end(), into).ec == std::errc();
+        };
+        return !is_read(below) && !is_read(above);
+    }
+    const size_t first = std::min(mantissa.find_first_of("123456789"), mantissa.size());
+    return std::count_if(mantissa.begin() + std::ptrdiff_t(first), mantissa.end(),
+                         [](char c) { return c >= '0' && c <= '9'; }) > 17;
+}
+
+json json_keeping_digits(std::string_view text) {
+    std::string quoted;
+    bool in_string = false;
+    for (size_t i = 0; i < text.size();) {
+        const char c = text[i];
+        const bool number = !in_string && (c == '-' || (c >= '0' && c <= '9'));
+        const size_t end = number ? std::min(text.find_first_not_of("0123456789+-.eE", i), text.size()) : i + 1;
+        const std::string_view token = text.substr(i, end - i);
+        if (in_string && c == '\\' && end < text.size()) {
+            quoted += text.substr(i, 2);
+            i += 2;
+            continue;
+        }
+        if (c == '"') in_string = !in_string;
+        const bool long_one = number && has_too_many_digits(token);
+        quoted += long_one ? '"' + std::string(token) + '"' : std::string(token);
+        i = end;
+    }
+    return json_of(quoted);
+}
+
+std::string text_of_number(const json& value) {
+    if (!value.is_number_float()) return value.dump();
+    std::array<char, 32> text;  // the fewest digits that give the double, as -1.234e-05
+    const auto [end, error] =
+        std::to_chars(text.begin(), text.end(), value.get<double>(), std::chars_format::scientific);
+    ENSURE(error == std::errc(), "a number that is too long");
+    const std::string_view all(text.begin(), size_t(end - text.begin()));
+    const size_t at = all.find('e');
+    const int exponent = std::atoi(std::string(all.substr(at + 1)).c_str());
+    const std::string sign = all.starts_with('-') ? "-" : "";
+    std::string digits;
+    for (const char c : all.substr(0, at))
+        if (c >= '0' && c <= '9') digits += c;
+    if (exponent < 0) return sign + "0." + std::string(size_t(-exponent - 1), '0') + digits;
+    const size_t whole = size_t(exponent) + 1;
+    if (digits.size() <= whole) return sign + digits + std::string(whole - digits.size(), '0');
+    return sign + digits.substr(0, whole) + "." + digits.substr(whole);
 }
 
 json read_json(const std::string& path, size_t most_bytes) {
@@ -182,7 +240,7 @@ void read_json_lines(const std::string& path, const std::function<void(const jso
         if (text.find_first_not_of(" \t\r") == std::string_view::npos) continue;
         const std::string where = path + " line " + std::to_string(number);
         if (!valid_utf8(text)) fail("a line that is not UTF-8", where, "convert the file to UTF-8 or remove the line");
-        const json object = json_of(text);
+        const json object = json_keeping_digits(text);
         if (object.is_discarded())
             fail("a line that is not JSON, or of more than 512 levels", where, "repair or remove the line");
         if (!object.is_object()) fail("a line that is not a JSON object", where, "write it as {\"key\": value, ...}");

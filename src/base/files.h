@@ -22,6 +22,11 @@ void rename_file(const std::string& from, const std::string& to);
 std::string read_file(const std::string& path);
 // "Discarded", as the library says it, if the text is not JSON or has more than 512 levels.
 json json_of(std::string_view text);
+// The same, but a whole number beyond 64 bits, and any other of more than 17 digits, is the text of its digits: a
+// double would round it.
+json json_keeping_digits(std::string_view text);
+// A number as people write it: 0.00002, not 2e-05.
+std::string text_of_number(const json& value);
 // A larger file is refused before it is parsed: a value may take sixteen times its text.
 json read_json(const std::string& path, size_t most_bytes = size_t(1) << 28);
 
@@ -53,7 +58,7 @@ bool link_file(const std::string& path, const std::string& second);
 
 // Calls line(object, number) for each line of a JSON lines file; numbers start at 1; empty lines are skipped.
 // A line that is not UTF-8, not JSON or not an object is an error that names file and line; a Parquet file is one that
-// says how to convert it.
+// says how to convert it. Long numbers keep their digits, see json_keeping_digits().
 void read_json_lines(const std::string& path, const std::function<void(const json&, int64_t)>& line);
 
 // Lines are appended to a file that is written as they come; close() or the destructor flushes. A write that fails

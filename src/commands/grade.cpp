@@ -1,6 +1,7 @@
-// An answer is a whole response or the bare answer. A response is told by its tags: if one of the four stands in it,
-// its answer is what extract.h says, and may be none; without any tag all of it is the answer, and the format is 0.
-// Mathematics, choice and logic take what is boxed in the answer, if anything is.
+// An answer is a whole response or the bare answer. With --template its form is the one that evaluation expects under
+// that template. Else it is told by the tags: with <answer> in it, R1-Zero's; with <think> alone, the released R1's,
+// which thinks, and then has a box for mathematics and choices, and for all else a text; without any tag all of it is
+// the answer, and the format is 0. Mathematics, choice and logic take what is boxed in the answer, if anything is.
 #include "commands/grade.h"
 
 #include <cstdio>
@@ -54,6 +55,11 @@ OptionTable table_of(GradeOptions& o) {
                 "\"language\": \"python\"}");
     table.input("--problem", o.problem,
                 "choice, logic: a file with one problem in JSON, as a line of --problems of other commands");
+    table.word("--template", o.prompt_template, {"auto", "plain", "r1-zero", "chat"},
+               "where the answer is looked for: as evaluation does under it; auto: as its tags say");
+    table.flag(
+        "--lenient", o.lenient,
+        "math: also where a text without a box has it, decimals as roundings, as evaluation's lenient score has");
     table.text("--language", o.language, "language: en, zh, ja, ko, ru, ar, el, he, th or hi");
     table.flag(
         "--jsonl", o.jsonl,
@@ -82,8 +88,28 @@ bool has_tags(std::string_view text) {
     return false;
 }
 
-std::optional<std::string_view> answer_in(std::string_view text) {
-    return has_tags(text) ? extract_answer(text) : trimmed(text);
+// What a response says, as far as its form goes.
+struct Read {
+    AnswerForm form = AnswerForm::tags;
+    std::optional<std::string_view> answer;
+    bool format = false;
+    std::string fault;  // why the format is not kept
+};
+
+Read read_response(std::string_view text, const GradeOptions& o) {
+    const bool has_answer_tags =
+        text.find("<answer>") != std::string_view::npos || text.find("</answer>") != std::string_view::npos;
+    const bool boxed = o.task == "math" || o.task == "choice";
+    Read read;
+    if (o.prompt_template == "chat" && boxed) read.form = AnswerForm::boxed;
+    if (o.prompt_template == "auto" && has_tags(text) && !has_answer_tags)
+        read.form = boxed ? AnswerForm::boxed : AnswerForm::summary;
+    const bool think_opened = read.form != AnswerForm::tags && text.find("<think>") == std::string_view::npos &&
+                              text.find("</think>") != std::string_view::npos;
+    read.format = format_ok(text, &read.fault, think_opened, read.form);
+    const bool all = o.prompt_template == "auto" && !has_tags(text);
+    read.answer = all ? trimmed(text) : extract_answer(text, read.form);
+    return read;
 }
 
 json result(double accuracy, bool format, const std::string& reason) {
@@ -102,48 +128,60 @@ struct Grader {
 
     // By the problem of a kind that is read as a whole.
     json grade_problem(const std::string& text, const Problem& problem) const {
-        std::string fault;
-        const bool format = format_ok(text, &fault);
-        const auto answer = answer_in(text);
-        if (!answer) return result(0, format, "no answer");
-        const auto boxed = extract_boxed(*answer);
-        const Accuracy accuracy = problem.grade(boxed ? *boxed : *answer);
-        return result(accuracy.value, format, accuracy.reason);
+        const Read read = read_response(text, o);
+        if (!read.answer) return result(0, read.format, "no answer");
+        const auto boxed = extract_boxed(*read.answer);
+        const Accuracy accuracy = problem.grade(boxed ? *boxed : *read.answer);
+        return result(accuracy.value, read.format, accuracy.reason);
+    }
+
+    json grade_math(const std::string& text, const Read& read, const GradeOptions& of, const std::string& where) {
+        if (!reference || reference_text != of.reference) {
+            const auto of_solution = reference_answer(of.reference);  // a data set's whole solution
+            reference = of.lenient ? MathReference::parse_leniently(of.reference, where)
+                                   : MathReference::parse(of_solution ? *of_solution : of.reference, where);
+            reference_text = of.reference;
+        }
+        Verdict verdict = {false, "no answer"};
+        if (read.answer) {
+            const auto boxed = extract_boxed(*read.answer);
+            verdict = reference->grade(boxed ? *boxed : *read.answer);
+        }
+        const auto summary = extract_answer(text, AnswerForm::summary);
+        if (of.lenient && !verdict.correct && summary) {
+            const auto tagged = extract_tagged(*summary);
+            verdict = reference->grade_leniently(tagged ? *tagged : *summary);
+        }
+        return result(verdict.correct, read.format, verdict.reason);
     }
 
     json grade(const std::string& text, const GradeOptions& of, const json& own_tests, const std::string& where) {
-        std::string fault;
-        const bool format = format_ok(text, &fault);
-        if (of.task == "format") return result(format, format, format ? "the format is kept" : fault);
+        const Read read = read_response(text, of);
+        if (of.task == "format") {
+            std::string fault;
+            const bool format = format_ok(text, &fault);
+            return result(format, format, format ? "the format is kept" : fault);
+        }
         if (of.task == "language") {
             const auto language = language_named(of.language);
             if (!language)
                 throw UsageError("no language of that name, --language " + of.language +
                                  ", give en, zh, ja, ko, ru, ar, el, he, th or hi");
             const LanguageShare s = language_consistency(text, *language);
-            return result(s.share, format, std::to_string(s.in_target) + " of " + std::to_string(s.words) + " words");
+            return result(s.share, read.format,
+                          std::to_string(s.in_target) + " of " + std::to_string(s.words) + " words");
         }
-        const auto answer = answer_in(text);
-        if (!answer) return result(0, format, "no answer");
+        if (of.task == "math") return grade_math(text, read, of, where);
+        if (!read.answer) return result(0, read.format, "no answer");
         if (of.task == "countdown") {
-            const Verdict v = grade_countdown(*answer, of.numbers, of.target);
-            return result(v.correct, format, v.reason);
-        }
-        if (of.task == "math") {
-            if (!reference || reference_text != of.reference) {
-                const auto of_solution = reference_answer(of.reference);  // a data set's whole solution
-                reference = MathReference::parse(of_solution ? *of_solution : of.reference, where);
-                reference_text = of.reference;
-            }
-            const auto boxed = extract_boxed(*answer);
-            const Verdict v = reference->grade(boxed ? *boxed : *answer);
-            return result(v.correct, format, v.reason);
+            const Verdict v = grade_countdown(*read.answer, of.numbers, of.target);
+            return result(v.correct, read.format, v.reason);
         }
         if (!code || tests != own_tests) code = code_task_of(own_tests, where);
         tests = own_tests;
         if (!sandbox) sandbox = std::make_unique<Sandbox>(1);
-        const CodeVerdict v = grade_code(*sandbox, *answer, *code);
-        return result(v.share, format, v.reason);
+        const CodeVerdict v = grade_code(*sandbox, *read.answer, *code);
+        return result(v.share, read.format, v.reason);
     }
 };
 
@@ -163,9 +201,10 @@ GradeOptions options_of(GradeOptions o, const json& line, const std::string& whe
         fail(std::string("\"") + key + "\" is of the wrong type", where, "compare it with r1 grade --help");
     };
     const auto text = [&](const char* key, std::string& into) {
-        if (!line.contains(key)) return;
-        if (!line[key].is_string()) wrong(key);
-        into = line[key].get<std::string>();
+        if (!line.contains(key) || line[key].is_null()) return;
+        if (line[key].is_number()) into = text_of_number(line[key]);
+        else if (line[key].is_string()) into = line[key].get<std::string>();
+        else wrong(key);
     };
     const auto is_int = [](const json& n) { return n.is_number_integer() && n >= -1000000000 && n <= 1000000000; };
     text("reference", o.reference);
@@ -185,6 +224,41 @@ GradeOptions options_of(GradeOptions o, const json& line, const std::string& whe
     return o;
 }
 
+std::string answer_of(const json& line, const char* key, const std::string& where) {
+    if (line.contains(key) && line[key].is_number()) return text_of_number(line[key]);
+    if (!line.contains(key) || !line[key].is_string())
+        fail(std::string("a line without \"") + key + "\"", where,
+             std::string("write {\"") + key + "\": \"...\"} with the other keys");
+    return line[key];
+}
+
+// Prints the grade of each line of standard input. One that cannot be graded gets {"error": ...} in its place, and the
+// others go on; Error at the end if there was any.
+void grade_lines(const std::function<json(const json& line, const std::string& where)>& grade) {
+    std::string text;
+    int64_t lines = 0, bad = 0;
+    for (int64_t number = 1; std::getline(std::cin, text); ++number) {
+        if (trimmed(text).empty()) continue;
+        ++lines;
+        const std::string where = "standard input line " + std::to_string(number);
+        json said;
+        try {
+            const json line = json_keeping_digits(text);
+            if (!line.is_object())
+                fail("a line that is not a JSON object", where, "write it as {\"answer\": \"...\"} on a line");
+            said = grade(line, where);
+        } catch (const Error& error) {
+            ++bad;
+            said = {{"error", error.what()}};
+        }
+        std::printf("%s\n", said.dump(-1, ' ', false, json::error_handler_t::replace).c_str());
+        std::fflush(stdout);
+    }
+    if (bad > 0)
+        fail(std::to_string(bad) + " of " + std::to_string(lines) + " lines could not be graded", "standard input",
+             "their \"error\" says why");
+}
+
 // Choice and logic: a problem is one JSON object, a file of its own or each line of standard input. On a line the
 // answer to be judged stands in "response", since "answer" is the right one of a choice; of a puzzle "answer" will do.
 void grade_problems(const GradeOptions& o) {
@@ -198,17 +272,11 @@ void grade_problems(const GradeOptions& o) {
         std::printf("%s\n", grader.grade_problem(text, problem).dump().c_str());
         return;
     }
-    std::string line;
-    for (int64_t number = 1; std::getline(std::cin, line); ++number) {
-        const std::string where = "standard input line " + std::to_string(number);
-        const json object = json_of(line);
-        const char* key = o.task == "logic" && !object.contains("response") ? "answer" : "response";
-        if (!object.is_object() || !object.contains(key) || !object[key].is_string())
-            fail("a line without \"response\"", where, "write the problem's keys and {\"response\": \"...\"}");
-        const Problem problem = read_problem(object, o.task, where);
-        std::printf("%s\n", grader.grade_problem(object[key], problem).dump().c_str());
-        std::fflush(stdout);
-    }
+    grade_lines([&](const json& line, const std::string& where) {
+        const char* key = o.task == "logic" && !line.contains("response") ? "answer" : "response";
+        const std::string text = answer_of(line, key, where);
+        return grader.grade_problem(text, read_problem(line, o.task, where));
+    });
 }
 
 }  // namespace
@@ -223,19 +291,13 @@ void grade_command(const GradeOptions& o) {
         std::printf("%s\n", grader.grade(text, o, tests, o.task == "code" ? o.tests : "--reference").dump().c_str());
         return;
     }
-    std::string line;
-    for (int64_t number = 1; std::getline(std::cin, line); ++number) {
-        const std::string where = "standard input line " + std::to_string(number);
-        const json object = json_of(line);
-        if (!object.is_object() || !object.contains("answer") || !object["answer"].is_string())
-            fail("a line without \"answer\"", where, "write it as {\"answer\": \"...\"}");
-        const GradeOptions of = options_of(o, object, where);
-        check_needs(of, !o.tests.empty() || object.contains("tests"), where);
-        const json& own = object.contains("tests") ? object : tests;
-        const std::string& its_place = !object.contains("tests") && o.task == "code" ? o.tests : where;
-        std::printf("%s\n", grader.grade(object["answer"], of, own, its_place).dump().c_str());
-        std::fflush(stdout);
-    }
+    grade_lines([&](const json& line, const std::string& where) {
+        const std::string text = answer_of(line, "answer", where);
+        const GradeOptions of = options_of(o, line, where);
+        check_needs(of, !o.tests.empty() || line.contains("tests"), where);
+        const json& own = line.contains("tests") ? line : tests;
+        return grader.grade(text, of, own, !line.contains("tests") && o.task == "code" ? o.tests : where);
+    });
 }
 
 void sandbox_command(const SandboxOptions& o) {

@@ -47,6 +47,9 @@ struct Problem {
     std::function<std::string(PromptTemplate)> question;
     std::function<Accuracy(std::string_view answer)> grade;
     json shown;  // what the report shows of it
+    // For evaluation alone, never for a reward: the accuracy of a text wherever its answer stands and however it is
+    // meant; none of kinds where an answer has one form.
+    std::function<float(std::string_view text)> grade_leniently = {};
     // General prompts.
     std::string set = "";     // helpful or safe; "" of other kinds
     bool has_rubric = false;  // without one grade() gives 0 to every answer

@@ -82,12 +82,14 @@ float lenient_accuracy(const Problem& problem, const Answer& answer) {
     const bool has_other_form = problem.kind->chat_form != AnswerForm::summary;
     if (!answer.completion.finished || best == 1 || !summary || !has_other_form) return best;
     std::vector<std::string_view> candidates;
-    for (const auto& found : {extract_tagged(*summary), extract_boxed(*summary)})
+    const auto tagged = extract_tagged(*summary);
+    for (const auto& found : {tagged, extract_boxed(*summary)})
         if (found) candidates.push_back(*found);
     if (candidates.empty()) candidates.push_back(*summary);
     for (const std::string_view candidate : candidates)
         if (graded.answer != candidate) best = std::max(best, problem.grade(candidate).value);
-    return best;
+    if (best == 1 || !problem.grade_leniently) return best;
+    return std::max(best, problem.grade_leniently(tagged ? *tagged : *summary));
 }
 
 bool rewarded_by_model(const Task& task, const Problem& problem) {

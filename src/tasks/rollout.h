@@ -60,8 +60,9 @@ std::vector<std::vector<Answer>> all_answers(const Player& player, const std::ve
                                              const SampleProgress& progress = {});
 
 // The accuracy of a graded answer if its form is of no account: the best of what was graded, of what stands between
-// <answer> tags after the thinking and of what stands in a box there, and if there is neither, of all of that text. 0
-// of an answer that did not end. Programs run in a sandbox, as in grade().
+// <answer> tags after the thinking and of what stands in a box there, and if there is neither, of all of that text; of
+// mathematics also of the lenient reading of these (reward/mathematics/lenient.h). 0 of an answer that did not end.
+// Programs run in a sandbox, as in grade().
 float lenient_accuracy(const Problem& problem, const Answer& answer);
 
 }  // namespace r1

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "reward/extract.h"
 #include "reward/mathematics/exact.h"
+#include "reward/mathematics/lenient.h"
 #include "reward/mathematics/numeric.h"
 #include "reward/mathematics/parse.h"
 #include "reward/mathematics/reals.h"
@@ -172,6 +173,8 @@ bool same_variables(const Node& a, const Node& b) {
 // Decides between trees. One for each answer: it holds the work that is left and what there is to say.
 class Grader {
 public:
+    explicit Grader(bool lenient = false) : lenient_(lenient) {}
+
     // Both are items of lists. Names ("x = ") may be missing on one side.
     bool same_items(const Nodes& reference, const Nodes& answer) {
         if (match(reference, answer)) return true;
@@ -182,6 +185,7 @@ public:
         if (same_assignments(reference, answer)) return true;
         if (answer.size() == 1 && is_true_of_constants(answer[0]) && !any_relation(reference))
             return match(reference, {answer[0].parts[1]});
+        if (lenient_ && same_leniently(reference, answer)) return true;
         if (!name || any_relation(answer)) return false;
         const bool may_be_missing = name->name.kind == Kind::apply ||
                                     std::none_of(name->values.begin(), name->values.end(),
@@ -219,6 +223,48 @@ public:
     }
 
 private:
+    // Names left out on either side, brackets for brackets of another kind or for none, and lists without regard to
+    // repetition.
+    bool same_leniently(const Nodes& reference, const Nodes& answer) {
+        const auto values = [](const Nodes& items) {
+            Nodes result;
+            for (const Node& item : items) {
+                const bool named = item.kind == Kind::relation && item.name == "=" && is_name(item.parts[0]);
+                result.push_back(named ? item.parts[1] : item);
+            }
+            const bool inner = result.size() == 1 && (result[0].kind == Kind::tuple || result[0].kind == Kind::set);
+            return inner && result[0].name.find_first_not_of("()") == std::string::npos ? result[0].parts : result;
+        };
+        const Nodes a = values(reference), b = values(answer);
+        const bool all_named = !any_relation(a) && !any_relation(b) && any_relation(reference) != any_relation(answer);
+        const bool other_brackets = is_one_container(reference) != is_one_container(answer) ||
+                                    (is_one_container(answer) && reference[0].kind != answer[0].kind);
+        if ((all_named || other_brackets) && ordered(a, b)) return true;
+        const bool lists = reference.size() > 1 && answer.size() > 1;
+        return lists && subset(reference, answer) && subset(answer, reference);
+    }
+
+    static bool is_one_container(const Nodes& items) {
+        return items.size() == 1 && (items[0].kind == Kind::tuple || items[0].kind == Kind::set);
+    }
+
+    // Whether one of the two is a decimal, with two digits and more behind its point and two that count, to which the
+    // other one rounds.
+    bool rounds(const Node& value, const Node& decimal) {
+        const Node& number = decimal.kind == Kind::negate ? decimal.parts[0] : decimal;
+        if (number.kind != Kind::number || contains(value, Kind::variable)) return false;
+        Rational scaled = number.number;
+        size_t places = 0;
+        for (; places < 40 && !scaled.is_integer(); ++places) scaled = scaled * Rational(10);
+        if (places < 2 || !scaled.is_integer() || scaled.text().size() < 2) return false;
+        const Node scale = {Kind::number, "", Rational::power(10, places), {}};
+        const Node half = {Kind::number, "", Rational(1, 2), {}};
+        const Node product = {Kind::product, "", 0, {value, scale}};
+        const Node rounded = {Kind::call, "floor", 0, {{Kind::sum, "", 0, {product, half}}}};
+        const Node whole = {Kind::number, "", scaled, {}};
+        return same_value(rounded, decimal.kind == Kind::negate ? over(Kind::negate, whole) : whole);
+    }
+
     bool match(const Nodes& reference, const Nodes& answer) {
         if (reference.size() == 1 && answer.size() == 1) return same(reference[0], answer[0]);
         if (reference.size() == 1 && reference[0].kind == Kind::set) return unordered(reference[0].parts, answer);
@@ -292,7 +338,9 @@ private:
         if (identical(reference, answer)) return true;
         if (reference.kind == Kind::quantity || answer.kind == Kind::quantity) return same_quantity(reference, answer);
         if (infinite(reference) || infinite(answer)) return infinite(reference) == infinite(answer);
-        if (!is_container(reference) && !is_container(answer)) return same_value(reference, answer);
+        if (!is_container(reference) && !is_container(answer))
+            return same_value(reference, answer) ||
+                   (lenient_ && (rounds(reference, answer) || rounds(answer, reference)));
         if (reference.kind != answer.kind) return because("another kind of thing than the reference");
         switch (reference.kind) {
             case Kind::tuple:
@@ -400,6 +448,7 @@ private:
         return false;
     }
 
+    bool lenient_;
     int64_t work_ = max_work;
     std::string why_, unproven_;
 };
@@ -572,6 +621,10 @@ Verdict MathReference::grade(std::string_view answer) const {
         if (!box) return {false, "the box is not closed"};
         answer = *box;
     }
+    return compare(answer, false);
+}
+
+Verdict MathReference::compare(std::string_view answer, bool lenient) const {
     answer = without_markdown(answer);
     std::vector<Parse> given = readings(answer, true);
     const bool same_words = !given[0].words.empty() && given[0].words == parsed_->words;
@@ -589,7 +642,7 @@ Verdict MathReference::grade(std::string_view answer) const {
             if (!reading.tree) continue;
             const auto list = items(*reading.tree);
             if (!list) return {false, "more than one \\pm"};
-            Grader grader;
+            Grader grader(lenient);
             if ((!are_joined_otherwise(reference.tree, *reading.tree) && grader.same_items(reference.items, *list)) ||
                 grader.same_reals(reference.tree, *reading.tree))
                 return {true, grader.reason(true)};
@@ -598,6 +651,44 @@ Verdict MathReference::grade(std::string_view answer) const {
     }
     if (!given[0].tree && given[0].plain) reason = "cannot be read as mathematics: " + given[0].error;
     return {false, reason};
+}
+
+MathReference MathReference::parse_leniently(std::string_view text, const std::string& where) {
+    std::optional<MathReference> strict;
+    std::string why;
+    try {
+        strict = parse(text, where);
+    } catch (const Error& error) {
+        why = error.what();
+    }
+    std::vector<std::string> others = lenient_answers(text);
+    MathReference reference = strict ? *strict : MathReference();
+    for (const std::string& other : others) {
+        try {
+            reference.others_.push_back(parse(other, where).parsed_);
+        } catch (const Error&) {}
+    }
+    if (!strict && reference.others_.empty()) throw Error(why);
+    if (!strict) reference.parsed_ = reference.others_[0];
+    return reference;
+}
+
+Verdict MathReference::grade_leniently(std::string_view text) const {
+    const Verdict strict = grade(text);
+    if (strict.correct) return strict;
+    std::string reason;
+    for (const std::string& answer : lenient_answers(text)) {
+        if (answer.size() > max_bytes) continue;
+        const Verdict verdict = compare(answer, true);
+        if (verdict.correct) return {true, verdict.reason + ", read leniently"};
+        if (reason.empty()) reason = verdict.reason;
+        for (const auto& other : others_) {
+            MathReference reference;
+            reference.parsed_ = other;
+            if (reference.compare(answer, true).correct) return {true, "equal, both read leniently"};
+        }
+    }
+    return {false, reason.empty() ? "no mathematics" : reason};
 }
 
 }  // namespace r1

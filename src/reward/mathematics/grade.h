@@ -47,6 +47,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "reward/verdict.h"
 
@@ -80,9 +81,19 @@ public:
     //   one third   not correct  "cannot be read as mathematics: a word"
     Verdict grade(std::string_view answer) const;
 
+    // For evaluation alone, never a reward: the answer wherever a text without a box has it (lenient.h says where), the
+    // last side of a chain of equalities, decimals of two digits and more as roundings (0.33 is 1/3, 3.14 is \pi),
+    // decimal commas, names left out, other brackets, repetitions in lists. Right wherever grade() is.
+    Verdict grade_leniently(std::string_view text) const;
+    // A reference that grade_leniently() reads in the same way, for texts that are no bare answers. Throws as parse().
+    static MathReference parse_leniently(std::string_view text, const std::string& where);
+
 private:
     struct Parsed;
+    Verdict compare(std::string_view answer, bool lenient) const;
+
     std::shared_ptr<const Parsed> parsed_;
+    std::vector<std::shared_ptr<const Parsed>> others_;  // its lenient readings
 };
 
 }  // namespace r1

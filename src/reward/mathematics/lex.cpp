@@ -284,8 +284,9 @@ constexpr auto currencies = std::to_array<std::string_view>({"euro", "pounds", "
 constexpr auto bare_names = std::to_array<std::string_view>(
     {"pi", "infinity", "inf", "infty", "asin", "acos", "atan", "frac", "cosec", "Infinity", "theta", "emptyset"});
 // Commands whose argument is text, and those that only change the face of what is mathematics.
-constexpr auto text_commands = std::to_array<std::string_view>(
-    {"text", "textbf", "textit", "textrm", "texttt", "mathrm", "mbox", "hbox", "operatorname", "emph"});
+constexpr auto text_commands =
+    std::to_array<std::string_view>({"text", "textbf", "textit", "textrm", "texttt", "textnormal", "textsf", "mathrm",
+                                     "mbox", "hbox", "operatorname", "emph"});
 constexpr auto face_commands =
     std::to_array<std::string_view>({"mathbf", "mathit", "mathsf", "boldsymbol", "bm", "mathnormal"});
 
@@ -457,8 +458,11 @@ private:
         }
         for (;;) {
             const auto index = first_of(text.substr(i), separator);
-            if (!index || !three_digits(text.substr(i + separator[*index].size()))) break;
-            i += separator[*index].size();
+            if (!index) break;
+            size_t next = i + separator[*index].size();
+            if (separator[*index] == ",\\!") next = std::min(text.find_first_not_of(' ', next), text.size());
+            if (!three_digits(text.substr(next))) break;
+            i = next;
             whole += take_digits(text, i);
         }
         blanks(text, i, whole);
@@ -591,7 +595,11 @@ private:
         const size_t begin = ++i;
         while (i < text.size() && (is_lower(text[i]) || is_upper(text[i]))) ++i;
         if (i == begin && i < text.size()) ++i;
-        const std::string_view name = text.substr(begin, i - begin);
+        std::string_view name = text.substr(begin, i - begin);
+        if (name.size() > 4 && name.starts_with("quad")) {  // \quadx
+            name = name.substr(0, 4);
+            i = begin + 4;
+        }
         if (one_of(name, no_effect)) {
             spaced_ = spaced_ || name != "!";
             if ((name == "left" || name == "right") && i < text.size() && text[i] == '.') ++i;

@@ -103,6 +103,8 @@ constexpr auto units = std::to_array<Pair>({
     {"pm", "pm"},
     {"unit", "unit"},
     {"percent", "%"},
+    {"percentage", "%"},
+    {"pct", "%"},
     {"people", "people"},
     {"person", "people"},
     {"student", "student"},
