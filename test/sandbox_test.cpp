@@ -94,7 +94,7 @@ TEST_CASE("sandbox: honest programs") {
     r = sandbox().run(Program::cpp, "#include <iostream>\nint main() { int a, b; std::cin >> a >> b; std::cout << a * b << '\\n'; }", "6 7\n", {});
     CHECK((r.status == SandboxStatus::ok && r.out == "42\n"));
     r = sandbox().run(Program::cpp, "int main() { return nothing; }", "", {});
-    CHECK(r.status == SandboxStatus::refused);
+    CHECK(r.status == SandboxStatus::compile);
     CHECK(r.err.find("nothing") != std::string::npos);
     r = sandbox().run(Program::cpp, "#include <cstdlib>\nint main() { abort(); }", "", {});
     CHECK((r.status == SandboxStatus::killed && r.exit_code < 0));
@@ -210,6 +210,77 @@ TEST_CASE("code: no attack on the judge is rewarded, honest programs are") {
         CAPTURE(v.reason);
         CHECK(v.correct == (attack["honest"] == true));
     }
+}
+
+// A program that signals process 1 once shifted all verdicts after it, where Landlock had no scope for signals.
+TEST_CASE("code: at each of Landlock's levels the same verdicts, and none shifts") {
+    if (!usable()) return;
+    CodeTask task;
+    task.tests = {{"1 2\n", "3\n"}, {"10 -4\n", "6\n"}, {"0 0\n", "0\n"},
+                  {"123456789 987654321\n", "1111111110\n"}};
+    task.limits.cpu_seconds = 0.5;
+    const json attacks = read_json(folder + "judge_attacks.json");
+    const std::string right = "print(sum(map(int, input().split())))", wrong = "print('wrong')";
+    const std::string signals = "import os, time\nprint(3, flush=True)\nfor n in range(1, 65):\n"
+                                "    try: os.kill(1, n)\n    except OSError: pass\ntime.sleep(0.3)";
+    for (int newest = 0; newest <= level().landlock; newest += runs_asked_for() > 1 ? 1 : 5) {
+        CAPTURE(newest);
+        setenv("R1_LANDLOCK_AT_MOST", std::to_string(newest).c_str(), 1);
+        Sandbox one(1);
+        unsetenv("R1_LANDLOCK_AT_MOST");
+        std::string verdicts;
+        for (const std::string& program : {right, wrong, signals, wrong, right, wrong, right, right, wrong})
+            verdicts += grade_code(one, program, task).correct ? '1' : '0';
+        CHECK(verdicts == "100010110");
+        for (const json& attack : attacks) {
+            const std::string name = attack["name"];
+            CAPTURE(name);
+            const CodeVerdict v = grade_code(one, attack["program"].get<std::string>(), task);
+            CHECK(v.correct == (attack["honest"] == true));
+        }
+        CHECK(grade_code(one, right, task).correct);
+    }
+    if (geteuid() != 0) return;
+    // And as an ordinary user, without Landlock.
+    const std::string copy = "/tmp/r1_levels_test_" + std::to_string(getpid());
+    std::filesystem::create_directory(copy);
+    std::filesystem::copy(R1_BINARY, copy + "/r1");
+    json tests = json::array();
+    for (const CodeTest& test : task.tests) tests.push_back({{"input", test.input}, {"output", test.output}});
+    std::string lines, expected;
+    for (const json& attack : attacks) {
+        lines += json{{"answer", attack["program"]}, {"tests", tests}, {"cpu_seconds", 0.5}}.dump() + "\n";
+        expected += attack["honest"] == true ? '1' : '0';
+    }
+    write_file_atomically(copy + "/lines", lines);
+    const std::string command = "chmod -R a+rX " + copy + " && cd / && R1_LANDLOCK_AT_MOST=0 setpriv --reuid=65534 "
+                                "--regid=65534 --clear-groups " + copy + "/r1 grade --task code --jsonl < " + copy +
+                                "/lines";
+    FILE* pipe = popen(command.c_str(), "r");
+    std::string text, verdicts;
+    char part[4096];
+    for (size_t n; (n = fread(part, 1, sizeof part, pipe)) > 0;) text.append(part, n);
+    CHECK(pclose(pipe) == 0);
+    std::filesystem::remove_all(copy);
+    std::istringstream said(text);
+    for (std::string line; std::getline(said, line);) verdicts += json::parse(line)["accuracy"] == 1 ? '1' : '0';
+    CHECK(verdicts == expected);
+}
+
+TEST_CASE("code: what cannot be executed or compiled is a verdict, and its reason names it") {
+    if (!usable()) return;
+    CodeTask task;
+    task.language = Program::cpp;
+    task.tests = {{"", "3\n"}, {"", "3\n"}};
+    CodeVerdict v = grade_code(sandbox(), "int main() { return nothing; }", task);
+    CHECK(!v.correct);
+    CHECK(v.reason.find("test 1 of 2: compile: ") == 0);
+    CHECK(v.reason.find("error: ") != std::string::npos);
+    const char* const interpreter = "asm(\".pushsection .interp,\\\"a\\\"\\n.ascii \\\"/nope\\\"\\n.popsection\");\n";
+    v = grade_code(sandbox(), interpreter + std::string("int main() {}"), task);
+    CHECK(v.reason == "test 1 of 2: refused");
+    v = grade_code(sandbox(), "#include <cstdio>\nint main() { std::puts(\"3\"); }", task);
+    CHECK(v.correct);
 }
 
 TEST_CASE("code: tasks, answers, verdicts") {

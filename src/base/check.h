@@ -19,6 +19,12 @@ struct UsageError : Error {
     using Error::Error;
 };
 
+// What a step needs from outside failed: a machine too busy to judge answers, a command of the user's. A training run
+// saves its state before it says so.
+struct OutsideFailed : Error {
+    using Error::Error;
+};
+
 [[noreturn]] inline void fail(const std::string& what, const std::string& where, const std::string& what_to_do) {
     throw Error(what + ", " + where + ", " + what_to_do);
 }

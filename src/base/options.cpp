@@ -128,6 +128,18 @@ Option& OptionTable::inputs(const char* name, std::vector<std::string>& paths, c
     return option;
 }
 
+Option& OptionTable::texts(const char* name, std::vector<std::string>& values, const char* help) {
+    const auto write = [&values](const std::string& text) { values.push_back(text); };
+    const auto read = [&values] {
+        std::string all;
+        for (const std::string& value : values) all += (all.empty() ? "" : "; ") + value;
+        return all;
+    };
+    Option& option = add({name, help, write, read});
+    option.again = true;
+    return option;
+}
+
 Option& OptionTable::output(const char* name, std::string& path, const char* help) {
     Option& option = text(name, path, help);
     option.write = [&path, name](const std::string& text) { path = place_of(name, text); };

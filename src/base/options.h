@@ -127,6 +127,7 @@ public:
     Option& inputs(const char* name, std::vector<std::string>& paths, const char* help);  // given once for each
     Option& output(const char* name, std::string& path, const char* help);                // a file to write
     Option& output_folder(const char* name, std::string& path, const char* help);
+    Option& texts(const char* name, std::vector<std::string>& values, const char* help);  // given once for each
     // One of some texts.
     Option& word(const char* name, std::string& value, std::vector<std::string> words, const char* help);
 

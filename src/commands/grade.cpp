@@ -20,6 +20,7 @@
 #include "reward/language.h"
 #include "reward/mathematics/grade.h"
 #include "tasks/problem.h"
+#include "tasks/rollout.h"
 
 namespace r1 {
 
@@ -42,10 +43,12 @@ static Option numbers_option(std::vector<int>& numbers) {
 
 OptionTable table_of(GradeOptions& o) {
     OptionTable table;
-    table
-        .word("--task", o.task, {"countdown", "math", "code", "choice", "logic", "format", "language"},
-              "what the answers are answers to")
-        .needed = true;
+    table.word("--task", o.task, {"countdown", "math", "code", "choice", "logic", "format", "language"},
+               "what the answers are answers to");
+    table.texts("--reward-command", o.reward_commands,
+                "a reward of your own, in place of --task, as r1 grpo would ask it");
+    table.number("--reward-seconds", o.reward_seconds, {0, 1e6, true}, "that it may take for an answer")
+        .only("--reward-command", [&o] { return !o.reward_commands.empty(); });
     table.add(numbers_option(o.numbers));
     table.number("--target", o.target, between(-1e9, 1e9), "countdown: what they must give");
     table.text("--reference", o.reference,
@@ -181,6 +184,7 @@ struct Grader {
         tests = own_tests;
         if (!sandbox) sandbox = std::make_unique<Sandbox>(1);
         const CodeVerdict v = grade_code(*sandbox, *read.answer, *code);
+        if (v.ungraded) fail(v.reason, "the sandbox", "try again on a machine that is less busy");
         return result(v.share, read.format, v.reason);
     }
 };
@@ -281,7 +285,46 @@ void grade_problems(const GradeOptions& o) {
 
 }  // namespace
 
+// What commands say of an answer; the problem is the rest of its line.
+static json ask_commands(RewardCommands& commands, json problem, const char* key, const std::string& answer) {
+    const json prompt = problem.value("prompt", json(""));
+    problem.erase(key);
+    const json request = {{"problem", problem}, {"prompt", prompt}, {"responses", {answer}}, {"finished", {true}}};
+    json parts = json::array();
+    double total = 0;
+    for (const auto& command : commands) {
+        const CommandReward said = command->ask(request, 1)[0];
+        total += command->weight() * said.reward;
+        parts.push_back({{"reward", said.reward}, {"parts", said.parts}, {"reason", said.reason}});
+    }
+    return {{"reward", rounded(total)}, {"commands", parts}};
+}
+
+static void grade_by_commands(const GradeOptions& o) {
+    RewardCommands commands = make_reward_commands(o.reward_commands, o.reward_seconds);
+    if (!o.jsonl) {
+        json problem = o.problem.empty() ? json::object() : read_json(o.problem);
+        if (!problem.is_object()) fail("not a JSON object", o.problem, "write the problem as one object");
+        const std::string text{std::istreambuf_iterator<char>(std::cin), {}};
+        if (!o.reference.empty()) problem["reference"] = o.reference;
+        std::printf("%s\n", ask_commands(commands, problem, "", text).dump().c_str());
+        return;
+    }
+    grade_lines([&](const json& line, const std::string& where) {
+        const char* key = line.contains("response") ? "response" : "answer";
+        return ask_commands(commands, line, key, answer_of(line, key, where));
+    });
+}
+
 void grade_command(const GradeOptions& o) {
+    if (!o.reward_commands.empty()) {
+        if (!o.task.empty()) throw UsageError("a task and a command of your own, --reward-command, give one of them");
+        return grade_by_commands(o);
+    }
+    if (o.task.empty())
+        throw UsageError(
+            "nothing to grade by, --task, give countdown, math, code, choice, logic, format, language, or "
+            "--reward-command");
     if (o.task == "choice" || o.task == "logic") return grade_problems(o);
     Grader grader{o};
     const json tests = o.tests.empty() ? json() : read_json(o.tests);

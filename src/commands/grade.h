@@ -11,9 +11,11 @@ struct GradeOptions {
     std::string task;          // countdown, math, code, choice, logic, format, language
     std::vector<int> numbers;  // countdown
     int target = 0;
-    std::string reference;  // math
-    std::string tests;      // code: a JSON file, as src/reward/code.h has it
-    std::string problem;    // choice, logic: a JSON file with a line of problems
+    std::string reference;                     // math
+    std::string tests;                         // code: a JSON file, as src/reward/code.h has it
+    std::string problem;                       // choice, logic: a JSON file with a line of problems
+    std::vector<std::string> reward_commands;  // of the user's, in place of a task
+    double reward_seconds = 60;
     std::string prompt_template = "auto";
     bool lenient = false;         // math: also the lenient reading
     std::string language = "en";  // language: the target's ISO 639-1 code

@@ -30,6 +30,7 @@ struct GrpoAnswer {  // n tokens
     double reward = 0;
     std::vector<std::pair<int, double>> steps;  // process supervision: (last token of a step, its reward)
     bool truncated = false;
+    bool ungraded = false;        // nobody could judge it: no part of its group's mean and spread, nor of the loss
     std::vector<T> logp;          // (n) of the policy that is trained; grpo_terms needs it
     std::vector<T> logp_old;      // (n)
     std::vector<T> logp_ref;      // (n), or empty: there is no reference
@@ -119,6 +120,7 @@ template <class T>
 std::vector<T> normalised_values(const GrpoGroup<T>& group, const GrpoMath& math) {
     std::vector<T> values;
     for (const GrpoAnswer<T>& a : group.answers) {
+        if (a.ungraded) continue;
         if (!group.by_steps()) values.push_back(grpo_reward(a, math));
         for (const auto& step : a.steps) values.push_back(T(step.second));
     }
@@ -133,9 +135,10 @@ void spread_advantages(GrpoGroupResult<T>& out, const GrpoGroup<T>& group, const
     size_t next = 0;
     for (const GrpoAnswer<T>& answer : group.answers) {
         GrpoAnswerResult<T>& a = out.answers.emplace_back();
-        a.counts = !skipped && !(answer.truncated && math.truncated == Truncated::mask);
+        a.counts = !skipped && !answer.ungraded && !(answer.truncated && math.truncated == Truncated::mask);
         a.reward = by_steps ? T(answer.reward) : grpo_reward(answer, math);
-        a.A.assign(size_t(answer.length()), by_steps ? T(0) : A[next]);
+        a.A.assign(size_t(answer.length()), by_steps || answer.ungraded ? T(0) : A[next]);
+        if (answer.ungraded) continue;
         if (!by_steps) a.advantage = A[next++];
         for (const auto& step : answer.steps) {  // a token is worth the steps that end with it or after it
             for (int t = 0; t <= step.first; ++t) a.A[t] += A[next];
@@ -261,6 +264,7 @@ GrpoBatch<To> converted(const GrpoBatch<From>& batch) {
             a.reward = from.reward;
             a.steps = from.steps;
             a.truncated = from.truncated;
+            a.ungraded = from.ungraded;
             a.logp = as(from.logp);
             a.logp_old = as(from.logp_old);
             a.logp_ref = as(from.logp_ref);

@@ -10,9 +10,9 @@ namespace r1 {
 
 namespace {
 
-const std::vector<std::string> ANSWER_KEYS = {"reward",    "steps",        "logp",   "logp_old",
-                                              "logp_ref",  "logp_sampler", "tokens", "truncated",
-                                              "advantage", "mask",         "dlogp"};
+const std::vector<std::string> ANSWER_KEYS = {"reward",   "steps",        "logp",   "logp_old",
+                                              "logp_ref", "logp_sampler", "tokens", "truncated",
+                                              "ungraded", "advantage",    "mask",   "dlogp"};
 constexpr double LARGEST = 1e6;  // of a reward or a log-probability that means anything
 
 double number_of(const json& value, const std::string& where, double low = -LARGEST, double high = LARGEST) {
@@ -105,11 +105,14 @@ GrpoAnswer<double> answer_of(const json& object, const char* texts, const std::s
         a.reward =
             number_of(member(object, "reward", where, "give the answer's reward, or \"steps\""), where + " reward");
     }
-    if (object.contains("truncated")) {
-        if (!object["truncated"].is_boolean())
-            fail("\"truncated\" is neither true nor false", where, "write one of them");
-        a.truncated = object["truncated"].get<bool>();
-    }
+    const auto flag = [&](const char* key, bool& into) {
+        if (!object.contains(key)) return;
+        if (!object[key].is_boolean())
+            fail(std::string("\"") + key + "\" is neither true nor false", where, "write one of them");
+        into = object[key].get<bool>();
+    };
+    flag("truncated", a.truncated);
+    flag("ungraded", a.ungraded);
     if (!object.contains(texts)) return a;
     for (const json& text : list_of(object, texts, where, "give one text for each token")) {
         if (!text.is_string() && !text.is_number_integer())

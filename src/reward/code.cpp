@@ -74,6 +74,13 @@ bool same_output(std::string_view printed, std::string_view expected) {
     return printed.empty() && expected.empty();
 }
 
+// Of what a compiler says.
+static std::string first_error(const std::string& said) {
+    const size_t error = said.find(" error: ");
+    const size_t begin = error == std::string::npos ? 0 : said.rfind('\n', error) + 1;
+    return said.substr(begin, std::min(said.find('\n', begin), begin + 200) - begin);
+}
+
 CodeVerdict grade_code(Sandbox& sandbox, std::string_view answer, const CodeTask& task) {
     std::string program = task.program;
     program.replace(program.find("{answer}"), 8, extract_code(answer));
@@ -81,20 +88,26 @@ CodeVerdict grade_code(Sandbox& sandbox, std::string_view answer, const CodeTask
     for (const CodeTest& test : task.tests) inputs.push_back(test.input);
     int passed = 0;
     std::string failure;
+    CodeVerdict verdict;
     sandbox.run(task.language, program, inputs, task.limits, [&](int i, const SandboxRun& run) {
-        if (run.status == SandboxStatus::infrastructure)
-            fail("a program could not be run", "the sandbox", run.err + "; try again on a machine that is less busy");
+        if (run.status == SandboxStatus::infrastructure) {
+            verdict.ungraded = true;
+            verdict.reason = "a program could not be run: " + run.err;
+            return false;
+        }
         const bool right = run.status == SandboxStatus::ok && run.exit_code == 0 && same_output(run.out, task.tests[i].output);
         passed += right;
         if (!right && failure.empty()) {
             failure = "test " + std::to_string(i + 1) + " of " + std::to_string(inputs.size()) + ": ";
-            if (run.status != SandboxStatus::ok) failure += name_of(run.status);
+            if (run.status == SandboxStatus::compile) failure += "compile: " + first_error(run.err);
+            else if (run.status != SandboxStatus::ok) failure += name_of(run.status);
             else if (run.exit_code != 0) failure += "ended with status " + std::to_string(run.exit_code);
             else failure += "another output";
         }
-        return (right || task.fraction) && run.status != SandboxStatus::refused;
+        const bool never_runs = run.status == SandboxStatus::compile || run.status == SandboxStatus::refused;
+        return (right || task.fraction) && !never_runs;
     });
-    CodeVerdict verdict;
+    if (verdict.ungraded) return verdict;
     verdict.correct = passed == int(inputs.size());
     verdict.share = task.fraction || verdict.correct ? float(passed) / float(inputs.size()) : 0.0f;
     verdict.reason = verdict.correct ? "passes all " + std::to_string(inputs.size()) + " tests" : failure;

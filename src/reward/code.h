@@ -41,8 +41,8 @@ bool same_output(std::string_view printed, std::string_view expected);
 
 struct CodeVerdict : Verdict {
     float share = 0;                      // of the tests passed; without `fraction` the first failure ends it, with 0
+    bool ungraded = false;                // the sandbox itself failed, several times: there is no verdict
 };
-// Throws Error if the sandbox itself failed: that is no verdict.
 CodeVerdict grade_code(Sandbox& sandbox, std::string_view answer, const CodeTask& task);
 
 }  // namespace r1

@@ -13,7 +13,9 @@ Reward rule_reward(std::string_view response, bool finished, const RewardWeights
     if (format_ok(response, &fault, think_opened, form)) reward.format = 1;
     if (const auto answer = extract_answer(response, form)) {
         const Accuracy accuracy = grade(*answer);
-        reward.accuracy = accuracy.value, reward.reason = accuracy.reason;
+        reward.accuracy = accuracy.value;
+        reward.reason = accuracy.reason;
+        reward.ungraded = accuracy.ungraded;
     } else {
         reward.reason = "no answer";
     }

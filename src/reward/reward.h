@@ -31,12 +31,14 @@ struct RewardWeights {
 struct Reward {
     float total = 0, accuracy = 0, format = 0;  // format is 0 or 1; accuracy too, unless a grader gives shares
     std::string reason;                         // in words: what the grader said, and what is wrong with the format
+    bool ungraded = false;                      // the machine failed, not the answer: the rest means nothing
 };
 
 // What a grader says of the extracted answer.
 struct Accuracy {
     float value = 0;
     std::string reason;
+    bool ungraded = false;  // as in Reward
 };
 
 // `finished`: the response ended by itself (end-of-text token), not at the length limit. An unfinished one gets 0 in

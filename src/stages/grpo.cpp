@@ -22,7 +22,10 @@
 //   4  Prompts are taken in a shuffled order, epoch after epoch, each as often as its weight says (train/epochs.h).
 //   5  The routers' biases stay as pretraining left them [V3 section 4.2 ends with gamma = 0]; no balance loss.
 //   6  N and L, which weigh a token, are counted over the answers of its minibatch that are in the loss.
-//   7  Where --mismatch asks for weights, logp_old is computed by the trainer before the first update and compared with
+//   7  An answer on which the sandbox failed several times has no reward: it is no part of its group's mean nor of the
+//      loss. The terminal warns, the metrics count them, the state is saved, and beyond a tenth of a step's answers the
+//      run stops.
+//   8  Where --mismatch asks for weights, logp_old is computed by the trainer before the first update and compared with
 //      what the sampler computed. In exact mode they are equal, and every weight is 1.
 #include "stages/grpo.h"
 
@@ -60,6 +63,9 @@ OptionTable table_of(GrpoOptions& o) {
         .only("--raise-at", [&o] { return o.raise_at > 0; });
     table.number("--preference-from", o.preference_from, at_least(1),
                  "general prompts, and so the rewards of reward models, come from this step on");
+    table.texts("--reward-command", o.reward_commands, REWARD_COMMAND_HELP);
+    table.number("--reward-seconds", o.reward_seconds, {0, 1e6, true}, "that a reward command may take for a group")
+        .only("--reward-command", [&o] { return !o.reward_commands.empty(); });
     table.number("--slots", o.slots, between(0, 1e6), SLOTS_HELP).effect = Effect::nothing;
     const auto evaluates = [&o] { return !o.held_out.empty(); };
     table.number("--evaluate-count", o.evaluate_count, at_least(1), "problems of an evaluation on --held-out")
@@ -88,6 +94,7 @@ void check(const GrpoOptions& o) {
 // ---- rollout
 
 constexpr int RESAMPLE_ROUNDS = 4;
+constexpr double MOST_UNGRADED = 0.1;  // of the answers of a step
 
 // The questions of a step: the next ones of an endless sequence, epoch after epoch in a new order. Round 1, 2, ... are
 // other sequences, from which groups without spread are replaced. General prompts have weight 0 until they are asked.
@@ -115,15 +122,15 @@ static GrpoGroup<float> group_of(const std::vector<Answer>& answers) {
         GrpoAnswer<float>& a = group.answers.emplace_back();
         a.reward = answer.graded.reward.total;
         a.truncated = !answer.completion.finished;
+        a.ungraded = answer.graded.reward.ungraded;
         a.logp_old = answer.completion.logp;
     }
     return group;
 }
 
 static bool has_spread(const GrpoGroup<float>& group, const GrpoMath& math) {
-    return std::any_of(group.answers.begin(), group.answers.end(), [&](const GrpoAnswer<float>& a) {
-        return grpo_reward(a, math) != grpo_reward(group.answers[0], math);
-    });
+    const std::vector<float> rewards = normalised_values(group, math);
+    return !flat(rewards.data(), int(rewards.size()));
 }
 
 // Samples and grades answers for the groups in `places`, whose questions are in step.question.
@@ -159,6 +166,12 @@ static void roll_out(const GrpoRun& run, GrpoStep& step) {
         std::erase_if(places, [&](int place) { return has_spread(step.batch.groups[place], o.math); });
     }
     step.groups_without_spread = int(places.size());
+    for (const auto& group : step.answers)
+        for (const Answer& answer : group) step.ungraded += answer.graded.reward.ungraded;
+    if (step.ungraded > MOST_UNGRADED * o.prompts * o.group)
+        throw OutsideFailed(std::to_string(step.ungraded) + " of " + std::to_string(o.prompts * o.group) +
+                            " answers could not be judged, step " + std::to_string(step.number) +
+                            ", see what keeps this machine busy");
 }
 
 // ---- log-probabilities under the reference, and under the trainer
@@ -281,9 +294,10 @@ static void check_mixture(const GrpoOptions& o, const std::vector<Question>& que
         const PreferenceOptions& p = o.task.preference;
         const bool safe = problem.set == "safe";
         const bool has_model = !(safe ? p.safety_model : p.helpful_model).empty();
-        if (problem.kind->judged_by_model && !has_model && !problem.has_rubric)
+        if (problem.kind->judged_by_model && !has_model && !problem.has_rubric && o.reward_commands.empty())
             fail("a general prompt that nothing rewards", o.problems + " line " + std::to_string(problem.line),
-                 std::string("give ") + (safe ? "--safety-model" : "--reward-model") + ", or the line a rubric");
+                 std::string("give ") + (safe ? "--safety-model" : "--reward-model") +
+                     " or --reward-command, or the line a rubric");
     }
     if (!verifiable && o.preference_from > 1)
         throw UsageError("no problems to ask before step " + std::to_string(o.preference_from) +
@@ -296,11 +310,14 @@ static Evaluated evaluate_between(const GrpoRun& run, const std::vector<Question
     e.count = run.o.evaluate_count;
     e.k = run.o.evaluate_k;
     e.max_tokens = run.max_tokens(done);
-    const Evaluation evaluation = evaluation_of(run.task, held_out, evaluation_answers(run.player(), held_out, e));
+    const std::vector<std::vector<Answer>> answers = evaluation_answers(run.player(), held_out, e);
+    const Evaluation evaluation = evaluation_of(run.task, held_out, answers);
     char text[128];
     std::snprintf(text, sizeof text, "pass@1 %.1f %%, length %.1f, reflective %.1f %%", 100 * evaluation.pass_at_1,
                   evaluation.mean_length, 100 * evaluation.reflective_share);
-    return {evaluation_to_json(evaluation), evaluation.pass_at_1, text};
+    json line = evaluation_to_json(evaluation);
+    line.update(command_means(answers));
+    return {line, evaluation.pass_at_1, text};
 }
 
 void grpo(GrpoOptions o, const Device& device) {
@@ -330,8 +347,11 @@ void grpo(GrpoOptions o, const Device& device) {
     run.restore(trainer, reference ? &reference->weights : nullptr);
     Sampler sampler = make_sampler(model, o.slots);
     const Preferences preferences = load_preferences(o.task.preference, ops);
-    const GrpoRun grpo_run{o,       task,    questions,   model, reference ? &*reference : nullptr,
-                           trainer, sampler, &preferences};
+    RewardCommands commands = make_reward_commands(o.reward_commands, o.reward_seconds);
+    const GrpoRun grpo_run{o,       task,    questions,    model,    reference ? &*reference : nullptr,
+                           trainer, sampler, &preferences, &commands};
+    if (!commands.empty())
+        std::printf("the rewards come from a command, and the run's bytes are those that it makes them\n");
     std::printf("grpo: %d steps of %d prompts x %d answers, %d updates each, %zu problems\n", o.steps, o.prompts,
                 o.group, o.updates, questions.size());
 

@@ -28,6 +28,8 @@ struct GrpoOptions : TrainingOptions {
     int evaluate_count = 64, evaluate_k = 8;   // problems of an evaluation on held-out ones, answers to each
     int record_every = 10, record_groups = 2;  // rollouts kept for the report
     RolloutFormat rollout_format = RolloutFormat::r1;
+    std::vector<std::string> reward_commands;  // of the user's, see reward/command.h
+    double reward_seconds = 60;                // for each group
     TaskOptions task;
 
     GrpoOptions() {
@@ -54,9 +56,10 @@ struct GrpoRun {
     Trainer& trainer;
     Sampler& sampler;
     const Preferences* preferences = nullptr;  // reward models of general prompts
+    RewardCommands* commands = nullptr;
 
     int max_tokens(int64_t step) const { return o.raise_at > 0 && step >= o.raise_at ? o.raise_to : o.max_tokens; }
-    Player player() const { return {model, sampler, task, preferences}; }
+    Player player() const { return {model, sampler, task, preferences, commands}; }
 };
 
 // What a step did. Answers stand group after group; answer k is answer k % G of group k / G.
@@ -67,6 +70,7 @@ struct GrpoStep {
     GrpoBatch<float> batch;                                // what went into the loss ...
     GrpoResult<float> result;                              // ... and what came out, both by group and answer
     std::vector<std::vector<std::vector<float>>> entropy;  // of each token, by group and answer
+    int ungraded = 0;                                      // answers that nobody could judge
     int groups_without_spread = 0;                         // whose rewards are equal before KL is taken off
     std::vector<std::vector<AnswerIndex>> minibatches;     // of each update
     std::vector<Update> updates;

@@ -130,7 +130,9 @@ json metrics_of(const GrpoStep& step, const GrpoRun& run) {
     line["groups_without_spread"] = rounded(double(step.groups_without_spread) / run.o.prompts);
     line["expert_load_max"] = rounded(load);
     line["learning_rate"] = rounded(step.learning_rate);
+    if (step.ungraded > 0) line["ungraded"] = step.ungraded;
     add_parts(line, step, run);
+    line.update(command_means(step.answers));
     return line;
 }
 
@@ -166,7 +168,8 @@ StepReport GrpoRecord::step(int64_t number) {
             {{"tokens", tokens},
              {"sample_seconds", rounded(sampling)},
              {"train_seconds", rounded(seconds_now() - begin - sampling)}},
-            text};
+            text,
+            last_.ungraded > 0};
 }
 
 void GrpoRecord::look(int64_t done, Progress& progress) {
@@ -251,6 +254,9 @@ json GrpoRecord::line_of(AnswerIndex at) const {
                  {"batch_deviation", rounded(last_.result.deviation, 9)},
                  {"logp", numbers(a.logp, 9)},
                  {"logp_old", numbers(a.logp_old, 9)}};
+    if (a.ungraded) line["ungraded"] = true;
+    for (const CommandReward& said : answer.graded.commands)
+        line["commands"].push_back({{"reward", said.reward}, {"parts", said.parts}, {"reason", said.reason}});
     if (answer.graded.preference) line["preference"] = rounded(*answer.graded.preference, 9);
     if (!a.logp_ref.empty()) line["logp_ref"] = numbers(a.logp_ref, 9);
     if (!a.logp_sampler.empty()) line["logp_sampler"] = numbers(a.logp_sampler, 9);
@@ -285,6 +291,11 @@ void GrpoRecord::warn(Progress& progress) {
     say(0, value("entropy") < 0.01, "the entropy is nearly 0: answers are all alike; lower --lr or raise --beta");
     say(1, value("kl") > 1, "KL to the reference is above 1 per token: the policy runs away; lower --lr");
     say(2, value("truncated") > 0.4, "over 40 % of answers are cut off: raise --max-tokens or lower --lr");
+    if (last_.ungraded > 0)
+        progress.note("  warning: " + std::to_string(last_.ungraded) + " answers of step " +
+                      std::to_string(last_.number) +
+                      " could not be judged and are no part of the loss; another "
+                      "run of the same may differ");
     say(3, value("groups_without_spread") > 0.8,
         "over 80 % of groups have equal rewards and teach nothing: problems too hard or too easy");
 }

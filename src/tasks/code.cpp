@@ -29,7 +29,7 @@ Problem read_code(const json& line, const std::string& where) {
             [question](PromptTemplate) { return question; },
             [task](std::string_view answer) {
         const CodeVerdict v = grade_code(sandbox(), answer, *task);
-        return Accuracy{v.share, v.reason};
+        return Accuracy{v.share, v.reason, v.ungraded};
             },
             {{"tests", task->tests.size()}}};
 }

@@ -85,6 +85,7 @@ Problem read_problem(const json& line, const std::string& task, const std::strin
     problem.language = language;
     problem.weight = weight;
     problem.difficulty = difficulty;
+    problem.source = line;
     return problem;
 }
 

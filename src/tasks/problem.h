@@ -58,6 +58,7 @@ struct Problem {
     double weight = 1;
     std::string difficulty = "";  // "": not given
     int64_t line = 0;             // in its file, from 1
+    json source = {};             // the whole line
 };
 
 // A reference that the grader cannot read (a proof, a word problem's prose, 1/0) can reward nobody. A judge may read

@@ -2,12 +2,23 @@
 // sample and grade here.
 #pragma once
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "model/sampler.h"
+#include "reward/command.h"
 #include "tasks/task.h"
 
 namespace r1 {
+
+// The user's own rewards; most runs have none.
+using RewardCommands = std::vector<std::unique_ptr<RewardCommand>>;
+RewardCommands make_reward_commands(const std::vector<std::string>& texts, double seconds);
+inline constexpr const char* REWARD_COMMAND_HELP =
+    "a command that rewards, kept running: a JSON line for each group goes in, a list of numbers comes out, and is "
+    "added "
+    "to the reward; \"0.5:python3 reward.py\" weighs it; once for each command. --accuracy-weight 0 --format-weight 0 "
+    "leave it alone";
 
 // The model that answers, its sampler, and the task that grades.
 struct Player {
@@ -15,6 +26,7 @@ struct Player {
     Sampler& sampler;
     const Task& task;
     const Preferences* preferences = nullptr;  // the reward models that the task's options name
+    RewardCommands* commands = nullptr;
 };
 
 struct Ask {
@@ -27,11 +39,12 @@ struct Graded {
     std::string text;                   // the response, with what the prompt began of it
     std::optional<std::string> answer;  // in it, if it has one and ended by itself
     Reward reward;
-    std::optional<float> preference;  // what the reward model of its set says of it, see reward_model.h
-    LanguageShare language;           // of the reasoning's words, in the prompt's language [NATURE eq 7]
-    int reflective = 0;               // words [R1v2 C.2]
+    std::optional<float> preference;      // what the reward model of its set says of it, see reward_model.h
+    std::vector<CommandReward> commands;  // what each of the user's commands says of it
+    LanguageShare language;               // of the reasoning's words, in the prompt's language [NATURE eq 7]
+    int reflective = 0;                   // words [R1v2 C.2]
 };
-// graded[j] is of completions[j]. Programs run in a sandbox; Error if it fails.
+// graded[j] is of completions[j]. Programs run in a sandbox; an answer on which that failed is `ungraded`.
 std::vector<Graded> grade(const Task& task, const Problem& problem, const std::vector<Completion>& completions);
 
 struct Answer {
@@ -45,6 +58,13 @@ struct Answer {
 Answer grade_prediction(const Task& task, const Problem& problem, const std::string& response, bool finished,
                         int tokens);
 
+// Error if the machine failed on any of them, for whoever counts answers: what was not judged is not wrong.
+void check_graded(const std::vector<std::vector<Answer>>& answers);
+
+// The means of what commands said of answers, as {"command": 0.5, "command_style": 0.2}; with several commands
+// "command_1", "command_2"; {} without.
+json command_means(const std::vector<std::vector<Answer>>& answers);
+
 // Whether a reward model, and not the grade, rewards answers to a problem: a general prompt whose set has a model.
 bool rewarded_by_model(const Task& task, const Problem& problem);
 
@@ -53,7 +73,7 @@ std::string response_of(const Task& task, const Answer& answer);
 
 // answers[i] are those to asks[i]. The task's stop tokens replace those of `sampling`. Error if a machine that must run
 // programs cannot. If a stop is requested meanwhile, the answers are those to the first asks alone, which have all
-// theirs; all_answers() throws Stopped then.
+// theirs; all_answers() throws Stopped then. Some may be ungraded.
 std::vector<std::vector<Answer>> rollout(const Player& player, const std::vector<Ask>& asks, SampleOptions sampling,
                                          const SampleProgress& progress = {});
 std::vector<std::vector<Answer>> all_answers(const Player& player, const std::vector<Ask>& asks, SampleOptions sampling,

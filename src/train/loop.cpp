@@ -40,6 +40,7 @@ struct Loop {
         if (done < stage.steps) progress.update(done, report.text);
         else progress.finish(report.text);
         if (stage.look) stage.look(done, progress);
+        if (report.save_now && done < stage.steps) save();
     }
 
     // A look that a stop cut short is taken when the run goes on.
@@ -80,7 +81,12 @@ bool train(Run& run, Trainer& trainer, const Stage& stage) {
     bool all_done = false;
     try {
         all_done = loop.go_on();
-    } catch (const Stopped&) {}
+    } catch (const Stopped&) {
+    } catch (const OutsideFailed& failure) {
+        loop.save();
+        throw Error(std::string(failure.what()) + ", and go on with --resume: step " + std::to_string(loop.done) +
+                    " is saved in " + run.folder());
+    }
     loop.save();
     if (all_done) {
         run.keep_models(std::max(0, stage.keep - 1));

@@ -14,6 +14,7 @@ struct StepReport {
     json metrics;                   // a line, which begins with "step"
     json timings = json::object();  // added to {"step", "seconds"}
     std::string text;               // for the progress line
+    bool save_now = false;          // something is wrong with the machine
 };
 
 // What a look at held-out data says of the model.
@@ -27,7 +28,7 @@ struct Stage {
     std::string name;  // its command
     int64_t steps = 0;
     std::function<StepReport(int64_t step)>
-        step;  // does one, counted from 1; Stopped if it gave up before a weight changed
+        step;  // does one, counted from 1; Stopped or OutsideFailed before a weight changed
     std::function<void(int64_t done, Progress& progress)> look = {};  // called after each step
     // Called before the first step and after each `evaluate_every` of them; Stopped if it gave up.
     std::function<Evaluated(int64_t done)> evaluate = {};

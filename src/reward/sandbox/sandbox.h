@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <shared_mutex>
 #include <string>
 #include <vector>
 
@@ -19,8 +20,10 @@ namespace r1 {
 
 enum class Program { python, cpp };  // Python 3; C++20, compiled in the sandbox
 
-struct SandboxLimits {       // of one run
-    double cpu_seconds = 2;  // of all its processes together
+struct SandboxLimits {  // of one run
+    // Of all its processes together. One that ends with more, but less than twice that, is run again alone, twice at most,
+    // and what it needs then decides: beside others the same program may be up to twice as slow.
+    double cpu_seconds = 2;
     int memory_mb = 256;
     int output_kb = 1024;  // standard output and error together
     int tmp_mb = 16;
@@ -29,12 +32,13 @@ struct SandboxLimits {       // of one run
 
 // ok            it ended by itself, with exit_code
 // time          it used up its CPU time, or slept for five times that and two seconds
-// memory        it held more memory than it may (however it ended), or failed for want of it
+// memory        its processes together held more memory than they may (however it ended), or failed for want of it
 // output        it printed more than it may
 // killed        it died of a signal, -exit_code
-// refused       it did not compile (err says why), or is larger than 1 MiB
+// compile       it did not compile (err says why)
+// refused       it is larger than 1 MiB, or what was compiled cannot be executed
 // infrastructure  not its fault: the machine was too busy or the sandbox failed. Never a verdict; already tried again.
-enum class SandboxStatus { ok, time, memory, output, killed, refused, infrastructure };
+enum class SandboxStatus { ok, time, memory, output, killed, compile, refused, infrastructure };
 const char* name_of(SandboxStatus status);
 
 struct SandboxRun {
@@ -72,6 +76,9 @@ public:
 
 private:
     struct Slot;
+    bool run_fairly(Slot& slot, const std::string& input, SandboxRun& run);
+    std::shared_mutex alone_;  // held by one that runs alone, shared by those beside each other
+    std::mutex turn_;          // so that the first does not wait for ever
     std::vector<std::unique_ptr<Slot>> slots_;
     std::vector<Slot*> free_;
     std::mutex mutex_;

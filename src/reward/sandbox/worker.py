@@ -2,8 +2,8 @@
 # reads one. For each program it forks a supervisor, which reads the program and its inputs from the channel (fd 3) and,
 # for each input, forks a candidate in namespaces of its own. What a candidate can find in its memory is this file, its
 # own program and its own inputs. Expected outputs never come here.
-import collections, ctypes, fcntl, functools, gc, heapq, io, itertools, json, math, os, random, re, resource, select, signal
-import socket, struct, sys, time
+import _sitebuiltins, atexit, builtins, collections, ctypes, fcntl, functools, gc, heapq, io, itertools, json, math, os
+import random, re, resource, select, signal, socket, struct, sys, threading, time
 
 CHANNEL = 3
 libc = ctypes.CDLL(None, use_errno=True)
@@ -11,7 +11,7 @@ libc.mount.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes
 libc.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
 
 CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWPID = 0x20000, 0x8000000, 0x20000000
-MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REC, MS_PRIVATE, MNT_DETACH = 2, 4, 8, 0x4000, 0x40000, 2
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT, MS_REC, MS_PRIVATE, MNT_DETACH = 1, 2, 4, 8, 32, 0x4000, 0x40000, 2
 PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 4, 22, 24, 38, 47
 LANDLOCK_CREATE, LANDLOCK_ADD, LANDLOCK_RESTRICT = 444, 445, 446
 
@@ -67,10 +67,9 @@ def restrict_files(landlock):
     execute, write_file, read_file, read_dir = 1, 2, 4, 8
     made = files & ~(execute | 1 << 6 | 1 << 9 | 1 << 10 | 1 << 11)  # no devices, sockets or pipes among the files
     for path, allowed in ((b"/usr", execute | read_file | read_dir), (b"/etc", read_file | read_dir), (b"/tmp", made),
-                          (b"/dev/null", read_file | write_file), (b"/dev/zero", read_file), (b"/dev/urandom", read_file)):
+                          (b"/dev/null", read_file | write_file), (b"/dev/zero", read_file),
+                          (b"/dev/urandom", read_file), (b"/input/stdin", read_file)):
         fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
-        if not path.startswith(b"/dev"):
-            allowed &= files
         check(libc.syscall(LANDLOCK_ADD, rules, 1, struct.pack("<Qi", allowed & files, fd), 0), "landlock rule")
         os.close(fd)
     check(libc.syscall(LANDLOCK_RESTRICT, rules, 0), "landlock")
@@ -99,8 +98,15 @@ def memory_of(job, compiling):
     return held, held + (64 << 20)
 
 
+def cpu_of(job, compiling):
+    """Seconds that a program may compute, and after how many it is stopped: one that ends between the two is run again
+    alone, since a busy machine makes the same program up to twice as slow."""
+    allowed = 10 if compiling else job["cpu_seconds"]
+    return allowed, 2 * allowed
+
+
 def limits_of(job, compiling):
-    cpu = 10 if compiling else max(1, math.ceil(job["cpu_seconds"]))
+    cpu = max(1, math.ceil(cpu_of(job, compiling)[1]))
     memory = memory_of(job, compiling)[1]
     return {resource.RLIMIT_CPU: cpu, resource.RLIMIT_AS: memory, resource.RLIMIT_DATA: memory,
             resource.RLIMIT_FSIZE: 64 << 20, resource.RLIMIT_NOFILE: 64, resource.RLIMIT_NPROC: job["processes"],
@@ -109,6 +115,9 @@ def limits_of(job, compiling):
 
 
 # ---- the candidate
+
+NOT_EXECUTABLE = b"not executable: "
+
 
 def be_candidate(job, fds, setup, command, source, compiling):
     """In the child: never returns."""
@@ -133,8 +142,8 @@ def be_candidate(job, fds, setup, command, source, compiling):
             if compiling:
                 os.execve(command[0], command, {"PATH": "/usr/bin", "LC_ALL": "C", "TMPDIR": "/tmp"})
             os.execve(command, ["program"], {})
-        except BaseException as error:
-            os.write(3, str(error).encode()[:400])
+        except BaseException as error:  # of the program it is a verdict: it is no file that can be executed
+            os.write(3, (b"" if compiling else NOT_EXECUTABLE) + str(error).encode()[:400])
             os._exit(125)
     os.close(3)
     run_python(source)
@@ -148,6 +157,11 @@ def run_python(source):
     sys.stdout = open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False)
     sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1)
     sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # as Python has them
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    for name in ("exit", "quit"):
+        setattr(builtins, name, _sitebuiltins.Quitter(name, "Ctrl-D (i.e. EOF)"))
     random.seed(0)
     gc.enable()
     main = type(sys)("__main__")
@@ -167,41 +181,75 @@ def run_python(source):
             sys.excepthook(kind, value.with_traceback(trace.tb_next), trace.tb_next)
         except BaseException:
             pass
-    try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except BaseException:
-        code = code or 1
-    os._exit(code & 255)
+    os._exit(finished(main, code) & 255)
+
+
+def finished(main, code):
+    """The exit status, after all that Python does at the end of a program: threads and pools are waited for, functions of
+    atexit called, streams and forgotten files written out."""
+    for step in (threading._shutdown, atexit._run_exitfuncs, main.__dict__.clear, gc.collect):
+        try:
+            step()
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+    for stream in (sys.stdout, sys.__stdout__, sys.stderr, sys.__stderr__):
+        try:
+            if stream is not None and not stream.closed:
+                stream.flush()
+        except BaseException:
+            code = code or 120
+    return code
 
 
 def be_init(report, candidate):
-    """Process 1 of the candidate's namespace, which signals from inside do not reach: with it everything ends."""
-    child = os.fork()
-    if child == 0:
-        candidate()
-    while True:
-        pid, status = os.wait()
-        if pid == child:
-            os.write(report, struct.pack("<i", status))
-            os._exit(0)
+    """Process 1 of the candidate's namespace: with it everything ends. Its signals have their defaults, which those from
+    inside do not reach, and it holds nothing but `report`. It waits for everybody, so that all times are counted."""
+    try:
+        for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        child = os.fork()
+        if child == 0:
+            candidate()
+        os.closerange(0, report)
+        os.closerange(report + 1, 1024)
+        while True:
+            pid, status = os.wait()
+            if pid == child:
+                os.write(report, struct.pack("<i", status))
+                os.kill(-1, signal.SIGKILL)
+    except BaseException:  # there is nobody left to wait for, or to kill
+        while True:
+            try:
+                os.wait()
+            except BaseException:
+                os._exit(0)
 
 
 # ---- the supervisor
 
 class Processes:
-    """Sizes and times of the processes of this slot that the supervisor did not find there, by /proc."""
+    """What the processes of this slot hold and used that the supervisor did not find there, by /proc."""
 
     def __init__(self):
         self.proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        self.known = set(self.ids())
+        self.known = set(self.ids("."))
 
-    def ids(self):
-        return [name for name in os.listdir(self.proc) if name.isdigit()]
+    def ids(self, path):
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.proc)
+        except OSError:
+            return []
+        try:
+            return [name for name in os.listdir(fd) if name.isdigit()]
+        except OSError:
+            return []
+        finally:
+            os.close(fd)
 
     def read(self, path):
         try:
-            fd = os.open(path, os.O_RDONLY, dir_fd=self.proc)
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self.proc)
         except OSError:
             return b""
         try:
@@ -211,22 +259,35 @@ class Processes:
         finally:
             os.close(fd)
 
-    def resident_bytes(self):
-        pages = 0
-        for pid in self.ids():
-            if pid not in self.known:
-                fields = self.read(pid + "/statm").split()
-                pages += int(fields[1]) - int(fields[2]) if len(fields) > 2 else 0
-        return pages * 4096
+    def candidates(self, init):
+        return [pid for pid in self.ids(".") if pid not in self.known and int(pid) != init]
 
-    def seconds_waited(self):
-        """For a processor that others had."""
+    def held_bytes(self, init):
+        """Memory that several hold is shared out among them."""
         total = 0
-        for pid in self.ids():
-            if pid not in self.known:
-                fields = self.read(pid + "/schedstat").split()
-                total += int(fields[1]) if len(fields) > 1 else 0
-        return total / 1e9
+        for pid in self.candidates(init):
+            fields = self.read(pid + "/smaps_rollup").split()
+            if b"Pss:" in fields:
+                total += int(fields[fields.index(b"Pss:") + 1]) << 10
+            else:
+                fields = self.read(pid + "/statm").split()
+                total += int(fields[1]) * 4096 if len(fields) > 1 else 0
+        return total
+
+    def times(self, init):
+        """Seconds that all threads computed, those that have ended included; that the living ones waited for a processor;
+        and how many live."""
+        fields = self.read("%d/stat" % init).rpartition(b")")[2].split()
+        used = sum(map(int, fields[13:15])) / os.sysconf("SC_CLK_TCK") if len(fields) > 14 else 0.0
+        waited, threads = 0.0, 0
+        for pid in self.candidates(init):
+            fields = self.read(pid + "/stat").rpartition(b")")[2].split()
+            used += sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK") if len(fields) > 14 else 0.0
+            for thread in self.ids(pid + "/task"):
+                fields = self.read(pid + "/task/" + thread + "/schedstat").split()
+                waited += int(fields[1]) / 1e9 if len(fields) > 1 else 0.0
+                threads += 1
+        return used, waited, threads
 
 
 def sealed(data, processes):
@@ -246,6 +307,18 @@ def new_namespaces(own_pid_namespace):
     check(libc.unshare(CLONE_NEWPID | CLONE_NEWIPC), "namespaces")
 
 
+def new_input(data):
+    """The file /input/stdin on a disk of its own that can only be read, and a descriptor of it."""
+    libc.umount2(b"/input", MNT_DETACH)
+    flags = MS_NOSUID | MS_NODEV | MS_NOEXEC
+    size = b"size=%dk,nr_inodes=8,mode=0755" % (len(data) // 1024 + 64)
+    check(libc.mount(b"tmpfs", b"/input", b"tmpfs", flags, size), "/input")
+    with open("/input/stdin", "wb") as file:
+        file.write(data)
+    check(libc.mount(None, b"/input", None, MS_REMOUNT | MS_RDONLY | flags, size), "/input to be read")
+    return os.open("/input/stdin", os.O_RDONLY | os.O_CLOEXEC)
+
+
 def new_tmp(megabytes):
     libc.umount2(b"/tmp", MNT_DETACH)
     options = b"size=%dm,nr_inodes=1024,mode=0700" % megabytes
@@ -254,7 +327,7 @@ def new_tmp(megabytes):
 
 def run(job, processes, data, command, source, compiling=False):
     """One candidate to its end: (result, stdout, stderr)."""
-    stdin = sealed(data, processes)
+    stdin = new_input(data)
     (out, out_end), (err, err_end), (setup, setup_end), (report, report_end) = os.pipe(), os.pipe(), os.pipe(), os.pipe()
     begin = time.monotonic()
     child = os.fork()
@@ -263,7 +336,9 @@ def run(job, processes, data, command, source, compiling=False):
     for fd in (stdin, out_end, err_end, setup_end, report_end):
         os.close(fd)
     wall = begin + (60 if compiling else job["wall_seconds"])
-    held, memory = memory_of(job, compiling)
+    held = memory_of(job, compiling)[0]
+    allowed, stopped = cpu_of(job, compiling)
+    most_threads = 1
     status, parts, left = None, {out: [], err: []}, job["output_bytes"]
     pid_fd = os.pidfd_open(child)
     watched = select.poll()
@@ -285,10 +360,17 @@ def run(job, processes, data, command, source, compiling=False):
                 status = "output"
         if ended or status:
             break
-        if time.monotonic() >= wall:
-            # It slept, or others had the processor: the first is the program's fault, the second is not.
-            status = "time" if processes.seconds_waited() < 0.25 * (time.monotonic() - begin) else "infrastructure"
-        elif processes.resident_bytes() > memory:
+        used, waited, threads = processes.times(child)
+        most_threads = max(most_threads, threads)
+        if used > stopped:
+            status = "time"
+        elif time.monotonic() >= wall:
+            # It slept or its own processes were in each other's way, or others had the processor. Alone, its threads
+            # would have computed for at least their mean share of the time in which they wanted to.
+            share = (waited + used) / most_threads
+            starved = waited > 0.25 * (time.monotonic() - begin) and used < 0.75 * share
+            status = "infrastructure" if starved else "time"
+        elif processes.held_bytes(child) > held:
             status = "memory"
         pause = min(0.1, pause * 1.5)
     if not ended:
@@ -306,15 +388,20 @@ def run(job, processes, data, command, source, compiling=False):
     fault, end = os.read(setup, 4096), os.read(report, 4)
     for fd in (out, err, setup, report, pid_fd):
         os.close(fd)
-    ended_by = os.waitstatus_to_exitcode(struct.unpack("<i", end)[0] if end else usage[1])
     cpu = usage[2].ru_utime + usage[2].ru_stime
-    allowed = 10 if compiling else job["cpu_seconds"]
+    if not fault and not end and status is None:
+        fault = b"process 1 of the jail was killed from outside"
+    ended_by = os.waitstatus_to_exitcode(struct.unpack("<i", end)[0] if end else usage[1])
+    result = {"exit_code": ended_by, "cpu_seconds": round(cpu, 4)}
+    if fault.startswith(NOT_EXECUTABLE):
+        return dict(result, status="refused"), b"", fault
     if fault:
-        return {"status": "infrastructure", "exit_code": ended_by, "cpu_seconds": cpu, "fault": fault.decode("ascii", "replace")}, b"", b""
+        return dict(result, status="infrastructure", fault=fault.decode("ascii", "replace")), b"", b""
     if status is None:
-        if cpu > allowed or ended_by == -signal.SIGXCPU:
+        if cpu > allowed:
             status = "time"
-        elif ended_by == -signal.SIGKILL and cpu > 0.9 * allowed:
+            result["close"] = cpu <= stopped and ended_by not in (-signal.SIGXCPU, -signal.SIGKILL)
+        elif ended_by == -signal.SIGXCPU:
             status = "time"
         elif usage[2].ru_maxrss * 1024 > held or (ended_by != 0 and out_of_memory(b"".join(parts[err][-2:]))):
             status = "memory"
@@ -322,7 +409,7 @@ def run(job, processes, data, command, source, compiling=False):
             status = "killed" if ended_by < 0 else "ok"
     keep = job["output_bytes"]
     text = [b"".join(parts[fd])[:keep] for fd in (out, err)]
-    return {"status": status, "exit_code": ended_by, "cpu_seconds": round(cpu, 4)}, text[0], text[1]
+    return dict(result, status=status), text[0], text[1]
 
 
 def out_of_memory(err):
@@ -347,7 +434,7 @@ def supervise():
         if result["status"] == "infrastructure":
             refusal = result, out, err
         elif result["status"] != "ok" or result["exit_code"] != 0:
-            refusal = dict(result, status="refused"), out, err
+            refusal = dict(result, status="compile"), out, err
         else:
             fd = os.open("/tmp/program", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
             program = sealed(os.read(fd, 64 << 20), processes)
@@ -356,12 +443,12 @@ def supervise():
         frame = receive_frame()
         if frame == b"end":
             os._exit(0)
-        if refusal:
-            send_result(*refusal)
-            continue
-        new_tmp(job["tmp_mb"])
-        new_namespaces(own_pid_namespace)
-        send_result(*run(job, processes, frame[1:], program, source))
+        number, _, data = frame.partition(b"\n")
+        if not refusal:
+            new_tmp(job["tmp_mb"])
+            new_namespaces(own_pid_namespace)
+        result, out, err = refusal or run(job, processes, data, program, source)
+        send_result(dict(result, request=int(number)), out, err)
 
 
 # ---- the worker
@@ -376,8 +463,8 @@ def main():
             file.write("0")
     except OSError:
         pass  # the filter forbids them too
-    landlock = max(0, libc.syscall(LANDLOCK_CREATE, None, 0, 1))
     seccomp = receive_frame()
+    landlock = min(max(0, libc.syscall(LANDLOCK_CREATE, None, 0, 1)), json.loads(receive_frame()))
     send_result({"landlock": landlock, "python": sys.version.split()[0]})
     channel = socket.socket(fileno=os.dup(CHANNEL))
     gc.collect()
