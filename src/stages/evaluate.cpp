@@ -237,9 +237,7 @@ std::vector<std::vector<Answer>> evaluation_answers(const Player& player, const 
     sampling.max_tokens = o.max_tokens;
     sampling.seed = o.seed;
     sampling.purpose = Purpose::evaluation;
-    std::vector<std::vector<Answer>> answers = all_answers(player, asks, sampling, progress);
-    check_graded(answers);
-    return answers;
+    return checked(all_answers(player, asks, sampling, progress));
 }
 
 static json around(double mean, double half) { return {rounded(std::max(0.0, mean - half)), rounded(mean + half)}; }

@@ -88,8 +88,7 @@ std::vector<std::vector<Answer>> read_predictions(const std::string& path, const
         for (const Prediction& p : by_line.at(problem.line))
             answers[size_t(i)].push_back(grade_prediction(task, problem, p.response, p.finished, p.tokens));
     });
-    check_graded(answers);
-    return answers;
+    return checked(std::move(answers));
 }
 
 }  // namespace r1

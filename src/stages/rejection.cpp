@@ -478,8 +478,7 @@ void rejection(RejectionOptions o, const Device& device) {
             tokens += n;
             progress.update(begin, short_count(double(tokens) / (seconds_now() - started)) + " tokens/s");
         };
-        const auto answers = rollout({model, sampler, task, &preferences}, asks, sampling, sampled);
-        check_graded(answers);
+        const auto answers = checked(rollout({model, sampler, task, &preferences}, asks, sampling, sampled));
         std::vector<std::vector<Candidate>> candidates(answers.size());
         for (size_t i = 0; i < answers.size(); ++i)
             for (const Answer& a : answers[i])

@@ -58,8 +58,9 @@ struct Answer {
 Answer grade_prediction(const Task& task, const Problem& problem, const std::string& response, bool finished,
                         int tokens);
 
-// Error if the machine failed on any of them, for whoever counts answers: what was not judged is not wrong.
-void check_graded(const std::vector<std::vector<Answer>>& answers);
+// The same answers; Error if the machine failed on any of them, for whoever counts answers: what was not judged is not
+// wrong.
+std::vector<std::vector<Answer>> checked(std::vector<std::vector<Answer>> answers);
 
 // The means of what commands said of answers, as {"command": 0.5, "command_style": 0.2}; with several commands
 // "command_1", "command_2"; {} without.

@@ -202,8 +202,8 @@ def finished(main, code):
 
 
 def be_init(report, candidate):
-    """Process 1 of the candidate's namespace: with it everything ends. Its signals have their defaults, which those from
-    inside do not reach, and it holds nothing but `report`. It waits for everybody, so that all times are counted."""
+    """Process 1 of the candidate's namespace: with it everything ends. Its signals have their defaults, so that those
+    from inside do not reach it, and it holds nothing but `report`. It waits for everybody: all times are counted."""
     try:
         for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
             signal.signal(number, signal.SIG_DFL)
@@ -275,8 +275,8 @@ class Processes:
         return total
 
     def times(self, init):
-        """Seconds that all threads computed, those that have ended included; that the living ones waited for a processor;
-        and how many live."""
+        """Seconds that all threads computed, those that have ended included; that the living ones waited for a
+        processor; and how many live."""
         fields = self.read("%d/stat" % init).rpartition(b")")[2].split()
         used = sum(map(int, fields[13:15])) / os.sysconf("SC_CLK_TCK") if len(fields) > 14 else 0.0
         waited, threads = 0.0, 0
