@@ -289,7 +289,6 @@ TEST_CASE("mathematics: references that cannot be graded") {
                                              "\\ln 0",
                                              "1..2",
                                              "1,,2",
-                                             "x!!",
                                              "|x",
                                              "\\|x\\|",
                                              "\\begin{pmatrix}1",

@@ -1,14 +1,13 @@
-// A reward of one's own: a command of the user's, one process that is kept running. A group of answers goes in as a line
-// of JSON on its standard input, their rewards come out as a line on its standard output, in the same order:
+// A reward of one's own: a command of the user's, one process that is kept running. A group of answers goes in as a
+// line of JSON on its standard input, their rewards come out as a line on its standard output, in the same order:
 //
 //   {"problem": {...}, "prompt": "...", "responses": ["...", "..."], "finished": [true, false]}
 //   [1, 0.5]
 //   [{"reward": 1, "parts": {"style": 0.3}, "reason": "short"}, {"reward": 0}]
 //
-// "problem" is the problem's whole line as it stands in its file, "prompt" the text that the model read, and a response
-// that is not finished was cut off at the length limit. Parts and reasons are logged and count nothing. What the command
-// writes on standard error goes to the terminal. data/reward.py is an example.
-//
+// "problem" is the problem's whole line as it stands in its file, "prompt" the text that the model read, and a
+// response that is not finished was cut off at the length limit. Parts and reasons are logged and count nothing. What
+// the command writes on standard error goes to the terminal. data/reward.py is an example.
 // A run whose rewards come from a command has the bytes that the command gives it: nothing here can promise more.
 #pragma once
 #include <sys/types.h>

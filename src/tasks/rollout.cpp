@@ -139,58 +139,6 @@ static void add_preferences(const Player& player, const std::vector<Ask>& asks, 
     }
 }
 
-RewardCommands make_reward_commands(const std::vector<std::string>& texts, double seconds) {
-    RewardCommands commands;
-    for (const std::string& text : texts) commands.push_back(std::make_unique<RewardCommand>(text, seconds));
-    return commands;
-}
-
-// Adds what the user's commands say of all answers to their rewards, cut off ones included: that is for the command to
-// decide.
-static void add_commands(const Player& player, const std::vector<Ask>& asks,
-                         std::vector<std::vector<Answer>>& answers) {
-    for (size_t i = 0; i < answers.size(); ++i) {
-        const Question& question = *asks[i].question;
-        json request = {{"problem", question.problem.source},
-                        {"prompt", player.task.tokenizer->decode(question.prompt)},
-                        {"responses", json::array()},
-                        {"finished", json::array()}};
-        for (const Answer& answer : answers[i]) {
-            request["responses"].push_back(response_of(player.task, answer));
-            request["finished"].push_back(answer.completion.finished);
-        }
-        for (const auto& command : *player.commands) {
-            const std::vector<CommandReward> said = command->ask(request, answers[i].size());
-            for (size_t k = 0; k < said.size(); ++k) {
-                Graded& graded = answers[i][k].graded;
-                graded.reward.total += float(command->weight() * said[k].reward);
-                if (!said[k].reason.empty()) graded.reward.reason += "; " + said[k].reason;
-                graded.commands.push_back(said[k]);
-            }
-        }
-    }
-}
-
-json command_means(const std::vector<std::vector<Answer>>& answers) {
-    std::map<std::string, std::pair<double, double>> sums;  // and of how many
-    for (const auto& group : answers)
-        for (const Answer& answer : group) {
-            const auto& commands = answer.graded.commands;
-            for (size_t c = 0; c < commands.size(); ++c) {
-                const std::string name = commands.size() > 1 ? "command_" + std::to_string(c + 1) : "command";
-                const auto add = [&](const std::string& key, double value) {
-                    sums[key].first += value;
-                    sums[key].second += 1;
-                };
-                add(name, commands[c].reward);
-                for (const auto& [part, value] : commands[c].parts.items()) add(name + "_" + part, value);
-            }
-        }
-    json means = json::object();
-    for (const auto& [name, sum] : sums) means[name] = rounded(sum.first / sum.second);
-    return means;
-}
-
 std::vector<std::vector<Answer>> rollout(const Player& player, const std::vector<Ask>& asks, SampleOptions sampling,
                                          const SampleProgress& progress) {
     std::vector<Request> requests;
@@ -211,7 +159,7 @@ std::vector<std::vector<Answer>> rollout(const Player& player, const std::vector
     if (player.preferences)
         for (RewardModel* model : {player.preferences->helpful.get(), player.preferences->safe.get()})
             if (model) add_preferences(player, asks, *model, answers);
-    if (player.commands && !player.commands->empty()) add_commands(player, asks, answers);
+    if (player.commands) add_command_rewards(*player.commands, player.task, asks, answers);
     return answers;
 }
 

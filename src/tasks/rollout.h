@@ -2,23 +2,13 @@
 // sample and grade here.
 #pragma once
 #include <functional>
-#include <memory>
 #include <vector>
 
 #include "model/sampler.h"
-#include "reward/command.h"
+#include "tasks/reward_commands.h"
 #include "tasks/task.h"
 
 namespace r1 {
-
-// The user's own rewards; most runs have none.
-using RewardCommands = std::vector<std::unique_ptr<RewardCommand>>;
-RewardCommands make_reward_commands(const std::vector<std::string>& texts, double seconds);
-inline constexpr const char* REWARD_COMMAND_HELP =
-    "a command that rewards, kept running: a JSON line for each group goes in, a list of numbers comes out, and is "
-    "added "
-    "to the reward; \"0.5:python3 reward.py\" weighs it; once for each command. --accuracy-weight 0 --format-weight 0 "
-    "leave it alone";
 
 // The model that answers, its sampler, and the task that grades.
 struct Player {
@@ -61,10 +51,6 @@ Answer grade_prediction(const Task& task, const Problem& problem, const std::str
 // The same answers; Error if the machine failed on any of them, for whoever counts answers: what was not judged is not
 // wrong.
 std::vector<std::vector<Answer>> checked(std::vector<std::vector<Answer>> answers);
-
-// The means of what commands said of answers, as {"command": 0.5, "command_style": 0.2}; with several commands
-// "command_1", "command_2"; {} without.
-json command_means(const std::vector<std::vector<Answer>>& answers);
 
 // Whether a reward model, and not the grade, rewards answers to a problem: a general prompt whose set has a model.
 bool rewarded_by_model(const Task& task, const Problem& problem);

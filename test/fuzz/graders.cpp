@@ -30,14 +30,22 @@ void countdown(std::string_view text) {
 
 // The text as an answer to several references, and as a reference and its own answer.
 void math(std::string_view text) {
-    static const MathReference references[] = {
-        MathReference::parse("\\frac{1}{3}", "fuzz"), MathReference::parse("(1, 2]", "fuzz"), MathReference::parse("x^2+2x+1", "fuzz"),
-        MathReference::parse("\\sqrt{2}+\\pi", "fuzz"), MathReference::parse("50\\%", "fuzz"), MathReference::parse("\\sin x", "fuzz"),
-        MathReference::parse("\\begin{pmatrix}1&2\\\\3&4\\end{pmatrix}", "fuzz")};
-    for (const MathReference& reference : references) reference.grade(text);
+    static const std::vector<MathReference> references = [] {
+        std::vector<MathReference> all;
+        for (const char* one : {"\\frac{1}{3}", "(1, 2]", "x^2+2x+1", "\\sqrt{2}+\\pi", "50\\%", "\\sin x",
+                                "\\begin{pmatrix}1&2\\\\3&4\\end{pmatrix}", "\\frac{n(n+1)}{2}",
+                                "2k\\pi, k \\in \\mathbb{Z}", "\\ln x + C"})
+            all.push_back(MathReference::parse(one, "fuzz"));
+        return all;
+    }();
+    for (const MathReference& reference : references) {
+        reference.grade(text);
+        reference.grade_leniently(text);
+    }
     extract_boxed(text), reference_answer(text);
     try {
         MathReference::parse(text, "fuzz").grade(text);
+        MathReference::parse_leniently(text, "fuzz").grade_leniently(text);
     } catch (const Error&) {
     }
 }

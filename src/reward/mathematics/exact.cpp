@@ -452,7 +452,7 @@ std::optional<Value> Algebra::known_call(const std::string& name, const std::vec
         }
     }
     if (name == "binom") return binomial(a, arguments[1]);
-    if (name == "double factorial") return double_factorial(a);
+    if (name == "double factorial" && rational(a)) return double_factorial(a);
     if (name == "gcd" || name == "lcm" || name == "max" || name == "min") return of_several(name, arguments);
     if (const Rational* number = rational(a); number && (name == "floor" || name == "ceil")) {
         mpz_t whole;
@@ -554,7 +554,7 @@ std::optional<Value> Algebra::of_several(const std::string& name, const std::vec
     std::optional<Rational> best;
     for (const Value& argument : arguments) {
         const Rational* number = rational(argument);
-        if (!number) return divisors ? std::optional(fail("a divisor of what is no number")) : std::nullopt;
+        if (!number) return std::nullopt;
         if (divisors && !number->is_integer()) return fail("a divisor of a fraction");
         if (!best) {
             best = *number;
@@ -633,6 +633,7 @@ Value Algebra::value(const Node& node) {
             return multiply(
                 parts[0], {multiply(constant(Rational(1, 180)), single(atom("pi", Atom_kind::variable))), constant(1)});
         case Kind::call: return call(node.name, parts);
+        case Kind::series: return call("series " + node.name, parts);
         case Kind::apply: return call("apply " + node.name, parts);
         default: return fail("brackets, units or signs inside a calculation");
     }

@@ -13,29 +13,35 @@
 //                always the constants.
 //   functions    what expansion leaves open is computed to 154 digits, with variables at points (numeric.h says which),
 //                and the verdict says "not proven": \sin^2 x + \cos^2 x is 1. Where one is defined and the other is
-//                not, they are not equal: \ln(x^2) is not 2\ln x. With factorials, binomials or (-1)^n variables are
-//                whole numbers; \bar z has complex ones. f(...) is a function, and g(x), but h(a+b) is a product.
+//                not, they are not equal: \ln(x^2) is not 2\ln x. With factorials, binomials, \gcd, (-1)^n and sums or
+//                products to n variables are whole numbers, and so are n, m, k alone under a floor; \bar z has
+//                complex ones. F(x) + C is G(x) + C where F - G is constant. f(...) is a function, and g(x), but
+//                h(a+b) is a product.
 //   letters      ax+by is a product, and words are words: "yes" is not y e s. A text is read both ways, and both texts
 //                must be equal in one and the same way. SAS and other runs of three capitals are words.
 //   names        "x = 5" and "5" are equal, "x = 5" and "y = 5" are not; so are "AB = 5", "m + n = 5", "\angle A = 5",
 //                "P(X = 2) = 5", but not "x + 1 = 5": before the sign stands no number. "x = 1, 2" is 1 and 2;
 //                "x = 1, y = 2" is (1,2), and "1, 2" in that order. Of a reference "y = 2x+1" the name must be given,
 //                of "f(x) = 2x+1" not. Equations are equal if one is a number times the other: 2y = 4x+2.
+//                \frac{dy}{dx} is y'. "2k\pi, k \in \mathbb Z" may have another letter for k, and go without saying.
 //   units        5 cm, 5\text{ cm} and 5 are equal: a unit may be missing on either side but not contradict. Nothing is
 //                converted: 5 cm is not 50 mm, 30^\circ is not \pi/6. Outside \text{} a run of letters is a unit
 //                behind a number alone (3 mg); behind other constants only one that cannot be sizes (2\pi cm, not
 //                2\pi hr).
 //                One to three other words behind a number are a noun, which may be missing too: 5 eggs. Not words of
-//                logic: 5 or more, 5 squared. 5 million is 5000000, "five" is 5.
+//                logic: 5 or more. 5 million is 5000000, "five" is 5, 5 squared is 25. 2 h 30 min is two sums.
 //   percent      50% is 0.5. A reference 50% also accepts 50; a reference 50 does not accept 50%.
 //   lists        "1, 2 and 3": in any order, the same number of times; also against \{1,2,3\}; \pm 2 is "2, -2".
 //                "3 or 4" is a list too, never a choice.
 //   brackets     (1,2), [1,2], [1,2) and \{1,2\} are four things; only sets are free of order (and of repetition).
-//                Matrices by entries; a column is no point; A(1,2) is (1,2).
+//                Matrices by entries; a column is no point, but may be \langle 1,2\rangle, as may (1,2); A(1,2) is
+//                (1,2); ]0,1[ is (0,1).
 //   sets         Intervals, unions, intersections, differences, inequalities with one variable, |x - a| < b,
 //                \{x | ...\} and \mathbb R are equal as sets of reals: "x > 2" is (2,\infty), "x \ne 0" is
 //                (-\infty,0) \cup (0,\infty), [0,1] \cup [1,2] is [0,2]. With ends that are not rational pieces are
 //                compared as they are written. Other inequalities are not solved: x^2 < 4 is not (-2,2).
+//   congruences  n \equiv 2 \pmod 5 by modulus and residue; 17 \bmod 5 is 2; of a reference 2 \pmod 5 the modulus may
+//                be missing, of an answer to 2 not.
 //   the rest     2:3 and 3:30 literally (2:3 is not 4:6, 3:05 is not 3:5), 1011_2 by digits and base (not 11, nor
 //                1011), (C) and C and \text{(C)}, words without regard to case: \text{Yes} and "yes". "the answer is 5"
 //                are words, not 5. As references "proof", "not found" and sentences of eight words are refused.

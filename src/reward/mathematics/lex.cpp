@@ -258,6 +258,12 @@ constexpr auto signs = std::to_array<Pair>({
     {"rfloor", "rfloor"},
     {"lceil", "lceil"},
     {"rceil", "rceil"},
+    {"langle", "langle"},
+    {"rangle", "rangle"},
+    {"equiv", "equiv"},
+    {"bmod", "bmod"},
+    {"pmod", "mod"},
+    {"mod", "mod"},
     {"colon", ":"},
     {"lparen", "("},
     {"rparen", ")"},
@@ -275,7 +281,10 @@ constexpr auto synonyms = std::to_array<Pair>({
     {"vartheta", "theta"},    {"floor", "floor"},         {"ceil", "ceil"},
     {"Infinity", "infinity"}, {"cosec", "csc"},           {"sfrac", "frac"},
     {"nicefrac", "frac"},     {"xfrac", "frac"},          {"overline", "bar"},
-    {"conj", "bar"},          {"ceiling", "ceil"},
+    {"conj", "bar"},          {"ceiling", "ceil"},        {"arsinh", "arcsinh"},
+    {"arcosh", "arccosh"},    {"artanh", "arctanh"},      {"asinh", "arcsinh"},
+    {"acosh", "arccosh"},     {"atanh", "arctanh"},       {"imath", "i"},
+    {"jmath", "j"},
 });
 
 constexpr auto arrows = std::to_array<std::string_view>(
@@ -287,8 +296,8 @@ constexpr auto bare_names = std::to_array<std::string_view>(
 constexpr auto text_commands =
     std::to_array<std::string_view>({"text", "textbf", "textit", "textrm", "texttt", "textnormal", "textsf", "mathrm",
                                      "mbox", "hbox", "operatorname", "emph"});
-constexpr auto face_commands =
-    std::to_array<std::string_view>({"mathbf", "mathit", "mathsf", "boldsymbol", "bm", "mathnormal"});
+constexpr auto face_commands = std::to_array<std::string_view>(
+    {"mathbf", "mathit", "mathsf", "boldsymbol", "bm", "mathnormal", "vec", "hat", "overrightarrow"});
 
 // Runs of two or three letters that are words and not products of variables; longer runs are always words.
 constexpr auto short_words = std::to_array<std::string_view>(
@@ -446,7 +455,8 @@ private:
 
     // Thousands separators. Plain commas count only outside brackets, and if every group has three digits.
     void groups(std::string_view text, size_t& i, std::string& whole) {
-        constexpr auto separator = std::to_array<std::string_view>({"{,}", ",\\!", "\\,\\!", "\\,", "\\!", "\\ ", "~"});
+        constexpr auto separator =
+            std::to_array<std::string_view>({"{,}", ",\\!", "\\,\\!", "\\,", "\\!", "\\ ", "~", "\\;", "\\:"});
         size_t end = i;
         while (end < text.size() && text[end] == ',' && three_digits(text.substr(end + 1))) end += 4;
         const bool broken = end + 1 < text.size() && text[end] == ',' && is_digit(text[end + 1]);
@@ -570,7 +580,8 @@ private:
         // Behind a number they are units; Re and Im are products where no backslash says otherwise.
         const bool unit = (run == "sec" || run == "min") && !tokens.empty() && tokens.back().kind == Token_kind::number;
         const bool product = run == "Re" || run == "Im" || run == "lg";
-        if ((one_of(run, functions) && !unit && !product) || one_of(run, bare_names)) return named(run);
+        if ((one_of(run, functions) && !unit && !product) || one_of(run, bare_names) || one_of(run, function_spellings))
+            return named(run);
         const bool joins = run == "and" || run == "or";
         if (roman && (run == "i" || run == "e")) return push(Token_kind::letter, run);  // \\mathrm{i}
         if (roman || joins || is_capitals(run) || is_name(run) || (reading_.letters ? !is_ascii(run) : is_word(run)))
@@ -614,18 +625,19 @@ private:
         } else if (one_of(name, currencies)) {
             push(Token_kind::sign, "currency:" + std::string(name));
         } else if (one_of(name, text_commands) || one_of(name, face_commands)) {
-            const std::string_view content = argument(text, i);
+            const std::string_view content = argument_or_letter(text, i);
             if (content.data() == nullptr) return;
             const bool roman =
                 one_of(name, text_commands) && !(one_of(content, functions) || one_of(content, bare_names));
-            if (one_of(name, text_commands) && one_of(content, functions)) named(content);
+            const bool function = one_of(content, functions) || one_of(content, function_spellings);
+            if (one_of(name, text_commands) && function) named(content);
             else run(content, roman, depth + 1);
         } else if (name == "begin" || name == "end") {
             const std::string_view content = argument(text, i);
             if (content == "array" && name == "begin") argument(text, i);  // the columns
             push(Token_kind::sign, std::string(name) + ":" + std::string(content));
         } else if (name == "mathbb") {
-            push(Token_kind::letter, "mathbb " + std::string(argument(text, i)));
+            push(Token_kind::letter, "mathbb " + std::string(argument_or_letter(text, i)));
         } else if (const std::string_view meaning = look_up(name, signs); !meaning.empty()) {
             push(Token_kind::sign, meaning);
             if (meaning == "\\\\") skip_length(text, i);
@@ -633,6 +645,14 @@ private:
             const std::string_view other = look_up(name, synonyms);
             push(Token_kind::command, other.empty() ? name : other);
         }
+    }
+
+    // \mathbb R, \vec v: the letter may stand alone.
+    std::string_view argument_or_letter(std::string_view text, size_t& i) {
+        const size_t at = text.find_first_not_of(" \t\r\n", i);
+        if (at == std::string_view::npos || !(is_lower(text[at]) || is_upper(text[at]))) return argument(text, i);
+        i = at + 1;
+        return text.substr(at, 1);
     }
 
     static bool next_is(std::string_view text, size_t& i, char sign) {
@@ -674,6 +694,23 @@ private:
 
     void sign(std::string_view text, size_t& i) {
         if (text[i] == '^' && slashed(text, i)) return;
+        if (text.substr(i).starts_with("{:}")) {
+            push(Token_kind::sign, ":");
+            i += 3;
+            return;
+        }
+        if (text[i] == '(') {  // (1011)_2
+            const size_t end = text.find_first_not_of("0123456789ABCDEF", i + 1);
+            if (end != std::string_view::npos && end > i + 1 && text.substr(end).starts_with(")_")) {
+                std::string bare(text.substr(i + 1, end - i - 1));
+                bare += text.substr(end + 1);
+                size_t behind = 0;
+                if (based(bare, behind)) {
+                    i += behind + 2;
+                    return;
+                }
+            }
+        }
         for (const std::string_view two : {"<=", ">=", "!=", "**", "=<"})
             if (text.substr(i).starts_with(two)) {
                 push(Token_kind::sign, two == "**" ? "^" : two == "=<" ? "<=" : two);

@@ -57,9 +57,12 @@ std::string_view look_up(std::string_view text, const std::array<Pair, n>& table
 
 // Commands, also without a backslash.
 inline constexpr auto functions = std::to_array<std::string_view>(
-    {"sin",  "cos",  "tan", "cot",   "sec",  "csc",  "arcsin", "arccos", "arctan", "log",
-     "ln",   "exp",  "abs", "floor", "ceil", "sqrt", "sinh",   "cosh",   "tanh",   "coth",
-     "sech", "csch", "lg",  "Re",    "Im",   "gcd",  "lcm",    "max",    "min"});
+    {"sin", "cos", "tan",   "cot",  "sec",  "csc",  "arcsin", "arccos",  "arctan",  "log",    "ln",
+     "exp", "abs", "floor", "ceil", "sqrt", "sinh", "cosh",   "tanh",    "coth",    "sech",   "csch",
+     "lg",  "Re",  "Im",    "gcd",  "lcm",  "max",  "min",    "arcsinh", "arccosh", "arctanh"});
+// Other spellings of functions that may stand without a backslash.
+inline constexpr auto function_spellings =
+    std::to_array<std::string_view>({"arsinh", "arcosh", "artanh", "asinh", "acosh", "atanh"});
 inline constexpr auto of_several = std::to_array<std::string_view>({"gcd", "lcm", "max", "min"});
 inline constexpr auto greek = std::to_array<std::string_view>(
     {"alpha", "beta",  "gamma", "delta",  "epsilon", "zeta",  "eta",     "theta", "iota", "kappa", "lambda",

@@ -1,6 +1,7 @@
 #include "reward/mathematics/numeric.h"
 
 #include <algorithm>
+#include <numeric>
 #include <optional>
 #include <set>
 #include <utility>
@@ -159,6 +160,7 @@ public:
 
     std::optional<Complex> value(const Node& node) {
         if (unknown || (work_ -= 8) < 0) return give_up();
+        if (node.kind == Kind::series) return series(node);
         std::vector<Complex> parts;
         for (const Node& part : node.parts) {
             const auto inner = value(part);
@@ -215,6 +217,30 @@ private:
             case Kind::call: return call(node.name, parts);
             default: return give_up();
         }
+    }
+
+    static constexpr long no_end = -1000000;  // whole() gives smaller numbers
+    // At most 100 terms; none if the upper end is further below the lower one than by 1.
+    Maybe series(const Node& node) {
+        const auto low = value(node.parts[0]), high = value(node.parts[1]);
+        if (!low || !high) return std::nullopt;
+        if (!low->real() || !high->real()) return std::nullopt;
+        const long from = whole(low->re).value_or(no_end), to = whole(high->re).value_or(no_end);
+        if (from == no_end || to == no_end || to < from - 1) return std::nullopt;
+        if (to - from >= 100) return give_up();
+        const bool adds = node.name.starts_with("sum ");
+        Point inside = point_;
+        inside.insert(inside.begin(), {node.name.substr(node.name.find(' ') + 1), Complex(0)});
+        Complex result = adds ? 0 : 1;
+        for (long k = from; k <= to; ++k) {
+            inside[0].second = Complex(k);
+            Evaluator evaluator(inside, work_);
+            const auto term = evaluator.value(node.parts[2]);
+            unknown = unknown || evaluator.unknown;
+            if (!term) return std::nullopt;
+            result = adds ? result + *term : result * *term;
+        }
+        return result;
     }
 
     static Complex size(const Complex& a) {
@@ -306,6 +332,27 @@ private:
         return Complex(product);
     }
 
+    // Of whole numbers from 1 on.
+    Maybe divisor(bool greatest, const std::vector<Complex>& parts) {
+        long result = 0;
+        for (const Complex& part : parts) {
+            const long n = part.real() ? whole(part.re).value_or(0) : 0;
+            if (n < 1) return std::nullopt;
+            result = result == 0 ? n : greatest ? std::gcd(result, n) : std::lcm(result, n);
+            if (result > 1000000000) return give_up();
+        }
+        return Complex(result);
+    }
+
+    Maybe double_factorial(const Real& a) {
+        const auto n = whole(a);
+        if (!n || *n < -1) return std::nullopt;
+        if (*n > 50) return give_up();
+        Real product = 1;
+        for (long k = *n; k > 1; k -= 2) product = product * Real(k);
+        return Complex(product);
+    }
+
     Maybe binomial(const Real& top, const Real& bottom) {
         const auto n = whole(top), k = whole(bottom);
         if (!n || !k || *n < 0 || *k < 0) return std::nullopt;
@@ -323,6 +370,7 @@ private:
         if (name == "Im") return Complex(z.im);
         if (!z.real()) return complex_call(name, z);
         const Real& a = z.re;
+        if (name == "gcd" || name == "lcm") return divisor(name == "gcd", parts);
         if (name == "max" || name == "min") {
             Real best = a;
             for (const Complex& part : parts) {
@@ -331,6 +379,7 @@ private:
             }
             return Complex(best);
         }
+        if (name == "double factorial") return double_factorial(a);
         if (name == "binom") return parts[1].real() ? binomial(a, parts[1].re) : give_up();
         if (name == "floor" || name == "ceil") {
             const Real nearest = (a + Real(Rational(1, 2))).floor();
@@ -396,15 +445,38 @@ struct Features {
 
 bool has_variable(const Node& node) { return contains(node, Kind::variable); }
 
+// n, m, k and j stand for whole numbers where that makes a difference: under a floor, as an exponent of what is
+// complex.
+bool has_only_whole_letters(const Node& node) {
+    constexpr auto letters = std::to_array<std::string_view>({"n", "m", "k", "j", "N"});
+    if (node.kind == Kind::variable) return one_of(node.name, letters);
+    return std::all_of(node.parts.begin(), node.parts.end(), has_only_whole_letters);
+}
+
 void collect(const Node& node, Features& features) {
     if (node.kind == Kind::variable) features.names.insert(node.name);
     if (node.kind == Kind::absolute || node.kind == Kind::root) features.bends.push_back(&node.parts[0]);
     if (node.kind == Kind::factorial) features.whole |= has_variable(node);
-    if (node.kind == Kind::power && has_variable(node.parts[1]))
+    if (node.kind == Kind::power && has_variable(node.parts[1])) {
         features.whole |= node.parts[0].kind == Kind::negate && node.parts[0].parts[0].kind == Kind::number;
+        features.whole |= contains(node.parts[0], Kind::i) && has_only_whole_letters(node.parts[1]);
+    }
+    if (node.kind == Kind::series) {
+        features.whole = true;
+        Features inside;
+        collect(node.parts[2], inside);
+        inside.names.erase(node.name.substr(node.name.find(' ') + 1));
+        features.names.insert(inside.names.begin(), inside.names.end());
+        collect(node.parts[0], features);
+        collect(node.parts[1], features);
+        return;
+    }
     if (node.kind == Kind::call) {
-        features.steps |= node.name == "floor" || node.name == "ceil";
-        features.whole |= node.name == "binom" && has_variable(node);
+        const bool steps = node.name == "floor" || node.name == "ceil";
+        features.steps |= steps;
+        constexpr auto of_whole = std::to_array<std::string_view>({"binom", "double factorial", "gcd", "lcm"});
+        features.whole |= one_of(node.name, of_whole) && has_variable(node);
+        features.whole |= steps && has_variable(node) && has_only_whole_letters(node);
         if (node.name == "conj" || node.name == "Re" || node.name == "Im") {
             Features inside;
             collect(node.parts[0], inside);

@@ -24,8 +24,67 @@ bool Parser::list(Node& node) {
         Node item;
         if (!relation(item)) return false;
         items.push_back(std::move(item));
-    } while (separator(joined));
+    } while (separator(joined) || measured_on(items.back()) || whole_number_follows());
+    // n \equiv 1, 4 \pmod 5
+    for (size_t i = items.size(); i-- > 0;) {
+        if (items[i].kind != Kind::congruence || items[i].name != "?") continue;
+        if (i + 1 == items.size() || items[i + 1].kind != Kind::congruence)
+            return refuse("a congruence without its modulus");
+        items[i].parts[1] = items[i + 1].parts[1];
+        items[i].name.clear();
+    }
     node = gathered(Kind::list, std::move(items), joined);
+    return true;
+}
+
+// The (k \in \mathbb Z) of 2k\pi (k \in \mathbb Z), without its brackets.
+bool Parser::whole_number_follows() {
+    if (!is("(") || peek(1).kind != Token_kind::letter || !is("in", 2)) return false;
+    const bool found = peek(3).text == "mathbb Z" && is(")", 4);
+    if (!found) return false;
+    tokens_.erase(tokens_.begin() + long(at_) + 4);
+    ++at_;
+    return true;
+}
+
+// 2 h 30 min
+bool Parser::measured_on(const Node& before) const {
+    return before.kind == Kind::quantity && before.name[0] != '?' && before.name != "%" &&
+           peek().kind == Token_kind::number;
+}
+
+// \pmod 5, \bmod 5, (mod 5)
+bool Parser::modulus_follows() const {
+    const bool bracket = is("(");
+    return is("mod", bracket) || is("bmod", bracket) || word("mod", bracket);
+}
+
+bool Parser::modulus(Node& node) {
+    const bool bracket = accept("(");
+    ++at_;  // mod
+    bool slash = false;
+    const bool braces = is("{");
+    if (braces ? !primary(node, slash) : !sum(node)) return false;
+    return !bracket || accept(")") || unexpected();
+}
+
+// Behind what is perhaps congruent to something.
+bool Parser::congruence(Node& node) {
+    if (modulus_follows()) {
+        const bool operation = is("bmod");
+        Node m;
+        if (!modulus(m)) return false;
+        node = over(Kind::congruence, std::move(node), std::move(m), operation ? "bmod" : "");
+        return true;
+    }
+    if (!accept("equiv")) return true;
+    Node residue, m;
+    if (!ratio(residue)) return false;
+    const bool complete = modulus_follows();
+    if (complete && !modulus(m)) return false;
+    Node result = over(Kind::congruence, std::move(residue), std::move(m), complete ? "" : "?");
+    result.parts.push_back(std::move(node));
+    node = std::move(result);
     return true;
 }
 
@@ -39,6 +98,7 @@ bool Parser::separator(std::string& joined) {
 
 bool Parser::relation(Node& node) {
     if (!spoken_name(node) && !named_function(node) && !ratio(node)) return false;
+    if (is("equiv") || modulus_follows()) return congruence(node);
     std::string names;
     std::vector<Node> parts;
     parts.push_back(std::move(node));
@@ -249,6 +309,8 @@ bool Parser::power(Node& node, bool& slash) {
         node = over(Kind::call, std::move(node), "double factorial");
     } else if (accept("!")) {
         node = over(Kind::factorial, std::move(node));
+    } else if (node.kind == Kind::number && (word("squared") || word("cubed"))) {
+        node = over(Kind::power, std::move(node), constant(lower(tokens_[at_++].text) == "squared" ? 2 : 3));
     }
     std::vector<Node> exponents;
     while (accept("^")) {
@@ -288,7 +350,9 @@ bool Parser::begins_factor() const {
     if (token.kind == Token_kind::command)
         return token.text != "infinity" && token.text != "emptyset" && token.text != "over" && token.text != "choose";
     if (token.kind != Token_kind::sign) return false;
-    return is("(") || is("[") || is("{") || is("lfloor") || is("lceil") || (is("|") && !bars_);
+    if (modulus_follows() || (is("(") && peek(1).kind == Token_kind::letter && is("in", 2))) return false;
+    const bool closes = is("[") && (peek(1).kind == Token_kind::end || is(",", 1) || is("cup", 1));  // ]0, 1[
+    return is("(") || (is("[") && !closes) || is("{") || is("lfloor") || is("lceil") || (is("|") && !bars_);
 }
 
 // ---- tokens
@@ -332,6 +396,7 @@ std::optional<Node> spoken_tree(const std::string& words) {
     if (one_of(words, numbers))
         return constant(long(std::find(numbers.begin(), numbers.end(), words) - numbers.begin()));
     if (words == "all real numbers" || words == "all reals") return leaf(Kind::variable, "mathbb R");
+    if (words == "no solution" || words == "empty set") return leaf(Kind::set);
     return std::nullopt;
 }
 
@@ -352,8 +417,25 @@ void set_words(const std::vector<Token>& tokens, Parse& result) {
     }
     result.plain = result.plain && clean;
     if (result.words == "dne") result.words = "does not exist";
-    for (const std::string_view article : {"a ", "an ", "the "})
-        if (result.plain && result.words.starts_with(article)) result.words.erase(0, article.size());
+    // "There are no solutions", "the limit does not exist"
+    for (const std::string_view before : {"there is ", "there are ", "a ", "an ", "the ", "it ", "limit "})
+        if (result.plain && result.words.starts_with(before)) result.words.erase(0, before.size());
+    if (result.words.starts_with("no ") && result.words.ends_with(" solutions")) result.words.pop_back();
+}
+
+}  // namespace
+
+namespace {
+
+// Of "all real numbers except 1 and 2" what is behind the "except"; 0 of anything else.
+size_t behind_except(const std::vector<Token>& tokens) {
+    constexpr auto begin = std::to_array<std::string_view>({"all", "real", "numbers"});
+    if (tokens.size() < 6) return 0;
+    for (size_t i = 0; i < begin.size(); ++i)
+        if (lower(tokens[i].text) != begin[i]) return 0;
+    const std::string next = lower(tokens[3].text);
+    if (next == "except" || next == "excluding" || next == "but") return 4;
+    return next == "other" && lower(tokens[4].text) == "than" ? 5 : 0;
 }
 
 }  // namespace
@@ -370,10 +452,19 @@ Parse parse(std::string_view text, Reading reading) {
         result.tree = spoken;
         return result;
     }
+    const size_t except = behind_except(tokens.list);
+    tokens.list.erase(tokens.list.begin(), tokens.list.begin() + long(except));
     Parser parser(std::move(tokens.list), reading);
     Node tree;
-    if (parser.parse(tree)) result.tree = std::move(tree);
-    else result.error = parser.error;
+    if (!parser.parse(tree)) {
+        result.error = parser.error;
+        return result;
+    }
+    if (except) {
+        std::vector<Node> points = tree.kind == Kind::list ? std::move(tree.parts) : std::vector<Node>{std::move(tree)};
+        tree = over(Kind::difference, leaf(Kind::variable, "mathbb R"), Node{Kind::set, "", 0, std::move(points)});
+    }
+    result.tree = std::move(tree);
     return result;
 }
 

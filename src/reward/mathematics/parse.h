@@ -32,16 +32,19 @@ enum class Kind {
     factorial,   // parts[0]!
     call,        // name(parts): sin, log (of parts[0] to the base parts[1]), floor, binom ...
     apply,       // name(parts) for an unknown function: f(x)
+    series,      // the sum or product (name "sum k" or "prod k") of parts[2] for k from parts[0] to parts[1]
     plus_minus,  // name "+" or "-" (for \mp), of parts[0]
     degrees,     // parts[0] degrees inside an expression
     quantity,   // parts[0] with the unit `name`, which begins with '?' if it is a noun that is no known unit; number is
                 // 1 if it could also be a product of variables: 3km
-    tuple,      // name is the brackets: "()", "[]", "(]", "[)"
+    tuple,      // name is the brackets: "()", "[]", "(]", "[)", "<>"
     set,        // of parts, braces
     list,       // of parts, without brackets; name is "and" or "or" where such a word joins them, else ""
     set_union,  // of parts
     intersection,  // of parts
     difference,    // of the sets parts[0] and parts[1]
+    congruence,    // parts[0] modulo parts[1]; of parts[2] if that is there: n \equiv 2 \pmod 5;
+                   // name "bmod": the operation of that name
     matrix,        // name "matrix" or "determinant"; parts are the rows
     row,           // of a matrix
     relation,      // name is one character for each sign: = # < > l g E for = != < > <= >= \in; one part more

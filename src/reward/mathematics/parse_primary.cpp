@@ -119,7 +119,8 @@ bool Parser::subscript(std::string& name) {
     const size_t begin = at_;
     do {
         const Token_kind kind = peek().kind;
-        if (kind != Token_kind::number && kind != Token_kind::letter && kind != Token_kind::word) return unexpected();
+        const bool comma = braces && at_ > begin && is(",");  // x_{1,2}
+        if (kind == Token_kind::end || (kind == Token_kind::sign && !comma)) return unexpected();
         name += (at_ > begin ? " " : "") + peek().text;
         ++at_;
     } while (braces && !is("}"));
@@ -139,6 +140,14 @@ bool Parser::command(Node& node) {
     if (name == "frac" || name == "binom") {
         Node a, b;
         if (!argument(a) || !argument(b)) return false;
+        const auto of_d = [](const Node& side) {
+            return side.kind == Kind::product && side.parts.size() == 2 && side.parts[0].name == "d" &&
+                   side.parts[1].kind == Kind::variable;
+        };
+        if (name == "frac" && of_d(a) && of_d(b)) {  // \frac{dy}{dx} is y'
+            node = leaf(Kind::variable, a.parts[1].name + "'");
+            return true;
+        }
         node = name == "frac" ? over(Kind::product, std::move(a), over(Kind::inverse, std::move(b)))
                               : over(Kind::call, std::move(a), std::move(b), name);
         return true;
@@ -220,7 +229,11 @@ bool Parser::series(Node& node, bool adds) {
     Node lower_end;
     if (!sum(lower_end) || !accept("}") || !accept("^") || !script(upper)) return refuse("a sum without its ends");
     if (!term(body)) return false;
-    if (lower_end.kind != Kind::number || upper.kind != Kind::number) return refuse("a sum whose ends are no numbers");
+    if (lower_end.kind != Kind::number || upper.kind != Kind::number) {
+        node = leaf(Kind::series, (adds ? "sum " : "prod ") + index);
+        node.parts = {std::move(lower_end), std::move(upper), with(body, index, leaf(Kind::variable, index))};
+        return true;
+    }
     const auto from = lower_end.number.small(), to = upper.number.small();
     if (!from || !to || *to - *from >= 200 || *to < *from) return refuse("a sum that is too long");
     node = leaf(adds ? Kind::sum : Kind::product);
@@ -235,6 +248,20 @@ Node Parser::with(const Node& tree, const std::string& variable, const Node& val
     Node result = tree;
     for (Node& part : result.parts) part = with(part, variable, value);
     return result;
+}
+
+// arsinh x is \ln(x + \sqrt{x^2 + 1}), arcosh x \ln(x + \sqrt{x^2 - 1}), artanh x \ln((1 + x) / (1 - x)) / 2.
+Node Parser::inverse_hyperbolic(const std::string& name, const Node& x) {
+    const auto logarithm = [](Node inner) { return over(Kind::call, std::move(inner), "ln"); };
+    const auto plus = [](Node a, Node b) { return Node{Kind::sum, "", 0, {std::move(a), std::move(b)}}; };
+    if (name == "arctanh") {
+        Node quotient =
+            over(Kind::product, plus(constant(1), x), over(Kind::inverse, plus(constant(1), over(Kind::negate, x))));
+        return over(Kind::product, logarithm(std::move(quotient)), constant(Rational(1, 2)));
+    }
+    Node square = over(Kind::power, x, constant(2));
+    Node inner = plus(std::move(square), constant(name == "arcsinh" ? 1 : -1));
+    return logarithm(plus(x, over(Kind::root, std::move(inner), constant(2))));
 }
 
 // \sinh x is (e^x - e^{-x}) / 2, and so on.
@@ -270,15 +297,18 @@ bool Parser::call(Node& node, const std::string& name) {
         }
     }
     if (power && exponent.kind == Kind::negate) {  // \sin^{-1} x
+        constexpr auto invertible =
+            std::to_array<std::string_view>({"sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh"});
         inverse = exponent.parts[0].kind == Kind::number && exponent.parts[0].number == Rational(1);
-        if (!inverse || name.size() != 3 || name == "log" || name == "exp" || name == "abs")
-            return refuse("a negative exponent of a function");
+        if (!inverse || !one_of(name, invertible)) return refuse("a negative exponent of a function");
     }
     if (!function_argument(inner)) return false;
     if (name == "abs") node = over(Kind::absolute, std::move(inner));
     else if (name == "Re" || name == "Im") node = over(Kind::call, std::move(inner), name);
     else if (name == "lg") node = over(Kind::call, std::move(inner), constant(10), "log");
-    else if (name.ends_with("h") && name != "arctanh") node = hyperbolic(name, inner);
+    else if (name.ends_with("h") && (inverse || name.starts_with("arc")))
+        node = inverse_hyperbolic(inverse ? "arc" + name : name, inner);
+    else if (name.ends_with("h")) node = hyperbolic(name, inner);
     else if (name == "exp") node = over(Kind::power, leaf(Kind::e), std::move(inner));
     else if (name == "log") node = over(Kind::call, std::move(inner), based ? std::move(base) : constant(10), "log");
     else node = over(Kind::call, std::move(inner), (inverse ? "arc" : "") + name);
@@ -324,7 +354,13 @@ bool Parser::inside_bracket(Node& node) {
                            : over(Kind::call, std::move(inner), open == "lfloor" ? "floor" : "ceil");
         return true;
     }
-    if (open != "(" && open != "[" && open != "{" && open != "\\{") return unexpected();
+    if (open == "langle") {
+        ++at_;
+        node = leaf(Kind::tuple, "<>");
+        return elements(node.parts) && (accept("rangle") || unexpected());
+    }
+    const bool outward = open == "]";  // ]0, 1[ is (0, 1)
+    if (open != "(" && open != "[" && open != "{" && open != "\\{" && !outward) return unexpected();
     ++at_;
     std::vector<Node> parts;
     const bool braces = open == "{" || open == "\\{";
@@ -347,8 +383,10 @@ bool Parser::inside_bracket(Node& node) {
         if (open == "{" && node.parts.size() == 1) node = gathered(Kind::set, std::move(node.parts));
         return true;
     }
-    if (!is(")") && !is("]")) return unexpected();
-    const std::string kinds = open + tokens_[at_++].text;
+    if (!is(")") && !is("]") && !(is("[") && open != "(")) return unexpected();
+    const std::string close = tokens_[at_++].text;
+    const std::string kinds = (outward ? "(" : open) + (close == "[" ? ")" : close);
+    if ((outward || close == "[") && parts.size() != 2) return refuse("brackets that do not match");
     if (kinds != "()" && kinds != "[]" && parts.size() != 2) return refuse("brackets that do not match");
     node = gathered(Kind::tuple, std::move(parts), kinds);
     return true;

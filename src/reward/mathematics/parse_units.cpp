@@ -107,6 +107,12 @@ bool Parser::read_units(const Node& value, bool has_currency, Units& units, bool
             units = {{token.text == "C" ? "celsius" : "fahrenheit", 1}};
             continue;
         }
+        const std::string scale_name = unit_at(at_);
+        if (units == Units{{"degree", 1}} && (scale_name == "celsius" || scale_name == "fahrenheit")) {
+            units = {{scale_name, 1}};
+            continue;
+        }
+        if (word("old") && units == Units{{"year", 1}}) continue;
         if (word("and") || word("or") || word("for")) break;
         const std::string small = lower(token.text);
         const bool is_word = token.kind == Token_kind::word;
@@ -220,6 +226,7 @@ bool Parser::units_follow() const {
         const Token& token = tokens_[i];
         if (token.kind == Token_kind::sign && (token.text == "," || token.text == ";")) break;
         if (token.kind == Token_kind::word && (lower(token.text) == "and" || lower(token.text) == "or")) break;
+        if (token.kind == Token_kind::number && any) break;  // 2 h 30 min
         const bool between = token.kind == Token_kind::sign && (token.text == "/" || token.text == "*");
         if (between && any) continue;
         if (token.kind == Token_kind::sign && token.text == "^" && any && tokens_[i + 1].kind == Token_kind::number) {

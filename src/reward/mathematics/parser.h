@@ -51,6 +51,11 @@ private:
     bool list(Node& node);
     bool separator(std::string& joined);
     bool relation(Node& node);
+    bool congruence(Node& node);
+    bool modulus_follows() const;
+    bool modulus(Node& node);
+    bool measured_on(const Node& before) const;
+    bool whole_number_follows();
     bool spoken_name(Node& node);
     char relation_name() const;
     bool named_function(Node& node);
@@ -99,6 +104,7 @@ private:
     bool several(Node& node, const std::string& name);
     bool series(Node& node, bool adds);
     static Node with(const Node& tree, const std::string& variable, const Node& value);
+    static Node inverse_hyperbolic(const std::string& name, const Node& x);
     static Node hyperbolic(const std::string& name, const Node& x);
     bool call(Node& node, const std::string& name);
     bool function_argument(Node& node);

@@ -30,6 +30,7 @@ bool is_container(const Node& node) {
         case Kind::set_union:
         case Kind::difference:
         case Kind::intersection:
+        case Kind::congruence:
         case Kind::matrix:
         case Kind::row:
         case Kind::relation:
@@ -238,33 +239,32 @@ private:
         const Node turned = node.parts[0].kind == Kind::absolute ? node : reversed(node);
         if (turned.parts[0].kind != Kind::absolute) return std::nullopt;
         const auto distance = number(turned.parts[1]);
-        std::string variable;
-        const Node& inner = turned.parts[0].parts[0];
-        const auto at_0 = at(inner, 0, variable), at_1 = at(inner, 1, variable), at_2 = at(inner, 2, variable);
-        if (!distance || distance->sign() < 0 || !at_0 || !at_1 || !at_2) return std::nullopt;
-        const Rational slope = *at_1 - *at_0;
-        if (slope.sign() == 0 || !(*at_2 - *at_1 == slope)) return std::nullopt;
-        const Rational middle = (Rational(0) - *at_0) / slope;
-        const Rational half = *distance / (slope.sign() < 0 ? Rational(0) - slope : slope);
+        const auto inner = linear(turned.parts[0].parts[0]);
+        if (!distance || distance->sign() < 0 || !inner) return std::nullopt;
+        const Rational middle = (Rational(0) - inner->constant) / inner->slope;
+        const Rational half = *distance / (inner->slope.sign() < 0 ? Rational(0) - inner->slope : inner->slope);
         const bool inside = turned.name == "<" || turned.name == "l", closed = turned.name == "l" || turned.name == ">";
         const Pieces between = joined({{middle - half, middle + half, closed, closed}});
         return inside ? between : complement(between);
     }
 
-    // The value of a tree with one variable; `variable` is its name, or "" before it is met.
-    std::optional<Rational> at(const Node& tree, long value, std::string& variable) {
-        const Node there = with_value(tree, value, variable);
-        return variable == "?" ? std::nullopt : number(there);
-    }
-    static Node with_value(const Node& tree, long value, std::string& variable) {
-        if (tree.kind == Kind::variable) {
-            if (variable.empty()) variable = tree.name;
-            if (variable != tree.name) variable = "?";
-            return {Kind::number, "", Rational(value), {}};
+    // slope x + constant of one variable, slope not 0; none of anything else.
+    struct Linear {
+        Rational slope, constant;
+    };
+    std::optional<Linear> linear(const Node& node) {
+        for (const Kind kind : {Kind::pi, Kind::e, Kind::i, Kind::call, Kind::apply})
+            if (contains(node, kind)) return std::nullopt;
+        Algebra algebra(work_);
+        const Value value = algebra.value(node);
+        if (!algebra.problem.empty() || algebra.used_open || !algebra.is_polynomial(value)) return std::nullopt;
+        Linear result;
+        for (const auto& [monomial, coefficient] : value.top) {
+            const bool variable = monomial.size() == 1 && monomial[0].second == Exponent{1, 1};
+            if (!monomial.empty() && (!variable || result.slope.sign() != 0)) return std::nullopt;
+            (variable ? result.slope : result.constant) = coefficient;
         }
-        Node result = tree;
-        for (Node& part : result.parts) part = with_value(part, value, variable);
-        return result;
+        return result.slope.sign() == 0 ? std::nullopt : std::optional(result);
     }
 
     std::optional<Pieces> folded(const std::vector<Node>& nodes, const std::string& how) {

@@ -21,8 +21,8 @@ namespace r1 {
 enum class Program { python, cpp };  // Python 3; C++20, compiled in the sandbox
 
 struct SandboxLimits {  // of one run
-    // Of all its processes together. One that ends with more, but less than twice that, is run again alone, twice at most,
-    // and what it needs then decides: beside others the same program may be up to twice as slow.
+    // Of all its processes together. One that ends with more, but less than twice that, is run again alone, twice at
+    // most, and what it needs then decides: beside others the same program may be up to twice as slow.
     double cpu_seconds = 2;
     int memory_mb = 256;
     int output_kb = 1024;  // standard output and error together
