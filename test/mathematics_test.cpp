@@ -189,7 +189,7 @@ TEST_CASE("mathematics: reasons") {
     CHECK(reason("x = 1/3", "\\frac{1}{3}") == "equal");
     CHECK(reason("0.333", "\\frac{1}{3}") == "gives 333/1000, not 1/3");
     CHECK(reason("1/0", "\\frac{1}{3}") == "divides by zero");
-    CHECK(reason("one third", "\\frac{1}{3}") == "cannot be read as mathematics: a word");
+    CHECK(reason("a third", "\\frac{1}{3}") == "cannot be read as mathematics: a word");
     CHECK(reason("", "5") == "cannot be read as mathematics: empty");
     CHECK(reason(" \n", "5") == "cannot be read as mathematics: empty");
     CHECK(reason("\\boxed{}", "5") == "cannot be read as mathematics: empty");

@@ -17,12 +17,11 @@ RewardCommands make_reward_commands(const std::vector<std::string>& texts, doubl
 
 inline constexpr const char* REWARD_COMMAND_HELP =
     "a command that rewards, kept running: a JSON line for each group goes in, a list of numbers comes out, and is "
-    "added "
-    "to the reward; \"0.5:python3 reward.py\" weighs it; once for each command. --accuracy-weight 0 --format-weight 0 "
-    "leave it alone";
+    "added to the reward; \"0.5:python3 reward.py\" weighs it; once for each command. --accuracy-weight 0 "
+    "--format-weight 0 leave it alone";
 
-// Asks each command about each group, in order, and adds what it says to the rewards: of answers that were cut off, too,
-// since that is for the command to decide. answers[i] are those to asks[i].
+// Asks each command about each group, in order, and adds what it says to the rewards: of answers that were cut off,
+// too, since that is for the command to decide. answers[i] are those to asks[i].
 void add_command_rewards(RewardCommands& commands, const Task& task, const std::vector<Ask>& asks,
                          std::vector<std::vector<Answer>>& answers);
 

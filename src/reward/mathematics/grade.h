@@ -84,7 +84,7 @@ public:
     //   x = 1/3     correct      "equal"
     //   0.333       not correct  "gives 333/1000, not 1/3"
     //   1/0         not correct  "divides by zero"
-    //   one third   not correct  "cannot be read as mathematics: a word"
+    //   a third     not correct  "cannot be read as mathematics: a word"
     Verdict grade(std::string_view answer) const;
 
     // For evaluation alone, never a reward: the answer wherever a text without a box has it (lenient.h says where), the

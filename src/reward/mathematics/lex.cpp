@@ -78,6 +78,13 @@ constexpr auto unicode = std::to_array<Pair>({
     {"\u00B1", "\\pm "},
     {"\u2213", "\\mp "},
     {"\u2205", "\\emptyset "},
+    {"\u2261", "\\equiv "},
+    {"\u230A", "\\lfloor "},
+    {"\u230B", "\\rfloor "},
+    {"\u2308", "\\lceil "},
+    {"\u2309", "\\rceil "},
+    {"\u27E8", "\\langle "},
+    {"\u27E9", "\\rangle "},
     {"\u211D", "\\mathbb{R}"},
     {"\u00A0", " "},
     {"\u2009", " "},
@@ -301,12 +308,12 @@ constexpr auto face_commands = std::to_array<std::string_view>(
 
 // Runs of two or three letters that are words and not products of variables; longer runs are always words.
 constexpr auto short_words = std::to_array<std::string_view>(
-    {"no",  "on",  "yes", "and", "or",  "not", "odd", "one", "two", "six", "ten", "all", "any", "is",  "to",
-     "if",  "at",  "by",  "it",  "of",  "an",  "as",  "be",  "do",  "he",  "me",  "my",  "so",  "up",  "us",
-     "we",  "the", "are", "but", "can", "for", "has", "him", "his", "her", "she", "how", "its", "may", "new",
-     "now", "old", "our", "out", "per", "see", "too", "was", "who", "day", "box", "cm",  "mm",  "km",  "kg",
-     "mg",  "ml",  "mL",  "ft",  "in",  "oz",  "lb",  "lbs", "hr",  "hrs", "min", "sec", "yd",  "yds", "mi",
-     "mph", "kph", "am",  "pm",  "deg", "sq",  "mon", "tue", "wed", "thu", "fri", "sat", "sun", "men", "way"});
+    {"no",  "on",  "yes", "and", "or",  "not", "odd", "one", "two", "six", "ten", "all", "any", "is",  "to",  "if",
+     "at",  "by",  "it",  "of",  "an",  "as",  "be",  "do",  "he",  "me",  "my",  "so",  "up",  "us",  "we",  "the",
+     "are", "but", "can", "for", "has", "him", "his", "her", "she", "how", "its", "may", "new", "now", "old", "our",
+     "out", "per", "see", "too", "was", "who", "day", "box", "cm",  "mm",  "km",  "kg",  "mg",  "ml",  "mL",  "ft",
+     "in",  "oz",  "lb",  "lbs", "hr",  "hrs", "min", "sec", "yd",  "yds", "mi",  "mph", "kph", "mod", "am",  "pm",
+     "deg", "sq",  "mon", "tue", "wed", "thu", "fri", "sat", "sun", "men", "way"});
 
 bool is_ascii(std::string_view text) {
     return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });

@@ -22,9 +22,9 @@ bool Parser::list(Node& node) {
     std::string joined;
     do {
         Node item;
-        if (!relation(item)) return false;
+        if (!integers(item) && !relation(item)) return false;
         items.push_back(std::move(item));
-    } while (separator(joined) || measured_on(items.back()) || whole_number_follows());
+    } while (separator(joined) || measured_on(items.back()) || whole_number_follows() || integers_follow());
     // n \equiv 1, 4 \pmod 5
     for (size_t i = items.size(); i-- > 0;) {
         if (items[i].kind != Kind::congruence || items[i].name != "?") continue;
@@ -44,6 +44,38 @@ bool Parser::whole_number_follows() {
     if (!found) return false;
     tokens_.erase(tokens_.begin() + long(at_) + 4);
     ++at_;
+    return true;
+}
+
+// "for any integer k", "where k is an integer": how many tokens say that k is whole, to the end of the text; else 0.
+size_t Parser::integer_words(std::string& letter) const {
+    size_t i = 0;
+    bool integer = false;
+    letter.clear();
+    for (;; ++i) {
+        constexpr auto fillers = std::to_array<std::string_view>(
+            {"for", "where", "with", "all", "any", "every", "each", "some", "an", "a", "is", "are", "and"});
+        const Token& token = peek(i);
+        const std::string small = lower(token.text);
+        const bool word = token.kind == Token_kind::word || (token.kind == Token_kind::letter && small == "a");
+        if (word && (small == "integer" || small == "integers")) integer = true;
+        else if (token.kind == Token_kind::letter && letter.empty() && small != "a") letter = token.text;
+        else if (!(word && one_of(small, fillers))) break;
+    }
+    return integer && !letter.empty() && peek(i).kind == Token_kind::end ? i : 0;
+}
+
+bool Parser::integers_follow() const {
+    std::string letter;
+    return peek().kind == Token_kind::word && integer_words(letter) > 0;
+}
+
+bool Parser::integers(Node& node) {
+    std::string letter;
+    const size_t length = integer_words(letter);
+    if (length == 0) return false;
+    at_ += length;
+    node = over(Kind::relation, leaf(Kind::variable, letter), leaf(Kind::variable, "mathbb Z"), "E");
     return true;
 }
 
@@ -111,7 +143,7 @@ bool Parser::relation(Node& node) {
     }
     node = gathered(Kind::relation, std::move(parts), names);
     // f(x) = 2x for all x
-    if (node.kind == Kind::relation && word("for") &&
+    if (node.kind == Kind::relation && !integers_follow() && word("for") &&
         (word("all", 1) || word("any", 1) || word("every", 1) || word("each", 1)))
         at_ = tokens_.size() - 1;
     return true;
@@ -278,7 +310,8 @@ bool Parser::is_scale(const Node& before) const {
 
 // 2^x 3^x is a product; any other number behind a factor is refused.
 bool Parser::power_by_power(const Node& before) const {
-    return before.kind == Kind::power && peek().kind == Token_kind::number && is("^", 1);
+    const bool letter = before.kind == Kind::variable && before.name.size() == 1;  // n2^{n-1}
+    return (before.kind == Kind::power || letter) && peek().kind == Token_kind::number && is("^", 1);
 }
 
 // The x of 1.2 x 10^3.
@@ -393,8 +426,25 @@ std::optional<Node> spoken_tree(const std::string& words) {
         {"zero",     "one",     "two",     "three",     "four",     "five",     "six",
          "seven",    "eight",   "nine",    "ten",       "eleven",   "twelve",   "thirteen",
          "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"});
+    for (const std::string_view minus : {"negative ", "minus "})
+        if (words.starts_with(minus))
+            if (const auto positive = spoken_tree(words.substr(minus.size()))) return over(Kind::negate, *positive);
     if (one_of(words, numbers))
         return constant(long(std::find(numbers.begin(), numbers.end(), words) - numbers.begin()));
+    // two thirds
+    constexpr auto parts = std::to_array<Pair>(
+        {{"half", "2"},     {"halves", "2"}, {"third", "3"},   {"thirds", "3"},   {"quarter", "4"},
+         {"quarters", "4"}, {"fourth", "4"}, {"fourths", "4"}, {"fifth", "5"},    {"fifths", "5"},
+         {"sixth", "6"},    {"sixths", "6"}, {"seventh", "7"}, {"sevenths", "7"}, {"eighth", "8"},
+         {"eighths", "8"},  {"ninth", "9"},  {"ninths", "9"},  {"tenth", "10"},   {"tenths", "10"}});
+    const size_t last = words.find_last_of(" -");
+    if (last != std::string::npos) {
+        const std::string top = words.substr(0, words.find_last_not_of(" -", last) + 1);
+        const std::string_view bottom = look_up(words.substr(last + 1), parts);
+        if (!bottom.empty() && one_of(top, numbers))
+            return constant(Rational(long(std::find(numbers.begin(), numbers.end(), top) - numbers.begin())) /
+                            Rational::digits(std::string(bottom)));
+    }
     if (words == "all real numbers" || words == "all reals") return leaf(Kind::variable, "mathbb R");
     if (words == "no solution" || words == "empty set") return leaf(Kind::set);
     return std::nullopt;

@@ -148,6 +148,10 @@ bool Parser::command(Node& node) {
             node = leaf(Kind::variable, a.parts[1].name + "'");
             return true;
         }
+        if (const int order = derivative_order(a, b); name == "frac" && order > 1) {
+            node = leaf(Kind::variable, a.parts[1].name + std::string(size_t(order), '\''));
+            return true;
+        }
         node = name == "frac" ? over(Kind::product, std::move(a), over(Kind::inverse, std::move(b)))
                               : over(Kind::call, std::move(a), std::move(b), name);
         return true;
@@ -170,6 +174,19 @@ bool Parser::command(Node& node) {
     if (one_of(name, of_several)) return several(node, name);
     if (one_of(name, functions)) return call(node, name);
     return refuse("a command that is not known");
+}
+
+// Of d^2y over dx^2 2; 0 of anything else, and beyond 4.
+int Parser::derivative_order(const Node& top, const Node& bottom) {
+    const auto is_d = [](const Node& node) { return node.kind == Kind::variable && node.name == "d"; };
+    const auto is_product = [](const Node& node) { return node.kind == Kind::product && node.parts.size() == 2; };
+    if (!is_product(top) || !is_product(bottom) || !is_d(bottom.parts[0])) return 0;
+    const Node &above = top.parts[0], &below = bottom.parts[1];
+    const bool powers = above.kind == Kind::power && is_d(above.parts[0]) && below.kind == Kind::power &&
+                        identical(above.parts[1], below.parts[1]) && top.parts[1].kind == Kind::variable;
+    if (!powers || above.parts[1].kind != Kind::number) return 0;
+    const long order = above.parts[1].number.small().value_or(0);
+    return order >= 2 && order <= 4 ? int(order) : 0;
 }
 
 bool Parser::root(Node& node, bool latex) {

@@ -56,6 +56,9 @@ private:
     bool modulus(Node& node);
     bool measured_on(const Node& before) const;
     bool whole_number_follows();
+    size_t integer_words(std::string& letter) const;
+    bool integers_follow() const;
+    bool integers(Node& node);
     bool spoken_name(Node& node);
     char relation_name() const;
     bool named_function(Node& node);
@@ -99,6 +102,7 @@ private:
     bool leading_combinations(Node& node);
     bool subscript(std::string& name);
     bool command(Node& node);
+    static int derivative_order(const Node& top, const Node& bottom);
     bool root(Node& node, bool latex);
     bool argument(Node& node);
     bool several(Node& node, const std::string& name);

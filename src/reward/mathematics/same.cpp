@@ -299,16 +299,15 @@ private:
             const Node& one = answer[0];
             if (one.kind == Kind::tuple && one.name == "()") return ordered(expected->values, one.parts);
             return one.kind == Kind::relation && one.name == "=" && one.parts[0].kind == Kind::tuple &&
-                   one.parts[1].kind == Kind::tuple && ordered(expected->names, one.parts[0].parts) &&
-                   ordered(expected->values, one.parts[1].parts);
+                   one.parts[1].kind == Kind::tuple &&
+                   same_by_name(*expected, {one.parts[0].parts, one.parts[1].parts});
         }
         if (!given) return false;
         if (reference.size() == 1 && reference[0].kind == Kind::tuple && reference[0].name == "()")
             return ordered(reference[0].parts, given->values);
         if (reference.size() == 1 && reference[0].kind == Kind::relation && reference[0].name == "=" &&
             reference[0].parts[0].kind == Kind::tuple && reference[0].parts[1].kind == Kind::tuple)
-            return ordered(reference[0].parts[0].parts, given->names) &&
-                   ordered(reference[0].parts[1].parts, given->values);
+            return same_by_name({reference[0].parts[0].parts, reference[0].parts[1].parts}, *given);
         if (any_relation(reference)) return false;
         return are_numbered(given->names) ? match(reference, given->values) : ordered(reference, given->values);
     }
@@ -415,6 +414,7 @@ private:
         const bool first = reference.kind == Kind::congruence;
         const Node &congruence = first ? reference : answer, &plain = first ? answer : reference;
         if (!first && congruence.name != "bmod") return because("another kind of thing than the reference");
+        if (first && congruence.parts.size() > 2) return because("without what is congruent");
         const auto a = number(congruence.parts[0]), m = number(congruence.parts[1]), value = number(plain);
         if (!a || !m || !value || m->sign() <= 0) return because("another kind of thing than the reference");
         const bool smallest = value->sign() >= 0 && *value < *m;
@@ -438,6 +438,9 @@ private:
     bool same_families(const Nodes& reference, const Nodes& answer) {
         const auto expected = family(reference), given = family(answer);
         if (!expected && !given) return false;
+        if (!expected && reference.size() == 1 && reference[0].kind == Kind::congruence)
+            return is_class(reference[0], *given);
+        if (!given && answer.size() == 1 && answer[0].kind == Kind::congruence) return is_class(answer[0], *expected);
         if (!expected) return same_items(reference, given->values);
         if (!given) {
             const auto name = named(expected->values);
@@ -449,7 +452,66 @@ private:
             for (const Node& value : of.values) all.push_back(with_value(value, of.name, leaf_of("whole number")));
             return all;
         };
-        return same_items(renamed(*expected), renamed(*given));
+        const Nodes a = renamed(*expected), b = renamed(*given);
+        return same_items(a, b) || same_progressions(a, b);
+    }
+
+    // n \equiv 2 \pmod 5 and n = 5k + 2, k \in \mathbb Z
+    bool is_class(const Node& congruence, const Named& family) {
+        if (congruence.parts.size() < 3 || family.values.size() != 1) return false;
+        const Node& item = family.values[0];
+        if (item.kind != Kind::relation || item.name != "=" || !identical(item.parts[0], congruence.parts[2]))
+            return false;
+        const auto p = progression(with_value(item.parts[1], family.name, leaf_of("whole number")));
+        if (!p) return false;
+        const auto a = number(p->first), b = number(p->step);
+        const auto residue = number(congruence.parts[0]), m = number(congruence.parts[1]);
+        if (!a || !b || !residue || !m || m->sign() == 0 || b->sign() == 0) return false;
+        return (*b == *m || *b == Rational(0) - *m) && ((*a - *residue) / *m).is_integer();
+    }
+
+    // Of x = \frac{\pi}{2} + k\pi the value, whose name may be missing.
+    static const Node& value_of(const Node& item) {
+        const bool named = item.kind == Kind::relation && item.name == "=" && is_name(item.parts[0]);
+        return named ? item.parts[1] : item;
+    }
+
+    // Item for item a + bk, with the same b but for its sign, and a difference of the a that is a multiple of it.
+    bool same_progressions(const Nodes& reference, const Nodes& answer) {
+        if (reference.size() != answer.size()) return false;
+        return pair_off(reference, answer, [&](const Node& x, const Node& y) {
+            const bool names = x.kind == Kind::relation && y.kind == Kind::relation;
+            if (names && !identical(x.parts[0], y.parts[0])) return false;
+            const Node &f = value_of(x), &g = value_of(y);
+            if ((f.kind == Kind::quantity || g.kind == Kind::quantity) && f.name != g.name) return false;
+            const auto p = progression(f), q = progression(g);
+            if (!p || !q) return false;
+            const auto ratio = number(quotient(p->step, q->step)), shift = number(quotient(p->shift(*q), p->step));
+            return ratio && (*ratio == Rational(1) || *ratio == Rational(-1)) && shift && shift->is_integer();
+        });
+    }
+
+    struct Progression {
+        Node first, step;
+        Node shift(const Progression& other) const {
+            return {Kind::sum, "", 0, {first, over(Kind::negate, other.first)}};
+        }
+    };
+    static Node quotient(const Node& a, const Node& b) { return {Kind::product, "", 0, {a, over(Kind::inverse, b)}}; }
+    // a and b of a + bk, which holds no other variable; none of anything else.
+    std::optional<Progression> progression(const Node& node) {
+        if (node.kind == Kind::quantity) return progression(node.parts[0]);
+        if (is_container(node)) return std::nullopt;
+        const auto at = [&](long k) {
+            return with_value(node, leaf_of("whole number"), Node{Kind::number, "", Rational(k), {}});
+        };
+        if (contains(at(0), Kind::variable)) return std::nullopt;
+        const Node step = {Kind::sum, "", 0, {at(1), over(Kind::negate, at(0))}};
+        const Node next = {Kind::sum, "", 0, {leaf_of("whole number"), Node{Kind::number, "", Rational(1), {}}}};
+        const Node everywhere = {
+            Kind::sum, "", 0, {with_value(node, leaf_of("whole number"), next), over(Kind::negate, node)}};
+        if (!same_value(everywhere, step)) return std::nullopt;
+        return Progression{at(0), step};
     }
 
     // F(x) + C and G(x) + c, where F - G is constant.
@@ -470,10 +532,12 @@ private:
         if (names.empty() || std::any_of(names.begin(), names.end(), [&](const auto& n) { return n != names[0]; }))
             return false;
         const Node difference = {Kind::sum, "", 0, {*F, over(Kind::negate, *G)}};
-        // Somewhere both are defined.
-        for (const Rational& place : {Rational(3, 10), Rational(7, 5), Rational(5)}) {
+        // The same as at one place, wherever both are defined.
+        int64_t work = 3 * max_work;  // the two are computed four times over
+        for (const Rational& place : {Rational(7, 5), Rational(3, 10), Rational(5)}) {
             const Node there = with_value(difference, leaf_of(names[0]), Node{Kind::number, "", place, {}});
-            if (compare(difference, there, work_).agreement == Agreement::equal) return true;
+            const Node domain = {Kind::sum, "", 0, {there, *F, over(Kind::negate, *F), *G, over(Kind::negate, *G)}};
+            if (compare(difference, domain, work).agreement == Agreement::equal) return true;
         }
         return false;
     }
@@ -519,6 +583,35 @@ private:
         return true;
     }
 
+    // f(t) = t^2 where the reference has f(x) = x^2: with x for t; none where there is nothing to rename.
+    static std::optional<Node> with_argument_of(const Node& reference, const Node& answer) {
+        const Node &a = reference.parts[0], &b = answer.parts[0];
+        const bool both = reference.name == "=" && answer.name == "=" && a.kind == Kind::apply &&
+                          b.kind == Kind::apply && a.name == b.name && a.parts.size() == 1 && b.parts.size() == 1;
+        if (!both || a.parts[0].kind != Kind::variable || b.parts[0].kind != Kind::variable) return std::nullopt;
+        if (identical(a.parts[0], b.parts[0]) || mentions(answer, a.parts[0])) return std::nullopt;
+        return with_value(answer, b.parts[0], a.parts[0]);
+    }
+
+    // x = 5, x < 5: a variable, and a constant.
+    static bool is_solved(const Node& relation) {
+        const auto is = [](const Node& name, const Node& value) {
+            return name.kind == Kind::variable && !contains(value, Kind::variable);
+        };
+        return is(relation.parts[0], relation.parts[1]) || is(relation.parts[1], relation.parts[0]);
+    }
+
+    bool same_by_name(const Assignments& a, const Assignments& b) {
+        if (a.names.size() != b.names.size() || a.values.size() != a.names.size() || b.values.size() != b.names.size())
+            return false;
+        for (size_t i = 0; i < a.names.size(); ++i) {
+            size_t j = 0;
+            while (j < b.names.size() && !identical(a.names[i], b.names[j])) ++j;
+            if (j == b.names.size() || !same(a.values[i], b.values[j])) return false;
+        }
+        return true;
+    }
+
     // (x, y) = (1, 2) and (y, x) = (2, 1).
     bool is_permuted(const Node& reference, const Node& answer) {
         const auto named_point = [](const Node& node) {
@@ -541,6 +634,7 @@ private:
     // The same sides, perhaps reversed; or one sign, and left minus right in proportion.
     bool same_relation(const Node& reference, const Node& answer) {
         if (is_permuted(reference, answer)) return true;
+        if (const auto renamed = with_argument_of(reference, answer)) return same_relation(reference, *renamed);
         for (const Node& turned : {answer, reversed(answer)}) {
             if (reference.name == turned.name && ordered(reference.parts, turned.parts)) return true;
             if (reference.name != "=" || turned.name != "=") continue;
@@ -550,6 +644,7 @@ private:
         }
         why_.clear();
         if (reference.name.size() != 1 || answer.name.size() != 1 || reference.name == "E") return false;
+        if (reference.name == "=" && is_solved(reference) != is_solved(answer)) return because("still to be solved");
         const int factor = proportion(reference, answer);
         if (factor == 0) return because("not equal to the reference");
         const Node turned = factor < 0 ? reversed(answer) : answer;
