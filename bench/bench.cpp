@@ -8,6 +8,8 @@
 
 #include "base/threads.h"
 #include "corpus/countdown_corpus.h"
+#include "reward/command.h"
+#include "reward/mathematics/grade.h"
 #include "reward/reward.h"
 #include "reward/sandbox/sandbox.h"
 
@@ -146,6 +148,44 @@ static void samplings(const Ops& ops, const Config& c, int cores) {
                 short_count(double(tokens) / all).c_str(), cores, one / all);
 }
 
+// Answers of the tests' table, of every kind, by references that are parsed already.
+static void mathematics_rewards() {
+    const char* const table = "test/mathematics.jsonl";
+    if (!exists(table)) return void(std::printf("mathematics: no %s here\n", table));
+    std::vector<std::pair<MathReference, std::string>> pairs;
+    read_json_lines(table, [&](const json& line, int64_t number) {
+        const std::string reference = line["reference"], answer = line["answer"];
+        if (number % 3 == 0 && pairs.size() < 512) pairs.push_back({MathReference::parse(reference, table), answer});
+    });
+    std::vector<double> each(pairs.size(), 1e30);
+    const double all = best_seconds(5, [&] {
+        for (size_t i = 0; i < pairs.size(); ++i) {
+            const double begin = seconds_now();
+            pairs[i].first.grade(pairs[i].second);
+            each[i] = std::min(each[i], seconds_now() - begin);
+        }
+    });
+    std::sort(each.begin(), each.end());
+    std::printf("mathematics, %zu answers of the tests' table, one thread   %.1f ms, half of them below %.3f ms, "
+                "the slowest %.1f ms\n",
+                pairs.size(), 1e3 * all, 1e3 * each[each.size() / 2], 1e3 * each.back());
+}
+
+// A command that does nothing, asked about as many answers as a step of the demo has.
+static void reward_command() {
+    RewardCommand command("python3 -c 'import json, sys\nfor line in sys.stdin:\n"
+                          "    print([0] * len(json.loads(line)[\"responses\"]), flush=True)'", 60);
+    json request = {{"problem", {{"prompt", "3 7 12 make 33."}}}, {"prompt", "User: 3 7 12 make 33. Assistant:"}};
+    for (int i = 0; i < 16; ++i) {
+        request["responses"].push_back(std::string(300, 'x'));
+        request["finished"].push_back(true);
+    }
+    const double seconds = best_seconds(20, [&] {
+        for (int group = 0; group < 24; ++group) command.ask(request, 16);
+    });
+    std::printf("a reward command that does nothing, 384 answers   %.1f ms\n", 1e3 * seconds);
+}
+
 static void rewards(int cores) {
     thread_count() = 1;
     const CountdownProblems problems = countdown_problems(1);
@@ -157,6 +197,8 @@ static void rewards(int cores) {
                         [&](std::string_view answer) { return countdown_accuracy(each.problem, answer); });
     });
     std::printf("\nrewards, 512 answers of the base corpus by rules, one thread   %.2f ms\n", 1e3 * rules);
+    mathematics_rewards();
+    reward_command();
     thread_count() = cores;
     const SandboxLevel level = Sandbox::level();
     if (!level.usable) return void(std::printf("sandbox: %s\n", level.missing.c_str()));

@@ -165,6 +165,21 @@ TEST_CASE("turns of a conversation") {
     CHECK(has(refused({{"user", ""}, {"system", ""}}), "message 2"));
 }
 
+TEST_CASE("what is not rendered of a message is refused, never dropped") {
+    const auto refused = [](const json& message) { return error_of([&] { refuse_unrendered(message, "here"); }); };
+    CHECK(refused({{"role", "assistant"}, {"content", "4"}, {"reasoning_content", nullptr}}).empty());
+    CHECK(refused({{"content", "4"}, {"reasoning_content", ""}, {"tool_calls", json::array()}}).empty());
+    CHECK(has(refused({{"content", "4"}, {"reasoning_content", "2 + 2"}}), "<think>"));
+    CHECK(has(refused({{"content", ""}, {"tool_calls", {{{"id", "1"}}}}}), "tool_calls"));
+    CHECK(has(refused({{"role", "tool"}, {"content", "4"}, {"tool_call_id", "1"}}), "tool_call_id"));
+    const Folder f;
+    f.write("tokenizer.json", golden()["tokenizer"].dump());
+    f.write("chat_template.jinja", phrases.at("deepseek_r1_distill"));
+    f.write("in", R"([{"role": "user", "content": "2?"}, )"
+                  R"({"role": "assistant", "content": "2", "reasoning_content": "so"}])");
+    refuses(binary + " render --model " + f.path + " < " + f / "in", 1, "reasoning_content", "standard input line 1");
+}
+
 TEST_CASE("r1 render") {
     const Folder f;
     f.write("tokenizer.json", golden()["tokenizer"].dump());

@@ -108,6 +108,77 @@ TEST_CASE("Hugging Face's families: logits as transformers computes them") {
     }
 }
 
+// What published folders have beside what a model needs: heads of tied models, rotary tables, odd keys and tokens.
+TEST_CASE("Hugging Face's families: odd but harmless files open, harmful ones say what is wrong") {
+    const Folder folder;
+    json object;
+    for (const json& each : cases_of("huggingface.json"))
+        if (each["config"].value("tie_word_embeddings", false)) object = each;
+    REQUIRE(object.is_object());
+    const json config = object["config"];
+    const auto write = [&](const json& file, const std::vector<std::pair<std::string, float>>& more) {
+        write_model(object, file, folder.path);
+        const TensorFiles before = TensorFiles::of_model(folder.path);
+        std::vector<TensorSource> tensors;
+        for (size_t i = 0; i < before.size(); ++i) {
+            const TensorEntry entry = before.entry(i);
+            std::vector<float> values(size_t(entry.count));
+            before.read(entry, values.data());
+            const auto fill = [values](int64_t first, int64_t n, float* to) {
+                std::copy_n(values.begin() + first, n, to);
+            };
+            tensors.push_back({entry.name, entry.shape, fill});
+            if (entry.name != "model.embed_tokens.weight") continue;
+            for (const auto& [name, change] : more) {
+                if (name != "lm_head.weight") {
+                    tensors.push_back({name, {4}, [](int64_t, int64_t n, float* to) { std::fill_n(to, n, 1.0f); }});
+                    continue;
+                }
+                std::vector<float> head = values;
+                head.back() += change;
+                tensors.push_back({name, entry.shape, [head](int64_t first, int64_t n, float* to) {
+                                       std::copy_n(head.begin() + first, n, to);
+                                   }});
+            }
+        }
+        write_safetensors(folder / "second.safetensors", tensors);
+        rename_file(folder / "second.safetensors", folder / "model.safetensors");
+    };
+    const std::string info = binary + " info --model " + folder.path;
+    const auto opened = [&] {
+        const Result r = shell(binary + " score --tokens '1 2 3' --model " + folder.path);
+        CAPTURE(r.text);
+        CHECK(r.status == 0);
+        return r.text;
+    };
+    write(config, {});
+    const std::string plain = opened();
+    CHECK(plain.find("warning") == std::string::npos);
+    write(config, {{"lm_head.weight", 0.0f}, {"model.layers.0.self_attn.rotary_emb.inv_freq", 0.0f}});
+    CHECK(opened() == plain);
+    write(config, {{"lm_head.weight", 1.0f}});
+    refuses(binary + " score --tokens '1 2 3' --model " + folder.path, 1, "not the embedding", "lm_head.weight");
+    json odd = config;
+    odd["rope_tehta"] = 10000;
+    odd["eos_token_id"] = 151645;
+    write(odd, {});
+    const std::string warned = opened();
+    CHECK(warned.find("rope_tehta, did you mean rope_theta") != std::string::npos);
+    CHECK(warned.find("eos_token_id 151645") != std::string::npos);
+    json quantized = config;
+    quantized["quantization_config"] = {{"quant_method", "gptq"}, {"bits", 4}};
+    write(quantized, {});
+    refuses(binary + " score --tokens '1 2 3' --model " + folder.path, 1, "gptq", "config.json");
+    write(config, {});
+    const std::string pointer =
+        "version https://git-lfs.example/spec/v1\noid sha256:" + std::string(64, '0') + "\nsize 123\n";
+    for (const char* name : {"/model.safetensors", "/config.json"}) {
+        write(config, {});
+        folder.write(name + 1, pointer);
+        refuses(binary + " score --tokens '1 2 3' --model " + folder.path, 1, "Git LFS pointer", name + 1);
+    }
+}
+
 TEST_CASE("Hugging Face's families: ten steps of AdamW as PyTorch takes them") {
     const Folder folder;
     for (const json& object : cases_of("huggingface_sft.json")) {

@@ -307,8 +307,7 @@ TEST_CASE("general prompts: what they are, and what is graded") {
     is_refused(R"({"prompt": "p", "set": 3})", "\"set\"");
     is_refused(R"({"prompt": " "})");
     // A line with a key of another kind is not taken for a general prompt.
-    for (const char* bad : {R"({"prompt": "p", "answer": "1"})", R"({"prompt": "p", "solution": "1"})",
-                            R"({"prompt": "p", "choices": ["a", "b"]})", R"({"prompt": "p", "target": 3})",
+    for (const char* bad : {R"({"prompt": "p", "choices": ["a", "b"]})", R"({"prompt": "p", "target": 3})",
                             R"({"prompt": "p", "tests": 3})", R"({"prompt": "p", "variables": 3})"})
         is_refused(bad);
 }

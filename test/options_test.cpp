@@ -104,6 +104,7 @@ std::vector<std::string> other_values(const Option& option, const std::string& n
     if (option.values == 0) return {"true"};
     if (option.name == "--device") return {"cpu"};  // a GPU need not be there
     if (option.name == "--isa") return {"generic"};
+    if (option.name == "--reward-command") return {"cat"};
     if (option.values == 2) return {"3 0.5"};
     if (option.values == 6) return {"40 1 1 0 1 0"};
     std::vector<std::string> values;

@@ -56,6 +56,11 @@ static void read_pieces(const std::string& path, const std::function<void(std::s
     if (bad) fail("cannot read the file", path, "check the disk");
 }
 
+void refuse_pointer(std::string_view begin, const std::string& path) {
+    if (begin.starts_with("version https://git-lfs"))
+        fail("a Git LFS pointer in place of the file itself", path, "fetch it with git lfs pull");
+}
+
 std::string read_file(const std::string& path) {
     std::string content;
     std::error_code error;
@@ -64,6 +69,7 @@ std::string read_file(const std::string& path) {
         content.reserve(size);
     }
     read_pieces(path, [&](std::string_view piece) { content.append(piece); });
+    refuse_pointer(content, path);
     return content;
 }
 

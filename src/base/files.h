@@ -17,6 +17,9 @@ bool holds_something(const std::string& folder);  // but for files that a killed
 // Of a file or a folder; returns when that is on the disk.
 void rename_file(const std::string& from, const std::string& to);
 
+// Error if these bytes, the first of a file, are those of a Git LFS pointer.
+void refuse_pointer(std::string_view begin, const std::string& path);
+
 // A regular file alone: a pipe or a device would wait, or never end. A file larger than the memory that is left is
 // refused.
 std::string read_file(const std::string& path);

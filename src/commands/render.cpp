@@ -30,6 +30,7 @@ void render_command(const RenderOptions& o) {
                 !each.value("content", json()).is_string())
                 fail("a line that is no conversation", where,
                      "write it as [{\"role\": \"user\", \"content\": \"...\"}]");
+            refuse_unrendered(each, where);
             messages.push_back({each["role"], each["content"]});
         }
         check_turns(messages, where);

@@ -28,6 +28,7 @@ struct Reader {
                     fail(std::string("a message without \"") + name + "\" in \"" + key + "\"", where, format());
                 return each[name].get<std::string>();
             };
+            refuse_unrendered(each, where);
             messages.push_back({text("role"), text("content")});
         }
         return messages;

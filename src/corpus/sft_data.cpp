@@ -89,6 +89,7 @@ struct Reader {
         if (!messages.empty() && messages[0].content.empty()) messages.clear();
         for (const json& each : list) {
             std::string role = text(each, shared ? "from" : "role", false);
+            refuse_unrendered(each, where);
             if (shared) role = role == "human" ? "user" : role == "gpt" ? "assistant" : role;
             messages.push_back({role, text(each, shared ? "value" : "content", role != "assistant")});
         }

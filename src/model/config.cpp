@@ -1,8 +1,11 @@
 #include "model/config.h"
 
 #include <algorithm>
+#include <cstdio>
+#include <set>
 
 #include "base/check.h"
+#include "base/options.h"
 #include "model/rope.h"
 
 namespace r1 {
@@ -297,8 +300,6 @@ void check_config(const Config& c, const std::string& where) {
         require(c.num_experts_per_tok <= c.topk_group * (c.n_routed_experts / c.n_group),
                 "num_experts_per_tok exceeds the experts of the kept groups", "lower it or raise topk_group");
     }
-    require(c.bos_token_id < c.vocab_size && c.eos_token_id < c.vocab_size, "a control token beyond vocab_size",
-            "correct bos_token_id and eos_token_id");
     require(c.rms_norm_eps > 0 && c.rope_theta > 1, "rms_norm_eps or rope_theta out of range",
             "use 1e-6 and 10000 if in doubt");
 }
@@ -341,6 +342,55 @@ json config_to_json(const Config& config) {
     return object;
 }
 
+// ---- what is odd about a file
+
+// Keys that Hugging Face writes and that change nothing here.
+static const std::set<std::string>& keys_without_effect() {
+    static const std::set<std::string> keys = {
+        "_attn_implementation", "_name_or_path", "add_cross_attention", "architectures", "attention_dropout",
+        "attn_implementation", "auto_map", "aux_loss_alpha", "bad_words_ids", "begin_suppress_tokens",
+        "classifier_dropout", "chunk_size_feed_forward", "cross_attention_hidden_size", "decoder_start_token_id",
+        "dtype", "early_stopping", "ep_size", "finetuning_task", "hidden_dropout", "id2label", "initializer_range",
+        "is_decoder", "is_encoder_decoder", "label2id", "layer_types", "length_penalty", "max_length",
+        "max_window_layers", "min_length", "model_type", "num_labels", "output_attentions", "output_hidden_states",
+        "output_router_logits", "pad_token_id", "prefix", "pretraining_tp", "problem_type", "quantization_config",
+        "return_dict", "router_aux_loss_coef", "router_jitter_noise", "routed_scaling_factor", "scoring_func",
+        "sep_token_id", "seq_aux", "shared_expert_intermediate_size", "sliding_window", "task_specific_params",
+        "tf_legacy_loss", "tokenizer_class", "top_k", "top_p", "temperature", "torch_dtype", "torchscript",
+        "transformers_version", "use_bfloat16", "use_cache", "use_sliding_window", "unk_token_id",
+        // read by the family that has them, and written by others as well
+        "attention_bias", "clip_qkv", "decoder_sparse_step", "first_k_dense_replace", "head_dim", "hidden_act",
+        "mlp_bias", "mlp_only_layers", "moe_intermediate_size", "moe_layer_freq", "n_group", "n_routed_experts",
+        "n_shared_experts", "norm_topk_prob", "num_experts", "num_experts_per_tok", "num_key_value_heads",
+        "num_local_experts", "num_nextn_predict_layers", "original_max_position_embeddings", "partial_rotary_factor",
+        "q_lora_rank", "rms_norm_eps", "rope_interleave", "rope_parameters", "rope_scaling", "rope_theta",
+        "tie_word_embeddings", "topk_group", "topk_method"};
+    return keys;
+}
+
+// Keys that nothing reads, perhaps misspelt; "" if there are none.
+static std::string unread_keys(Config c, const json& object) {
+    std::vector<std::string> names(keys_without_effect().begin(), keys_without_effect().end());
+    visit_numbers(c, [&](const char* key, int&, int) { names.push_back(key); });
+    std::string unread;
+    for (const auto& [key, value] : object.items())
+        if (std::find(names.begin(), names.end(), key) == names.end())
+            unread += (unread.empty() ? "" : ", ") + key + did_you_mean(key, names);
+    return unread;
+}
+
+// Files of tiny random models have control tokens of the large ones. Such a token can never be met.
+static std::string missing_tokens(const Config& c, const json& object) {
+    std::string missing;
+    for (const char* key : {"bos_token_id", "eos_token_id"}) {
+        const json* token = object.contains(key) ? &object[key] : nullptr;
+        if (token && token->is_array() && !token->empty()) token = &(*token)[0];
+        if (!token || !token->is_number_integer() || token->get<int64_t>() < c.vocab_size) continue;
+        missing += (missing.empty() ? "" : ", ") + std::string(key) + " " + token->dump();
+    }
+    return missing;
+}
+
 Config config_from_json(const json& object, const std::string& where) {
     if (!object.is_object()) fail("not a JSON object", where, "give a model's config.json");
     const Reader file{object, where};
@@ -357,11 +407,32 @@ Config config_from_json(const json& object, const std::string& where) {
     read_choices(c, file);
     read_labels(c, file);
     read_rope(c, file);
+    if (const json* q = file.find("quantization_config"); q && q->is_object()) {
+        const json method = q->value("quant_method", json("of no name"));
+        if (method != "fp8")
+            fail("weights quantized by " + (method.is_string() ? method.get<std::string>() : method.dump()), where,
+                 "give the model in float32, bfloat16, float16 or DeepSeek's fp8");
+    }
+    for (int* token : {&c.bos_token_id, &c.eos_token_id})
+        if (*token >= c.vocab_size) *token = -1;  // read_config() says so
     check_config(c, where);
     c.source = object;
     return c;
 }
 
-Config read_config(const std::string& path) { return config_from_json(read_json(path, 1 << 20), path); }
+Config read_config(const std::string& path) {
+    const json object = read_json(path, 1 << 20);
+    const Config c = config_from_json(object, path);
+    static std::set<std::string> said;  // each file's oddities once
+    if (!said.insert(path).second) return c;
+    const auto warn = [&](const std::string& what) {
+        std::fprintf(stderr, "r1: warning: %s, %s\n", what.c_str(), path.c_str());
+    };
+    if (const std::string unread = unread_keys(c, object); !unread.empty()) warn("keys that are not read: " + unread);
+    if (const std::string missing = missing_tokens(c, object); !missing.empty())
+        warn("control tokens beyond the vocabulary of " + std::to_string(c.vocab_size) +
+             ", which are never met: " + missing);
+    return c;
+}
 
 }  // namespace r1

@@ -256,6 +256,17 @@ ChatTemplate plain_template(const Tokenizer& tokenizer) {
     return chat;
 }
 
+void refuse_unrendered(const json& message, const std::string& where) {
+    for (const auto& [key, advice] : {std::pair("reasoning_content", "put it into \"content\" as <think>...</think>"),
+                                      std::pair("tool_calls", "tools are not rendered: leave the conversation out"),
+                                      std::pair("tool_call_id", "tools are not rendered: leave the conversation out")}) {
+        if (!message.is_object() || !message.contains(key)) continue;
+        const json& value = message[key];
+        if (value.is_null() || value.empty() || value == "") continue;
+        fail(std::string("a message with \"") + key + "\", which would be lost", where, advice);
+    }
+}
+
 void check_turns(std::span<const Message> messages, const std::string& where) {
     const bool has_system = !messages.empty() && messages[0].role == "system";
     for (size_t i = has_system; i < messages.size(); ++i) {

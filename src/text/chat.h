@@ -23,6 +23,9 @@ struct Message {
     std::string role, content;            // system, user or assistant
 };
 
+// Error if a message, as JSON, has what is not rendered here (reasoning_content, tool_calls), and so would be lost.
+void refuse_unrendered(const json& message, const std::string& where);
+
 // Throws Error unless there is at most one system message, at the beginning, and then user and assistant by turns.
 void check_turns(std::span<const Message> messages, const std::string& where);
 

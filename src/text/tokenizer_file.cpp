@@ -405,8 +405,9 @@ Tokenizer Tokenizer::load(const std::string& path, const ControlNames& names, co
         if (file.filename() == "tokenizer.json") ends.read_files();  // the file of a model's folder
         ends.by_default(names);
         return tokenizer;
-    } catch (const Tree::exception& error) {
-        fail("not a tokenizer.json", path, error.what());
+    } catch (const Tree::exception&) {  // of the JSON library: a list where a text should be, and the like
+        fail("not a tokenizer.json: a value in it is of another type than the tokenizers library writes", path,
+             "fetch the file anew");
     }
 }
 

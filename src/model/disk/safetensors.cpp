@@ -192,6 +192,11 @@ void TensorFile::read_header() {
     if (size < sizeof header_size + 1) fail("too short for a safetensors file", path, advice);
     read(0, &header_size, sizeof header_size);
     read(sizeof header_size, &first, 1);
+    if (size < 1024) {
+        std::string begin(std::min<size_t>(size, 64), '\0');
+        read(0, begin.data(), begin.size());
+        refuse_pointer(begin, path);
+    }
     if (header_size > longest_header) fail("a safetensors header of more than 100,000,000 bytes", path, advice);
     if (header_size > size - sizeof header_size) fail("the file ends before its safetensors header does", path, advice);
     if (header_size == 0 || first != '{') fail("no safetensors header", path, advice);

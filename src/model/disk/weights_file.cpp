@@ -1,6 +1,7 @@
 #include "model/disk/weights_file.h"
 
 #include <cmath>
+#include <cstring>
 #include <memory>
 
 #include "base/check.h"
@@ -40,6 +41,21 @@ void store_weights(const Config& config, Weights& w, const std::string& prefix, 
         });
 }
 
+// A tied model's file may have a head all the same; then it must be the embedding.
+static void check_tied_head(const TensorFiles& files, const TensorEntry& head) {
+    const auto embedding = files.find("model.embed_tokens.weight");
+    if (!embedding || embedding->shape != head.shape)
+        fail("a head of another shape than the embedding that it is tied to", files.where(head), BELONG);
+    std::vector<float> a(size_t(head.count)), b(size_t(head.count));
+    files.read(head, a.data());
+    files.read(*embedding, b.data());
+    for (int64_t i = 0; i < head.count; ++i)
+        if (std::memcmp(&a[size_t(i)], &b[size_t(i)], sizeof(float)) != 0)
+            fail("a head that is not the embedding, though config.json ties them (tie_word_embeddings): row " +
+                     std::to_string(i / head.shape[1]) + " differs first",
+                 files.where(head), "set tie_word_embeddings to false if the head is meant");
+}
+
 void check_tensors(const Config& config, const TensorFiles& files, const std::vector<std::string>& prefixes,
                    const std::string& path) {
     std::vector<bool> known(files.size());
@@ -57,8 +73,13 @@ void check_tensors(const Config& config, const TensorFiles& files, const std::ve
             known[found->index] = true;
             });
     }
-    for (size_t i = 0; i < files.size(); ++i)
-        if (!known[i]) fail("a tensor that the model does not have", files.where(files.entry(i)), BELONG);
+    for (size_t i = 0; i < files.size(); ++i) {
+        if (known[i]) continue;
+        const TensorEntry entry = files.entry(i);
+        if (entry.name.ends_with("rotary_emb.inv_freq")) continue;  // old files have it; it follows from rope_theta
+        if (entry.name == "lm_head.weight" && config.tie_word_embeddings) check_tied_head(files, entry);
+        else fail("a tensor that the model does not have", files.where(entry), BELONG);
+    }
 }
 
 void restore_weights(const Config& config, Weights& w, const std::string& prefix, const TensorFiles& files) {

@@ -291,6 +291,7 @@ bool Parser::term(Node& node) {
         } else {
             if (peek().kind == Token_kind::number) return refuse("two numbers side by side");
             node = gathered(Kind::product, std::move(factors));
+            scale_matrix(node);
             // A(1, 2): a point with its name
             if (node.kind == Kind::product && node.parts.size() == 2 && node.parts[1].kind == Kind::tuple &&
                 node.parts[0].kind == Kind::variable && is_upper(node.parts[0].name[0])) {
@@ -301,6 +302,21 @@ bool Parser::term(Node& node) {
         }
         factors.push_back(std::move(next));
     }
+}
+
+// A number times a matrix is that of its entries.
+void Parser::scale_matrix(Node& node) {
+    if (node.kind != Kind::product || node.parts.back().kind != Kind::matrix) return;
+    Node matrix = std::move(node.parts.back());
+    node.parts.pop_back();
+    const Node factor = gathered(Kind::product, std::move(node.parts));
+    if (contains(factor, Kind::matrix) || contains(factor, Kind::tuple)) {
+        node = over(Kind::product, factor, std::move(matrix));
+        return;
+    }
+    for (Node& row : matrix.parts)
+        for (Node& entry : row.parts) entry = over(Kind::product, factor, std::move(entry));
+    node = std::move(matrix);
 }
 
 // The C of 100^\circ C.
@@ -328,6 +344,11 @@ bool Parser::signed_factor(Node& node, bool& slash) {
         if (!enter()) return false;
         if (!signed_factor(node, slash)) return false;
         --depth_;
+        if (sign == "-" && node.kind == Kind::matrix) {
+            node = Node{Kind::product, "", 0, {constant(-1), std::move(node)}};
+            scale_matrix(node);
+            return true;
+        }
         if (sign == "-") node = over(Kind::negate, std::move(node));
         if (sign == "pm" || sign == "mp") node = over(Kind::plus_minus, std::move(node), sign == "pm" ? "+" : "-");
         return true;
@@ -383,6 +404,7 @@ bool Parser::begins_factor() const {
     if (token.kind == Token_kind::command)
         return token.text != "infinity" && token.text != "emptyset" && token.text != "over" && token.text != "choose";
     if (token.kind != Token_kind::sign) return false;
+    if (peek().text.starts_with("begin:")) return true;
     if (modulus_follows() || (is("(") && peek(1).kind == Token_kind::letter && is("in", 2))) return false;
     const bool closes = is("[") && (peek(1).kind == Token_kind::end || is(",", 1) || is("cup", 1));  // ]0, 1[
     return is("(") || (is("[") && !closes) || is("{") || is("lfloor") || is("lceil") || (is("|") && !bars_);

@@ -67,6 +67,7 @@ private:
     bool sum(Node& node);
     bool plain_sum(Node& node);
     bool term(Node& node);
+    static void scale_matrix(Node& node);
     bool is_scale(const Node& before) const;
     bool power_by_power(const Node& before) const;
     bool times_ten();

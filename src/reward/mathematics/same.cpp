@@ -179,7 +179,14 @@ class Grader {
 public:
     explicit Grader(bool lenient = false) : lenient_(lenient) {}
 
-    // Both are items of lists. Names ("x = ") may be missing on one side.
+    // Both are items of lists. Names ("x = ") may be missing on one side, and constants of integration have others.
+    bool same_answers(const Nodes& reference, const Nodes& answer) {
+        if (same_items(reference, answer)) return true;
+        for (const Nodes& renamed : with_constants_of(reference, answer))
+            if (same_items(reference, renamed)) return true;
+        return false;
+    }
+
     bool same_items(const Nodes& reference, const Nodes& answer) {
         if (match(reference, answer)) return true;
         if (answer.size() == 1 && is_chain(answer[0]) && !any_relation(reference))
@@ -229,6 +236,44 @@ public:
     }
 
 private:
+    // y = C_1 e^x + C_2 with other letters: the answer with the reference's C, or C_1 and C_2, in place of as many of
+    // its own that may stand for such (A and B for numbered ones alone), in every order. None without a small letter
+    // beside them, which would be a choice C or a side AC.
+    static std::vector<Nodes> with_constants_of(const Nodes& reference, const Nodes& answer) {
+        const auto names_of = [](const Nodes& items) {
+            std::vector<std::string> names;
+            for (const Node& item : items) collect_variables(item, names);
+            std::sort(names.begin(), names.end());
+            names.erase(std::unique(names.begin(), names.end()), names.end());
+            return names;
+        };
+        const auto is_in = [](const std::string& name, const std::vector<std::string>& names) {
+            return std::find(names.begin(), names.end(), name) != names.end();
+        };
+        const auto is_one_of = [](const std::string& name, std::string_view letters) {
+            return letters.find(name[0]) != none && (name.size() == 1 || name[1] == '_');
+        };
+        const std::vector<std::string> ours = names_of(reference), theirs = names_of(answer);
+        std::vector<std::string> expected, given;
+        for (const std::string& name : ours)
+            if (is_one_of(name, "C") && !is_in(name, theirs)) expected.push_back(name);
+        std::vector<Nodes> all;
+        const bool beside = std::any_of(ours.begin(), ours.end(),
+                                        [](const std::string& name) { return name.size() == 1 && is_lower(name[0]); });
+        if (expected.empty() || expected.size() > 3 || !beside) return all;
+        const bool numbered = expected[0].size() > 1;
+        for (const std::string& name : theirs)
+            if (is_one_of(name, numbered ? "ABCKck" : "CKck") && !is_in(name, ours)) given.push_back(name);
+        if (expected.size() != given.size()) return all;
+        do {
+            Nodes renamed = answer;
+            for (size_t i = 0; i < given.size(); ++i)
+                for (Node& item : renamed) item = with_value(item, leaf_of(given[i]), leaf_of(expected[i]));
+            all.push_back(renamed);
+        } while (std::next_permutation(expected.begin(), expected.end()));
+        return all;
+    }
+
     // Names left out on either side, brackets for brackets of another kind or for none, and lists without regard to
     // repetition.
     bool same_leniently(const Nodes& reference, const Nodes& answer) {
@@ -706,7 +751,7 @@ std::string defect_of(const Node& node) { return Grader().defect(node); }
 Verdict same_answer(const Answer& reference, const Answer& answer, bool lenient) {
     Grader grader(lenient);
     const bool same =
-        (!are_joined_otherwise(reference.tree, answer.tree) && grader.same_items(reference.items, answer.items)) ||
+        (!are_joined_otherwise(reference.tree, answer.tree) && grader.same_answers(reference.items, answer.items)) ||
         grader.same_reals(reference.tree, answer.tree);
     return {same, grader.reason(same)};
 }
