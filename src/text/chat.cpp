@@ -257,9 +257,9 @@ ChatTemplate plain_template(const Tokenizer& tokenizer) {
 }
 
 void refuse_unrendered(const json& message, const std::string& where) {
+    const char* const tools = "tools are not rendered: leave the conversation out";
     for (const auto& [key, advice] : {std::pair("reasoning_content", "put it into \"content\" as <think>...</think>"),
-                                      std::pair("tool_calls", "tools are not rendered: leave the conversation out"),
-                                      std::pair("tool_call_id", "tools are not rendered: leave the conversation out")}) {
+                                      std::pair("tool_calls", tools), std::pair("tool_call_id", tools)}) {
         if (!message.is_object() || !message.contains(key)) continue;
         const json& value = message[key];
         if (value.is_null() || value.empty() || value == "") continue;
