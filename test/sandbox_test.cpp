@@ -107,6 +107,27 @@ TEST_CASE("sandbox: honest programs") {
     CHECK(seen == 2);
 }
 
+TEST_CASE("sandbox: what a program finds does not depend on the run, nor on who started it") {
+    if (!usable()) return;
+    const char* const addresses =
+        "#include <cstdio>\n#include <cstdlib>\nint x;\n"
+        "int main() { int y; std::printf(\"%p %p %p\", (void*)&x, (void*)&y, std::malloc(9)); }";
+    CHECK(sandbox().run(Program::cpp, addresses, "", {}).out == sandbox().run(Program::cpp, addresses, "", {}).out);
+    CHECK(python("print(id([]), id(print))").out == python("print(id([]), id(print))").out);
+    // Signals that r1's parent ignores, as nohup does, are not ignored here.
+    const std::string program = "/tmp/r1_signals_test_" + std::to_string(getpid());
+    write_file_atomically(program, "import signal\nfor s in (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):\n"
+                                   "    assert signal.getsignal(s) == signal.SIG_DFL\nprint('default')\n");
+    const std::string command = "trap '' TERM HUP INT USR1; " R1_BINARY " sandbox --run " + program;
+    FILE* pipe = popen(command.c_str(), "r");
+    std::string text(4096, '\0');
+    text.resize(fread(text.data(), 1, text.size(), pipe));
+    CHECK(pclose(pipe) == 0);
+    CHECK(json::parse(text)["stdout"] == "default\n");
+    std::filesystem::remove(program);
+    CHECK(python("import signal\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)").exit_code == 1);  // docs/rewards.md
+}
+
 TEST_CASE("sandbox: limits") {
     if (!usable()) return;
     SandboxLimits limits;
