@@ -17,12 +17,6 @@ constexpr auto CORRECT = Correctness::correct, INCORRECT = Correctness::incorrec
 Correctness said(const std::string& text) { return parse_verdict(text).correctness; }
 PairVerdict better(const std::string& text) { return parse_pair_verdict(text).better; }
 
-std::vector<json> lines_of(const std::string& path) {
-    std::vector<json> lines;
-    read_json_lines(path, [&](const json& line, int64_t) { lines.push_back(line); });
-    return lines;
-}
-
 std::string text_of_lines(const std::vector<json>& lines) {
     std::string text;
     for (const json& line : lines) text += line.dump() + "\n";

@@ -9,12 +9,6 @@ using namespace r1;
 
 namespace {
 
-std::vector<json> lines_of(const std::string& path) {
-    std::vector<json> lines;
-    read_json_lines(path, [&](const json& line, int64_t) { lines.push_back(line); });
-    return lines;
-}
-
 // A corner of the small world, a tiny model that has read some of it, and its reward models.
 struct Mixture : Folder {
     Mixture() {

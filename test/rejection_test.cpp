@@ -66,12 +66,6 @@ const Prepared& prepared() {
     return p;
 }
 
-std::vector<json> lines_of(const std::string& path) {
-    std::vector<json> lines;
-    read_json_lines(path, [&](const json& line, int64_t) { lines.push_back(line); });
-    return lines;
-}
-
 }  // namespace
 
 TEST_CASE("rejection sampling: the first filter that an answer does not pass is its reason") {

@@ -11,12 +11,6 @@ using namespace r1;
 
 namespace {
 
-std::vector<json> lines_of(const std::string& path) {
-    std::vector<json> lines;
-    read_json_lines(path, [&](const json& line, int64_t) { lines.push_back(line); });
-    return lines;
-}
-
 const json request = {{"problem", {{"prompt", "p"}, {"reference", "42"}}},
                       {"prompt", "p"},
                       {"responses", {"it is 42", "no"}},

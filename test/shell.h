@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <vector>
 
 #include "base/files.h"
 
@@ -29,6 +30,12 @@ inline Result shell(const std::string& command) {
 }
 
 inline const std::string binary = R1_BINARY;
+
+inline std::vector<json> lines_of(const std::string& path) {
+    std::vector<json> lines;
+    read_json_lines(path, [&](const json& line, int64_t) { lines.push_back(line); });
+    return lines;
+}
 
 struct Folder {
     std::string path;
