@@ -99,11 +99,12 @@ TEST_CASE("a reward command that fails is named in one line") {
                 {"0.5:", "no command"},
                 {"1e9:true", "ended with status 127"},  // no weight, and no such program
                 {"9999:true", "--reward-command"}};
-    for (const auto& [command, said] : list) {
-        CAPTURE(command);
-        const std::string failure = failure_of(command + std::string(command[0] == '1' ? " 2> /dev/null" : ""));
+    for (const auto& row : list) {
+        CAPTURE(row.command);
+        const std::string quiet = row.command[0] == '1' ? " 2> /dev/null" : "";
+        const std::string failure = failure_of(row.command + quiet);
         CAPTURE(failure);
-        CHECK(failure.find(said) != std::string::npos);
+        CHECK(failure.find(row.said) != std::string::npos);
         CHECK(failure.find("--reward-command") != std::string::npos);
         CHECK(failure.find('\n') == std::string::npos);
     }
