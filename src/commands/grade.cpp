@@ -60,9 +60,10 @@ OptionTable table_of(GradeOptions& o) {
                 "choice, logic: a file with one problem in JSON, as a line of --problems of other commands");
     table.word("--template", o.prompt_template, {"auto", "plain", "r1-zero", "chat"},
                "where the answer is looked for: as evaluation does under it; auto: as its tags say");
-    table.flag(
-        "--lenient", o.lenient,
-        "math: also where a text without a box has it, decimals as roundings, as evaluation's lenient score has");
+    table
+        .flag("--lenient", o.lenient,
+              "math: also where a text without a box has it, decimals as roundings, as evaluation's lenient score has")
+        .only("--task math", [&o] { return o.task == "math"; });
     table.text("--language", o.language, "language: en, zh, ja, ko, ru, ar, el, he, th or hi");
     table.flag(
         "--jsonl", o.jsonl,

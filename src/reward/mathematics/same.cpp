@@ -260,7 +260,10 @@ private:
         std::vector<Nodes> all;
         const bool beside = std::any_of(ours.begin(), ours.end(),
                                         [](const std::string& name) { return name.size() == 1 && is_lower(name[0]); });
-        if (expected.empty() || expected.size() > 3 || !beside) return all;
+        const bool equation = reference.size() == 1 && reference[0].kind == Kind::relation &&
+                              reference[0].name == "=" &&
+                              !is_in(reference[0].parts[0].name, expected);  // C = 2\pi r is about C
+        if (expected.empty() || expected.size() > 3 || !beside || !equation) return all;
         const bool numbered = expected[0].size() > 1;
         for (const std::string& name : theirs)
             if (is_one_of(name, numbered ? "ABCKck" : "CKck") && !is_in(name, ours)) given.push_back(name);
@@ -475,6 +478,10 @@ private:
             if (whole && result.name.name.empty()) result.name = item.parts[0];
             else result.values.push_back(item);
         }
+        // Of n > 3, n \in \mathbb Z the second says something of n.
+        for (const Node& value : result.values)
+            if (value.kind == Kind::relation && (value.name != "=" || mentions(value.parts[0], result.name)))
+                return std::nullopt;
         const bool found = !result.name.name.empty() && !result.values.empty();
         return found ? std::optional(result) : std::nullopt;
     }
