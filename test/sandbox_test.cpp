@@ -248,10 +248,14 @@ TEST_CASE("code: at each of Landlock's levels the same verdicts, and none shifts
         CAPTURE(newest);
         setenv("R1_LANDLOCK_AT_MOST", std::to_string(newest).c_str(), 1);
         Sandbox one(1);
+        CHECK(Sandbox::level().landlock == newest);
         unsetenv("R1_LANDLOCK_AT_MOST");
         std::string verdicts;
-        for (const std::string& program : {right, wrong, signals, wrong, right, wrong, right, right, wrong})
-            verdicts += grade_code(one, program, task).correct ? '1' : '0';
+        for (const std::string& program : {right, wrong, signals, wrong, right, wrong, right, right, wrong}) {
+            const CodeVerdict v = grade_code(one, program, task);
+            CHECK_FALSE(v.ungraded);  // a signal that process 1 hears is no way out, either
+            verdicts += v.correct ? '1' : '0';
+        }
         CHECK(verdicts == "100010110");
         for (const json& attack : attacks) {
             const std::string name = attack["name"];
