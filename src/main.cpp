@@ -8,6 +8,7 @@
 #include "commands/score.h"
 #include "commands/tokenize.h"
 #include "commands/train_tokenizer.h"
+#include "commands/verify.h"
 #include "corpus/countdown_corpus.h"
 #include "corpus/functions_corpus.h"
 #include "corpus/world.h"
@@ -52,6 +53,8 @@ int main(int argc, char** argv) {
         command<SampleCommandOptions>("sample", "let a model go on from a text", sample_command),
         command<ChatOptions>("chat", "talk with a model", chat_command),
         command<InfoOptions>("info", "what a model is, and what memory it needs, before anything runs", info_command),
+        command<VerifyOptions>("verify", "say whether the files of a run or a model are those that were written",
+                               verify_command),
         command<AuditOptions>("audit", "explain GRPO on given numbers, or on a step of a run, term by term",
                               audit_command),
         command<ReportOptions>("report", "draw a run as one HTML page, with summary.json", report),

@@ -94,7 +94,8 @@ std::string bytes_of_run(const std::string& folder) {
     std::string all;
     for (const auto& file : files) {
         const std::string name = file.filename();
-        if (name != "timings.jsonl" && name != "starts.jsonl") all += name + sha256_of_file(file);
+        const bool has_clock = name == "timings.jsonl" || name == "starts.jsonl" || name == "r1-manifest.json";
+        if (!has_clock) all += name + sha256_of_file(file);
     }
     return all;
 }
@@ -179,7 +180,8 @@ void check_inputs(const std::string& name, const OptionTable& table, const std::
         const size_t begin = at + option.name.size() + 2;
         const std::string input = command.substr(begin, command.find(' ', begin) - begin), copy = p / "copy";
         const bool is_folder = std::filesystem::is_directory(input);
-        REQUIRE(shell("rm -rf " + copy + " && cp -r " + input + " " + copy).status == 0);
+        REQUIRE(shell("rm -rf " + copy + " && cp -r " + input + " " + copy + " && rm -f " + copy + "/r1-manifest.json")
+                    .status == 0);
         CAPTURE(option.name);
         const std::string resumed = std::string(command).replace(begin, input.size(), copy) + " --resume";
         const Result same = shell(resumed);
@@ -288,14 +290,14 @@ TEST_CASE("options: without KL no reference is kept, and nothing is said of KL")
         });
         read_json_lines(p / "no-kl/rollouts.jsonl",
                         [](const json& line, int64_t) { CHECK_FALSE(line.contains("logp_ref")); });
-        const TensorFiles state = TensorFiles::of_file(p / "no-kl/training.state");
+        const TensorFiles state = TensorFiles::of_file(last_state(p / "no-kl"));
         CHECK(state.find("weights.model.norm.weight").has_value());
         CHECK_FALSE(state.find("reference.model.norm.weight").has_value());
         CHECK(shell(binary + " audit --run " + p / "no-kl").status == 0);
         CHECK(shell(binary + " audit --explain --run " + p / "no-kl").status == 0);
     }
     REQUIRE(shell(p.grpo("with-kl")).status == 0);
-    CHECK(TensorFiles::of_file(p / "with-kl/training.state").find("reference.model.norm.weight").has_value());
+    CHECK(TensorFiles::of_file(last_state(p / "with-kl")).find("reference.model.norm.weight").has_value());
 }
 
 TEST_CASE("options: --mismatch reaches the trainer, and in exact mode changes nothing") {
@@ -314,7 +316,7 @@ TEST_CASE("options: --mismatch reaches the trainer, and in exact mode changes no
     CHECK(sha256_of_file(p / "mismatch/model.safetensors") != weights);  // the cap holds every weight below 1
 }
 
-TEST_CASE("a model's configuration and the headers of its tensors are read once") {
+TEST_CASE("a model's files are read once, and once more for their hash") {
     const Prepared& p = prepared();
     const auto opened = [&](const std::string& command, const std::string& file) {
         return opens_of(file,
@@ -327,13 +329,17 @@ TEST_CASE("a model's configuration and the headers of its tensors are read once"
         MESSAGE("ptrace is not allowed here: no process can be watched");
         return;
     }
-    CHECK(once == 1);
-    CHECK(opened(evaluate, "/base/model.safetensors") == 1);
-    CHECK(opened(evaluate, "/base/tokenizer.json") == 1);
-    // A run that records its inputs reads them a second time, as bytes, for their hash. The reference is no third time.
+    CHECK(once == 2);
+    CHECK(opened(evaluate, "/base/model.safetensors") == 2);
+    CHECK(opened(evaluate, "/base/tokenizer.json") == 2);
+    // A folder of another's has no hashes to compare with.
+    REQUIRE(shell("cp -r " + p / "base " + p / "theirs" + " && rm " + p / "theirs/r1-manifest.json").status == 0);
+    const std::string theirs = std::string(evaluate).replace(evaluate.find("/base "), 6, "/theirs ");
+    CHECK(opened(theirs, "/theirs/model.safetensors") == 1);
+    // A run that records its inputs hashes them once more. The reference is no further time.
     REQUIRE(shell("rm -rf " + p / "watched").status == 0);
-    CHECK(opened(p.grpo("watched"), "/base/config.json") == 2);
-    CHECK(opened(p.grpo("watched") + " --overwrite", "/base/model.safetensors") == 2);
+    CHECK(opened(p.grpo("watched"), "/base/config.json") == 3);
+    CHECK(opened(p.grpo("watched") + " --overwrite", "/base/model.safetensors") == 3);
 }
 
 // ---- A stage is a file and a row

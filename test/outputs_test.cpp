@@ -162,14 +162,14 @@ TEST_CASE("outputs: a run that is begun anew and stopped leaves nothing of the o
     const std::string anew = binary + " " + p.pretrain("old", "100M") + " --overwrite";
     CHECK(stop_after("rm -f " + p / "old/metrics.jsonl; " + anew, p / "old/metrics.jsonl", 4, "INT").status == 130);
     CHECK_FALSE(exists(p / "old/model.safetensors"));
-    CHECK(exists(p / "old/training.state"));
+    CHECK(exists(last_state(p / "old")));
     int models = 0;
     for (const auto& entry : std::filesystem::directory_iterator(p / "old")) {
         if (!entry.is_directory()) continue;
         ++models;
         CHECK(shell(binary + " sample --prompt a --max-tokens 3 --model " + entry.path().string()).status == 0);
     }
-    CHECK(models == 1);  // the saved state can be asked
+    CHECK(models >= 1);  // a saved state can be asked
 }
 
 TEST_CASE("outputs: SIGHUP, and nobody who reads what is printed, save the run") {
@@ -177,11 +177,11 @@ TEST_CASE("outputs: SIGHUP, and nobody who reads what is printed, save the run")
     // Whoever began the tests may have asked for SIGHUP to be ignored, as nohup does.
     const std::string command = "env --default-signal=HUP " + binary + " " + p.pretrain("hung-up", "100M");
     CHECK(stop_after(command, p / "hung-up/metrics.jsonl", 3, "HUP").status == 130);
-    CHECK(exists(p / "hung-up/training.state"));
+    CHECK(exists(last_state(p / "hung-up")));
     CHECK(has(
         shell("(timeout 60 " + binary + " " + p.pretrain("unread", "100M") + "; echo status $? >&2) | head -n 3").text,
         "status 130"));
-    CHECK(exists(p / "unread/training.state"));
+    CHECK(exists(last_state(p / "unread")));
 }
 
 TEST_CASE("outputs: what cannot be printed is said") {

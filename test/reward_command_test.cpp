@@ -45,7 +45,7 @@ struct Functions : Folder {
     }
     std::string grpo(const std::string& output, const std::string& more) const {
         return binary + " grpo --model " + *this / "base --output " + *this / output +
-               " --steps 4 --prompts 3 --group 4 --max-tokens 100 --save-every 1 --record-every 1 --record-groups 3 " +
+               " --steps 4 --prompts 3 --group 4 --max-tokens 100 --record-every 1 --record-groups 3 " +
                more;
     }
 };
@@ -172,6 +172,7 @@ TEST_CASE("GRPO with reward commands: added with their weights, logged, and the 
     CHECK(died.status == 1);
     CHECK(died.text.find("status 4") != std::string::npos);
     CHECK(died.text.find("step 2 is saved") != std::string::npos);
+    CHECK(exists(f / "died/step-2/training.state"));
     f.write("dies.py", read_file(f / "reward.py"));  // mended
     const Result resumed = shell(f.grpo("died", command("dies.py") + " --resume"));
     CAPTURE(resumed.text);
@@ -202,7 +203,7 @@ TEST_CASE("GRPO with hostile programs around the answers ends by itself, with th
         lines += line.dump() + "\n";
     }
     f.write("hostile.jsonl", lines);
-    const Result r = shell(f.grpo("hostile", "--keep 4 --problems " + f / "hostile.jsonl"));
+    const Result r = shell(f.grpo("hostile", "--save-every 1 --keep 4 --problems " + f / "hostile.jsonl"));
     CAPTURE(r.text);
     CHECK(r.status == 0);
     for (const char* state : {"step-1", "step-2", "step-3"})

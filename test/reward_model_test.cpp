@@ -321,6 +321,9 @@ TEST_CASE("r1 reward-model: bad pairs and splits end in one line; pairs that are
     refuses(f.command("x", "--data " + f / "bad.jsonl"), 1, "no \"rejected\"", "line 1");
     f.write("bad.jsonl", "{\"chosen\": [{\"role\": \"assistant\", \"content\": \"3\"}], \"rejected\": \"2\"}\n");
     refuses(f.command("x", "--data " + f / "bad.jsonl"), 1, "a prompt that does not end", "line 1");
+    f.write("bad.jsonl", R"({"prompt": "1", "chosen": [{"role": "assistant", "content": "3", "tool_calls": [1]}], )"
+                         R"("rejected": "2"})" "\n");
+    refuses(f.command("x", "--data " + f / "bad.jsonl"), 1, "tool_calls", "line 1");
     CHECK_FALSE(exists(f / "x/model.safetensors"));
     f.write(
         "equal.jsonl",
@@ -344,7 +347,7 @@ TEST_CASE("r1 reward-model: killed at system calls that change a file, and resum
         [&] { REQUIRE(shell("rm -rf " + f / "killed").status == 0); },
         [&] { execl("/bin/sh", "sh", "-c", ("exec " + command + " > /dev/null").c_str(), nullptr); },
         [&] {
-        const bool has_state = exists(f / "killed/training.state");
+        const bool has_state = !last_state(f / "killed").empty();
         const Result r = shell(command + " --resume --threads 2");
         INFO(r.text);
         CHECK(r.status == 0);

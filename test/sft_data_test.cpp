@@ -132,6 +132,9 @@ TEST_CASE("examples that are too long are left out and counted; malformed ones a
     CHECK(has(in_words(data), "1 left out"));
     CHECK(has(error_of(longer, o), "no example of at most 20 tokens"));
     CHECK(has(error_of("\n"), "no examples"));
+    CHECK(has(error_of(R"({"messages": [{"role": "user", "content": "a"}, )"
+                       R"({"role": "assistant", "content": "b", "reasoning_content": "so"}]})"),
+              "reasoning_content"));
     for (const std::string bad :
          {"x", "[]", "{}", "{\"prompt\": \"a\"}", "{\"prompt\": \"a\", \"response\": \"\"}", "{\"prompt\": 1, \"response\": \"b\"}", "{\"messages\": []}",
           "{\"messages\": 1}", "{\"messages\": [1]}", "{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}]}",

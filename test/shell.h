@@ -6,6 +6,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,20 @@ struct Folder {
     void write(const std::string& name, const std::string& text) const { write_file_atomically(path + "/" + name, text); }
     std::string operator/(const std::string& name) const { return path + "/" + name; }
 };
+
+// The last saved state of a run, "" if there is none.
+inline std::string last_state(const std::string& run) {
+    std::string last;
+    int most = -1;
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(run, error)) {
+        const std::string name = entry.path().filename();
+        if (!name.starts_with("step-") || name.ends_with(".tmp") || std::atoi(name.c_str() + 5) <= most) continue;
+        most = std::atoi(name.c_str() + 5);
+        last = entry.path().string() + "/training.state";
+    }
+    return last;
+}
 
 // Runs `command` until the file has `lines` lines more than now, then sends it the signal and waits for its end.
 inline Result stop_after(const std::string& command, const std::string& file, int lines, const std::string& signal) {

@@ -25,17 +25,23 @@ struct OutsideFailed : Error {
     using Error::Error;
 };
 
+// The disk refused: it is full, has failed or may not be written. A training run says so and tries again at its next
+// save.
+struct DiskFailed : Error {
+    using Error::Error;
+};
+
 [[noreturn]] inline void fail(const std::string& what, const std::string& where, const std::string& what_to_do) {
     throw Error(what + ", " + where + ", " + what_to_do);
 }
 
 }  // namespace r1
 
-#define ENSURE(condition, advice)                                                                              \
-    do {                                                                                                      \
-        if (!(condition)) {                                                                                   \
-            std::fprintf(stderr, "r1: internal error: %s:%d: %s does not hold: %s\n", __FILE__, __LINE__,     \
-                         #condition, advice);                                                                 \
-            std::abort();                                                                                     \
-        }                                                                                                     \
+#define ENSURE(condition, advice)                                                                                     \
+    do {                                                                                                              \
+        if (!(condition)) {                                                                                           \
+            std::fprintf(stderr, "r1: internal error: %s:%d: %s does not hold: %s\n", __FILE__, __LINE__, #condition, \
+                         advice);                                                                                     \
+            std::abort();                                                                                             \
+        }                                                                                                             \
     } while (0)

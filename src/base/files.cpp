@@ -26,10 +26,29 @@ bool exists(const std::string& path) {
     return fs::exists(path, ignored);
 }
 
+[[noreturn]] static void refuse(const std::string& what, const std::string& where, const std::string& what_to_do) {
+    throw DiskFailed(what + ", " + where + ", " + std::strerror(errno) + "; " + what_to_do);
+}
+
+// What a folder's file is called is on the disk only then.
+static void fsync_folder_of(const std::string& path) {
+    const std::string folder = fs::path(path).parent_path().string();
+    const int descriptor = open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor < 0) return;
+    const bool failed = fsync(descriptor) != 0 && errno != EINVAL;  // of a file system that cannot
+    close(descriptor);
+    if (failed) refuse("cannot write the folder to the disk", folder, "check the disk");
+}
+
 void make_folder(const std::string& path) {
     std::error_code error;
-    fs::create_directories(path, error);
-    if (error) fail("cannot make the folder", path, error.message() + "; choose another place");
+    if (path.empty() || fs::is_directory(path, error)) return;
+    const fs::path whole = path.back() == '/' ? fs::path(path).parent_path() : fs::path(path);
+    make_folder(whole.parent_path().string());
+    const bool made = mkdir(whole.c_str(), 0777) == 0;
+    if (!made && !(errno == EEXIST && fs::is_directory(whole, error)))
+        refuse("cannot make the folder", path, "choose another place");
+    fsync_folder_of(whole.string());
 }
 
 bool holds_something(const std::string& folder) {
@@ -164,52 +183,75 @@ json read_json(const std::string& path, size_t most_bytes) {
     return value;
 }
 
-static void fsync_folder(const std::string& path) {
-    const std::string folder = fs::path(path).parent_path().string();
-    const int descriptor = open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY);
-    if (descriptor < 0) return;
-    fsync(descriptor);
-    close(descriptor);
-}
-
 void rename_file(const std::string& from, const std::string& to) {
-    if (std::rename(from.c_str(), to.c_str()) != 0)
-        fail("cannot rename " + from, to, std::string(std::strerror(errno)) + "; check the disk");
-    fsync_folder(to);
+    if (std::rename(from.c_str(), to.c_str()) != 0) refuse("cannot rename " + from, to, "check the disk");
+    fsync_folder_of(to);
 }
 
-AtomicWriter::AtomicWriter(const std::string& path) : path_(path), temporary_(path + ".tmp") {
-    descriptor_ = open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (descriptor_ < 0) give_up("cannot create the file");
-    there_ = true;
+// ---- output
+
+Output::Output(const std::string& path, int flags, std::string name)
+    : path_(path), name_(std::move(name)),
+      descriptor_(open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0644)) {
+    if (descriptor_ < 0) refuse("cannot create the file", name_, "choose another place");
 }
+
+Output::~Output() {
+    try {
+        if (descriptor_ >= 0) flush();
+    } catch (const Error&) {  // said where it mattered
+    }
+    close();
+}
+
+void Output::flush() {
+    size_t done = 0;
+    while (done < buffer_.size()) {
+        const ssize_t n = write(descriptor_, buffer_.data() + done, buffer_.size() - done);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) {
+            buffer_.erase(0, done);
+            refuse("cannot write the file", name_, "free some space or choose another place");
+        }
+        done += size_t(n);
+    }
+    buffer_.clear();
+}
+
+void Output::sync() {
+    flush();
+    if (fsync(descriptor_) != 0 && errno != EINVAL)  // of a device or a pipe
+        refuse("cannot write the file to the disk", name_, "check the disk");
+}
+
+void Output::close() {
+    if (descriptor_ >= 0) ::close(std::exchange(descriptor_, -1));
+}
+
+constexpr size_t MOST_HELD = 1 << 16;  // bytes
+constexpr const char* UNFINISHED = ".tmp";
+
+AtomicWriter::AtomicWriter(const std::string& path) : path_(path), output_(path + UNFINISHED, O_TRUNC, path) {}
 
 AtomicWriter::~AtomicWriter() {
-    if (descriptor_ >= 0) close(descriptor_);
-    if (there_) unlink(temporary_.c_str());
-}
-
-void AtomicWriter::give_up(const char* what) const {
-    const std::string why = std::strerror(errno);
-    fail(what, path_, why + "; free some space or choose another place (the old file, if any, is untouched)");
+    output_.close();
+    if (there_) unlink((path_ + UNFINISHED).c_str());
 }
 
 void AtomicWriter::write(std::string_view bytes) {
-    while (!bytes.empty()) {
-        const ssize_t n = ::write(descriptor_, bytes.data(), bytes.size());
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) give_up("cannot write the file");
-        bytes.remove_prefix(size_t(n));
-    }
+    output_.hold(bytes);
+    if (output_.held() > MOST_HELD) output_.flush();
+}
+
+void AtomicWriter::write_line(const json& object) {
+    write(object.dump(-1, ' ', false, json::error_handler_t::replace) + "\n");
 }
 
 void AtomicWriter::commit() {
-    if (fsync(descriptor_) != 0) give_up("cannot write the file to the disk");
-    const int closed = close(std::exchange(descriptor_, -1));
-    if (closed != 0) give_up("cannot close the file");
-    if (std::rename(temporary_.c_str(), path_.c_str()) != 0) give_up("cannot put the file in its place");
+    output_.sync();
+    output_.close();
+    rename_file(path_ + UNFINISHED, path_);
     there_ = false;
-    fsync_folder(path_);
 }
 
 void write_file_atomically(const std::string& path, std::string_view content) {
@@ -219,15 +261,14 @@ void write_file_atomically(const std::string& path, std::string_view content) {
 }
 
 void remove_file(const std::string& path) {
-    if (unlink(path.c_str()) == 0) fsync_folder(path);
-    else if (errno != ENOENT)
-        fail("cannot remove the file", path, std::string(std::strerror(errno)) + "; remove it yourself");
+    if (unlink(path.c_str()) == 0) fsync_folder_of(path);
+    else if (errno != ENOENT) refuse("cannot remove the file", path, "remove it yourself");
 }
 
 bool link_file(const std::string& path, const std::string& second) {
     remove_file(second);
     if (link(path.c_str(), second.c_str()) != 0) return false;
-    fsync_folder(second);
+    fsync_folder_of(second);
     return true;
 }
 
@@ -254,30 +295,50 @@ void read_json_lines(const std::string& path, const std::function<void(const jso
     }
 }
 
-LineWriter::LineWriter(const std::string& path, bool keep)
-    : path_(path), file_(std::fopen(path.c_str(), keep ? "ab" : "wb")) {
-    if (!file_) fail("cannot create the file", path, std::string(std::strerror(errno)) + "; choose another place");
-}
+// ---- lines
 
-LineWriter::~LineWriter() {
-    if (file_) std::fclose(file_);
+LineWriter::LineWriter(const std::string& path, bool keep, bool when_asked)
+    : output_(path, keep ? O_APPEND : O_TRUNC, path), when_asked_(when_asked) {
+    fsync_folder_of(path);
+    if (!keep) return;
+    read_pieces(path, [&](std::string_view piece) {
+        hash_.add(piece);
+        bytes_ += piece.size();
+    });
 }
 
 void LineWriter::write_text(std::string_view text) {
-    if (std::fwrite(text.data(), 1, text.size(), file_) != text.size())
-        fail("cannot write the file", path_, std::string(std::strerror(errno)) + "; free some space");
+    output_.hold(text);
+    hash_.add(text);
+    bytes_ += text.size();
+    if (!when_asked_ && output_.held() > MOST_HELD) output_.flush();
 }
 
 void LineWriter::write(const json& object) {
     write_text(object.dump(-1, ' ', false, json::error_handler_t::replace) + "\n");
 }
 
-void LineWriter::flush() {
-    if (std::fflush(file_) != 0)
-        fail("cannot write the file", path_, std::string(std::strerror(errno)) + "; free some space");
+void LineWriter::flush() { output_.flush(); }
+void LineWriter::sync() { output_.sync(); }
+
+// ---- SHA-256
+
+static EVP_MD_CTX* of(const std::shared_ptr<void>& context) { return static_cast<EVP_MD_CTX*>(context.get()); }
+
+Sha256::Sha256() : context_(EVP_MD_CTX_new(), [](void* c) { EVP_MD_CTX_free(static_cast<EVP_MD_CTX*>(c)); }) {
+    ENSURE(context_ && EVP_DigestInit_ex(of(context_), EVP_sha256(), nullptr) == 1, "libcrypto failed");
 }
 
-static std::string hexadecimal(const unsigned char* digest, unsigned length) {
+void Sha256::add(std::string_view bytes) {
+    ENSURE(EVP_DigestUpdate(of(context_), bytes.data(), bytes.size()) == 1, "libcrypto failed");
+}
+
+std::string Sha256::hexadecimal() const {
+    Sha256 copy;
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned length = 0;
+    ENSURE(EVP_MD_CTX_copy_ex(of(copy.context_), of(context_)) == 1, "libcrypto failed");
+    ENSURE(EVP_DigestFinal_ex(of(copy.context_), digest, &length) == 1, "libcrypto failed");
     std::string text;
     char two[3];
     for (unsigned i = 0; i < length; ++i) {
@@ -288,22 +349,24 @@ static std::string hexadecimal(const unsigned char* digest, unsigned length) {
 }
 
 std::string sha256(std::string_view bytes) {
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned length = 0;
-    ENSURE(EVP_Digest(bytes.data(), bytes.size(), digest, &length, EVP_sha256(), nullptr) == 1, "libcrypto failed");
-    return hexadecimal(digest, length);
+    Sha256 hash;
+    hash.add(bytes);
+    return hash.hexadecimal();
 }
 
 std::string sha256_of_file(const std::string& path) {
-    const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
-    ENSURE(context && EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) == 1, "libcrypto failed");
+    Sha256 hash;
+    read_pieces(path, [&](std::string_view piece) { hash.add(piece); });
+    return hash.hexadecimal();
+}
+
+std::string sha256_of_begin(const std::string& path, uint64_t bytes) {
+    Sha256 hash;
     read_pieces(path, [&](std::string_view piece) {
-        ENSURE(EVP_DigestUpdate(context.get(), piece.data(), piece.size()) == 1, "libcrypto failed");
+        hash.add(piece.substr(0, size_t(std::min<uint64_t>(bytes, piece.size()))));
+        bytes -= std::min<uint64_t>(bytes, piece.size());
     });
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned length = 0;
-    ENSURE(EVP_DigestFinal_ex(context.get(), digest, &length) == 1, "libcrypto failed");
-    return hexadecimal(digest, length);
+    return bytes == 0 ? hash.hexadecimal() : "";
 }
 
 double rounded(double value, int digits) {

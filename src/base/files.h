@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -12,7 +13,7 @@ namespace r1 {
 using json = nlohmann::ordered_json;
 
 bool exists(const std::string& path);
-void make_folder(const std::string& path);        // with its parents
+void make_folder(const std::string& path);        // with its parents; returns when they are on the disk
 bool holds_something(const std::string& folder);  // but for files that a killed process left unfinished
 // Of a file or a folder; returns when that is on the disk.
 void rename_file(const std::string& from, const std::string& to);
@@ -33,6 +34,25 @@ std::string text_of_number(const json& value);
 // A larger file is refused before it is parsed: a value may take sixteen times its text.
 json read_json(const std::string& path, size_t most_bytes = size_t(1) << 28);
 
+// A file that is written through a buffer. DiskFailed for what the disk refuses; what is left in the buffer then is
+// tried again by the next flush(). name: of the file in errors.
+class Output {
+public:
+    Output(const std::string& path, int flags, std::string name);
+    ~Output();  // flushes if it can
+    Output(const Output&) = delete;
+    Output& operator=(const Output&) = delete;
+    void hold(std::string_view bytes) { buffer_ += bytes; }
+    size_t held() const { return buffer_.size(); }
+    void flush();
+    void sync();   // returns when all is on the disk
+    void close();  // without a flush
+
+private:
+    std::string path_, name_, buffer_;
+    int descriptor_ = -1;
+};
+
 // Writes path + ".tmp", fsync, rename, fsync of the folder: after a crash the file is the old one or the new one.
 void write_file_atomically(const std::string& path, std::string_view content);
 
@@ -42,16 +62,14 @@ class AtomicWriter {
 public:
     explicit AtomicWriter(const std::string& path);
     ~AtomicWriter();
-    AtomicWriter(const AtomicWriter&) = delete;
-    AtomicWriter& operator=(const AtomicWriter&) = delete;
     void write(std::string_view bytes);
+    void write_line(const json& object);
     void commit();
 
 private:
-    [[noreturn]] void give_up(const char* what) const;  // with errno's reason
-    std::string path_, temporary_;
-    int descriptor_ = -1;
-    bool there_ = false;  // the temporary file
+    std::string path_;
+    Output output_;
+    bool there_ = true;  // the temporary file
 };
 
 // Removes a file that need not be there, and waits until that is on the disk.
@@ -64,25 +82,42 @@ bool link_file(const std::string& path, const std::string& second);
 // says how to convert it. Long numbers keep their digits, see json_keeping_digits().
 void read_json_lines(const std::string& path, const std::function<void(const json&, int64_t)>& line);
 
-// Lines are appended to a file that is written as they come; close() or the destructor flushes. A write that fails
-// (full disk) is an error. Opened with keep = true it goes on after what the file holds.
+// SHA-256 of bytes that come in pieces.
+class Sha256 {
+public:
+    Sha256();
+    void add(std::string_view bytes);
+    std::string hexadecimal() const;  // of all bytes until now, 64 digits
+
+private:
+    std::shared_ptr<void> context_;
+};
+
+// Lines are appended to a file that is written as they come; flush() or the destructor writes the last. A write that
+// fails (full disk) is DiskFailed.
 class LineWriter {
 public:
-    explicit LineWriter(const std::string& path, bool keep = false);
-    ~LineWriter();
-    LineWriter(const LineWriter&) = delete;
-    LineWriter& operator=(const LineWriter&) = delete;
+    // keep: goes on after what the file holds. when_asked: only flush() writes, and a line that the disk refused is
+    // written by a later one.
+    explicit LineWriter(const std::string& path, bool keep = false, bool when_asked = false);
     void write(const json& object);
     void write_text(std::string_view text);
     void flush();
+    void sync();  // returns when the lines are on the disk
+    // What the file holds once it is flushed.
+    uint64_t bytes() const { return bytes_; }
+    std::string sha256() const { return hash_.hexadecimal(); }
 
 private:
-    std::string path_;
-    std::FILE* file_ = nullptr;
+    Output output_;
+    bool when_asked_;
+    uint64_t bytes_ = 0;
+    Sha256 hash_;
 };
 
 std::string sha256(std::string_view bytes);  // 64 hexadecimal digits
 std::string sha256_of_file(const std::string& path);
+std::string sha256_of_begin(const std::string& path, uint64_t bytes);  // "" if the file is shorter
 
 // A number rounded to `digits` significant digits, as it stands in metrics: the same text on every machine.
 double rounded(double value, int digits = 6);

@@ -37,5 +37,7 @@ bool stop_requested();
 
 // Thrown by work that gave up because a stop was requested.
 struct Stopped {};
+// Thrown by work that finds all of it done.
+struct Finished {};
 
 }  // namespace r1

@@ -24,11 +24,11 @@ std::string help_of(const Option& option) {
 
 std::string kind_of(const Option& option) {
     const bool is_place = option.paths || option.writes != Writes::nothing;
-    return option.is_number        ? "NUMBER"
-           : option.name == "FILE" ? ""
-           : is_place              ? "PATH"
-           : option.values > 1     ? "NUMBERS"
-                                   : "TEXT";
+    return option.is_number                 ? "NUMBER"
+           : !option.name.starts_with("--") ? ""
+           : is_place                       ? "PATH"
+           : option.values > 1              ? "NUMBERS"
+                                            : "TEXT";
 }
 
 constexpr const char* OPTIONS_FILE = "--options";
@@ -128,6 +128,7 @@ void add_option(CLI::App* app, const Option& option) {
 }
 
 int report(int status, const std::string& message) {
+    std::fflush(stdout);  // what was said before stands before
     std::fprintf(stderr, "r1: error: %s\n", message.c_str());
     return status;
 }
@@ -172,6 +173,8 @@ int run(const Prepared& chosen, const Device& device) {
         chosen.run(device);
         if (stop_requested()) return 130;
         check_printed();
+        return 0;
+    } catch (const Finished&) {
         return 0;
     } catch (const UsageError& e) {
         return report(2, e.what());

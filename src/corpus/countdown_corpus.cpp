@@ -141,10 +141,10 @@ bool held_out(int a, int b, int c) {  // a <= b <= c; the key has no seed in it
 }
 
 void write_problems(const std::string& path, const std::vector<CountdownProblem>& problems) {
-    LineWriter writer(path);
+    AtomicWriter writer(path);
     for (const CountdownProblem& problem : problems)
-        writer.write({{"numbers", problem.numbers}, {"target", problem.target}});
-    writer.flush();
+        writer.write_line({{"numbers", problem.numbers}, {"target", problem.target}});
+    writer.commit();
 }
 
 // What a response leaves out, and how often.
@@ -290,7 +290,7 @@ void generate_countdown(const CountdownCorpusOptions& o) {
 
     // Blocks are written by any thread and put into the file in order.
     constexpr int64_t block = 1024, blocks_at_once = 64;
-    LineWriter writer(folder + "/corpus.jsonl");
+    AtomicWriter writer(folder + "/corpus.jsonl");
     for (int64_t start = 0; start < documents; start += block * blocks_at_once) {
         std::vector<std::string> lines(blocks_at_once);
         parallel_for(blocks_at_once, [&](int64_t b) {
@@ -300,9 +300,9 @@ void generate_countdown(const CountdownCorpusOptions& o) {
                 lines[b] += json{{"text", document.prompt + document.response}}.dump() + "\n";
             }
         });
-        for (const std::string& text : lines) writer.write_text(text);
+        for (const std::string& text : lines) writer.write(text);
     }
-    writer.flush();
+    writer.commit();
 }
 
 CorpusStatistics corpus_statistics(const std::vector<Document>& documents) {

@@ -17,15 +17,15 @@ bool held_out(const FunctionPuzzle& p) {
 }
 
 void write_problems(const std::string& path, int count, bool of_test, uint32_t seed) {
-    LineWriter writer(path);
+    AtomicWriter writer(path);
     Stream random(seed, Purpose::problems, 3, of_test);
     for (int n = 0; n < count;) {
         const FunctionPuzzle p = draw_function_puzzle(random);
         if (held_out(p) != of_test) continue;
-        writer.write(function_problem(p));
+        writer.write_line(function_problem(p));
         ++n;
     }
-    writer.flush();
+    writer.commit();
 }
 
 std::string equation(int x, char operation, int y, int result) {
@@ -158,9 +158,9 @@ void generate_functions(const FunctionsCorpusOptions& o) {
     make_folder(o.output);
     write_problems(o.output + "/problems.train.jsonl", o.corpus.train, false, o.seed);
     write_problems(o.output + "/problems.test.jsonl", o.corpus.test, true, o.seed);
-    LineWriter writer(o.output + "/corpus.jsonl");
-    for (int64_t n = 0; n < o.documents; ++n) writer.write({{"text", document(o.corpus, o.seed, uint32_t(n))}});
-    writer.flush();
+    AtomicWriter writer(o.output + "/corpus.jsonl");
+    for (int64_t n = 0; n < o.documents; ++n) writer.write_line({{"text", document(o.corpus, o.seed, uint32_t(n))}});
+    writer.commit();
 }
 
 }  // namespace r1

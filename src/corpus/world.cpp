@@ -160,16 +160,16 @@ constexpr int64_t blocks_at_once = 64;
 template <class Line>
 void write_lines(const std::string& path, int64_t count, const Line& line) {
     constexpr int64_t block = 1024;
-    LineWriter writer(path);
+    AtomicWriter writer(path);
     for (int64_t start = 0; start < count; start += block * blocks_at_once) {
         std::vector<std::string> texts(blocks_at_once);
         parallel_for(blocks_at_once, [&](int64_t b) {
             const int64_t begin = start + b * block, end = std::min(count, begin + block);
             for (int64_t n = begin; n < end; ++n) texts[size_t(b)] += line(uint32_t(n), b).dump() + "\n";
         });
-        for (const std::string& text : texts) writer.write_text(text);
+        for (const std::string& text : texts) writer.write(text);
     }
-    writer.flush();
+    writer.commit();
 }
 
 json write_corpus(const WorldOptions& o) {
@@ -190,21 +190,21 @@ json write_corpus(const WorldOptions& o) {
 }
 
 void write_problems(const WorldOptions& o, bool of_test) {
-    LineWriter writer(o.output + (of_test ? "/problems.test.jsonl" : "/problems.train.jsonl"));
+    AtomicWriter writer(o.output + (of_test ? "/problems.test.jsonl" : "/problems.train.jsonl"));
     for (const WorldProblem& problem : world_problems(o, of_test, of_test ? o.test : o.train))
-        writer.write(problem.line);
-    writer.flush();
+        writer.write_line(problem.line);
+    writer.commit();
 }
 
 void write_general(const WorldOptions& o, bool of_test) {
     const std::vector<GeneralPrompt>& prompts = of_test ? general_prompts().test : general_prompts().train;
-    LineWriter writer(o.output + (of_test ? "/general.test.jsonl" : "/general.train.jsonl"));
+    AtomicWriter writer(o.output + (of_test ? "/general.test.jsonl" : "/general.train.jsonl"));
     for (const uint32_t i : permutation(uint32_t(prompts.size()), stream_of(o, of_general, of_test, 0)))
-        writer.write({{"prompt", prompts[i].prompt},
-                      {"set", prompts[i].set},
-                      {"language", Speech::of(prompts[i].chinese).code()},
-                      {"rubric", prompts[i].rubric}});
-    writer.flush();
+        writer.write_line({{"prompt", prompts[i].prompt},
+                           {"set", prompts[i].set},
+                           {"language", Speech::of(prompts[i].chinese).code()},
+                           {"rubric", prompts[i].rubric}});
+    writer.commit();
 }
 
 void write_answers(const WorldOptions& o, bool of_test) {

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/check.h"
+#include "base/manifest.h"
 #include "report/run_files.h"
 
 namespace r1 {
@@ -92,6 +93,7 @@ ReportRun read_run(const std::string& folder, const std::string& name, json& not
                                                 : sum_of(line, {"sample_seconds", "train_seconds"});
         run.seconds = rounded(seconds);
     } else notes.push_back("There is no " + name + "/timings.jsonl: how long it took is not known.");
+    check_whole(folder, [](const std::string&) { return true; });
     if (exists(folder + "/options.json")) run.settings = read_json(folder + "/options.json");
     const json starts = lines_if_there(folder + "/starts.jsonl");
     if (!starts.empty()) run.start = starts.back();

@@ -363,7 +363,6 @@ void grpo(GrpoOptions o, const Device& device) {
     stage.reference = reference ? &reference->weights : nullptr;
     stage.save_every = o.save_every;
     stage.step = [&](int64_t number) { return record.step(number); };
-    stage.keep = o.keep;
     stage.look = [&](int64_t done, Progress& progress) { record.look(done, progress); };
     if (!held_out.empty()) stage.evaluate = [&](int64_t done) { return evaluate_between(grpo_run, held_out, done); };
     stage.evaluate_every = o.evaluate_every;

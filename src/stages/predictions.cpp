@@ -26,10 +26,10 @@ static json line_of(const Task& task, const Question& question, const Answer& an
 
 void write_answers(const std::string& path, const Task& task, const std::vector<Question>& questions,
                    const std::vector<std::vector<Answer>>& answers) {
-    LineWriter writer(path);
+    AtomicWriter writer(path);
     for (size_t i = 0; i < answers.size(); ++i)
-        for (const Answer& answer : answers[i]) writer.write(line_of(task, questions[i], answer));
-    writer.flush();
+        for (const Answer& answer : answers[i]) writer.write_line(line_of(task, questions[i], answer));
+    writer.commit();
 }
 
 namespace {

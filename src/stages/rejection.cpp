@@ -18,12 +18,14 @@
 #include "stages/rejection.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <filesystem>
 #include <functional>
 #include <numeric>
 
 #include "base/check.h"
+#include "base/manifest.h"
 #include "base/progress.h"
 #include "model/disk/folder.h"
 #include "tasks/r1_form.h"
@@ -357,12 +359,6 @@ std::unique_ptr<Judge> judge_of(const RejectionOptions& o, const std::vector<Que
 
 // ---- the files, and where they stopped
 
-uint64_t bytes_of(const std::string& path) {
-    std::error_code error;
-    const auto size = std::filesystem::file_size(path, error);
-    if (error) fail("cannot read the file", path, error.message() + "; give --overwrite to begin anew");
-    return size;
-}
 void cut_file(const std::string& path, uint64_t bytes) {
     std::error_code error;
     std::filesystem::resize_file(path, bytes, error);
@@ -373,32 +369,43 @@ struct Files {
     std::string output;
     json record;
     Funnel funnel;
-    int64_t done = 0;  // prompts
+    int64_t done = 0;                                         // prompts
+    std::array<std::unique_ptr<LineWriter>, 2> writers = {};  // of what is kept, and of what is not
 
-    std::string file(int i) const { return i == 0 ? output : output + ".rejected"; }
+    std::string file(size_t i) const { return i == 0 ? output : output + ".rejected"; }
     std::string state() const { return output + ".state"; }
 
     // Cuts both files to what the state knows of. Without a state there is nothing yet to go on from.
     void resume() {
-        if (!exists(state()) && exists(output) && bytes_of(output) > 0)
+        std::error_code error;
+        if (!exists(state()) && exists(output) && std::filesystem::file_size(output, error) > 0)
             fail("nothing to go on from", state(), "give --overwrite to begin anew");
         if (!exists(state())) return;
-        const json saved = read_json(state());
-        if (!saved.is_object() || !saved.contains("record"))
-            fail("no such state", state(), "give --overwrite to begin anew");
+        const json saved = read_sealed(state());
+        if (!saved.contains("files")) fail("no such state", state(), "give --overwrite to begin anew");
         check_same(saved["record"], record);
-        for (int i = 0; i < 2; ++i)
-            if (bytes_of(file(i)) < saved["bytes"][size_t(i)].get<uint64_t>())
-                fail("a file that is shorter than it was", file(i), "give --overwrite to begin anew");
+        for (size_t i = 0; i < 2; ++i) {
+            const json& written = saved["files"][i];
+            if (!exists(file(i)) ||
+                sha256_of_begin(file(i), written["bytes"].get<uint64_t>()) != written["sha256"].get<std::string>())
+                fail("a damaged file: its lines are not those that were written", file(i),
+                     "take it from a copy, or give --overwrite to begin anew");
+        }
         record = saved["record"];
         funnel.counts = saved["funnel"];
         done = saved["prompts"].get<int64_t>();
-        for (int i = 0; i < 2; ++i) cut_file(file(i), saved["bytes"][size_t(i)].get<uint64_t>());
+        for (size_t i = 0; i < 2; ++i) cut_file(file(i), saved["files"][i]["bytes"].get<uint64_t>());
     }
-    void save() const {
-        const json bytes = {bytes_of(file(0)), bytes_of(file(1))};
-        const json state_now = {{"record", record}, {"prompts", done}, {"bytes", bytes}, {"funnel", funnel.counts}};
-        write_file_atomically(state(), state_now.dump(2) + "\n");
+    void open(bool keep) {
+        for (size_t i = 0; i < 2; ++i) writers[i] = std::make_unique<LineWriter>(file(i), keep, true);
+    }
+    void save() {
+        json files = json::array();
+        for (const auto& writer : writers) {
+            writer->sync();
+            files.push_back({{"bytes", writer->bytes()}, {"sha256", writer->sha256()}});
+        }
+        write_sealed(state(), {{"record", record}, {"prompts", done}, {"files", files}, {"funnel", funnel.counts}});
         write_file_atomically(output + ".funnel", funnel.counts.dump(2) + "\n");
     }
 };
@@ -419,12 +426,13 @@ std::vector<Question> questions_of(const RejectionOptions& o, const Task& task, 
 }
 
 void write_prompt(const RejectionOptions& o, const Question& question, const std::vector<Candidate>& candidates,
-                  Files& files, LineWriter& kept, LineWriter& rejected) {
+                  Files& files) {
     const Selection s = select_answers(o, candidates, uint32_t(files.done));
     const int64_t right = std::count_if(candidates.begin(), candidates.end(), std::mem_fn(&Candidate::right));
-    for (const int i : s.taken) kept.write(line_of(o, question.problem, candidates[i], right));
+    for (const int i : s.taken) files.writers[0]->write(line_of(o, question.problem, candidates[i], right));
     for (size_t i = 0; i < candidates.size(); ++i)
-        if (!s.reason[i].empty()) rejected.write(rejected_line(o, question.problem, candidates[i], s.reason[i]));
+        if (!s.reason[i].empty())
+            files.writers[1]->write(rejected_line(o, question.problem, candidates[i], s.reason[i]));
     files.funnel.add(candidates, s);
     ++files.done;
 }
@@ -454,7 +462,7 @@ void rejection(RejectionOptions o, const Device& device) {
     const std::unique_ptr<Judge> judge = judge_of(o, questions, ops);
     const Preferences preferences = load_preferences(o.task.preference, ops);
     if (!o.resume) remove_file(files.state());  // of another run
-    LineWriter kept(files.file(0), o.resume), rejected(files.file(1), o.resume);
+    files.open(o.resume);
     files.save();
 
     SampleOptions sampling;
@@ -486,9 +494,7 @@ void rejection(RejectionOptions o, const Device& device) {
         if (judge)
             judge_round(o, *judge, std::span(questions).subspan(size_t(begin), answers.size()), candidates, sampled);
         for (int64_t i = begin; i < begin + int64_t(answers.size()); ++i)
-            write_prompt(o, questions[size_t(i)], candidates[size_t(i - begin)], files, kept, rejected);
-        kept.flush();
-        rejected.flush();
+            write_prompt(o, questions[size_t(i)], candidates[size_t(i - begin)], files);
         files.save();
         const Funnel& f = files.funnel;
         char text[96];

@@ -230,7 +230,6 @@ void reward_model(RewardModelOptions o, const Device& device) {
         const float lr = learning_rate(trainer.step, steps, o.warmup, o.lr, o.final_lr_share, o.schedule);
         return update(trainer, scorer, chosen, lr);
     };
-    stage.keep = o.keep;
     if (!o.held_out.empty()) stage.evaluate = [&](int64_t) { return evaluated(held_out, scorer, model); };
     stage.evaluate_every = o.evaluate_every;
     stage.write_model = [&](const std::string& path) {

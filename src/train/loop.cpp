@@ -1,6 +1,6 @@
 #include "train/loop.h"
 
-#include <algorithm>
+#include "base/check.h"
 
 namespace r1 {
 
@@ -10,22 +10,33 @@ struct Loop {
     Run& run;
     Trainer& trainer;
     const Stage& stage;
-    int64_t done;
+    int64_t done, saved;  // steps; saved: -1 without a saved state
     Progress progress;
     LineWriter &metrics, &timings;
     LineWriter* evaluations;
 
     Loop(Run& r, Trainer& t, const Stage& s)
-        : run(r), trainer(t), stage(s), done(r.done()), progress(s.name, s.steps, r.done()),
-          metrics(r.lines("metrics.jsonl")), timings(r.lines("timings.jsonl")),
+        : run(r), trainer(t), stage(s), done(r.done()), saved(r.resumed() ? r.done() : -1),
+          progress(s.name, s.steps, r.done()), metrics(r.lines("metrics.jsonl")),
+          timings(r.lines("timings.jsonl", Run::Lines::clock)),
           evaluations(s.evaluate ? &r.lines("evaluations.jsonl") : nullptr) {}
 
-    void save() {
-        if (stage.keep > 0 && done < stage.steps) {
-            run.put_model("step-" + std::to_string(done), stage.write_model);
-            run.keep_models(stage.keep);
+    // What the disk refuses on the way is said and tried again later: a run of days does not end with an hour of a full
+    // disk.
+    template <class Write>
+    void try_to(const Write& write) {
+        try {
+            write();
+        } catch (const DiskFailed& failure) {
+            progress.note("r1: warning: " + std::string(failure.what()) + "; the run goes on and will try again");
         }
-        run.save(done, trainer, stage.reference);
+    }
+
+    void save() {
+        if (saved == done) return;
+        run.save(done, trainer, stage.reference, stage.write_model);
+        saved = done;
+        run.remove_old_states();
     }
 
     void step() {
@@ -33,14 +44,14 @@ struct Loop {
         const StepReport report = stage.step(done + 1);
         ++done;
         metrics.write(report.metrics);
-        metrics.flush();  // for whoever watches
         json line = {{"step", done}, {"seconds", rounded(seconds_now() - begin)}};
         line.update(report.timings);
         timings.write(line);
+        try_to([&] { run.flush(); });
         if (done < stage.steps) progress.update(done, report.text);
         else progress.finish(report.text);
         if (stage.look) stage.look(done, progress);
-        if (report.save_now && done < stage.steps) save();
+        if (report.save_now && done < stage.steps) try_to([&] { save(); });
     }
 
     // A look that a stop cut short is taken when the run goes on.
@@ -51,11 +62,11 @@ struct Loop {
         json line = {{"step", done}};
         line.update(said.line);
         evaluations->write(line);
-        evaluations->flush();
+        try_to([&] { run.flush(); });
         progress.note("  step " + std::to_string(done) + ", held out: " + said.text);
         run.notes["evaluated"] = done;
         if (run.notes.contains("best") && run.notes["best"]["score"] >= said.score) return;
-        if (stage.keep > 0) run.put_model("best", stage.write_model);
+        run.save_best(done, stage.write_model);
         run.notes["best"] = {{"step", done}, {"score", said.score}};
     }
 
@@ -66,7 +77,7 @@ struct Loop {
             step();
             evaluate();
             const bool due = stage.save_every > 0 && done % stage.save_every == 0;
-            if (due && done < stage.steps) save();
+            if (due && done < stage.steps) try_to([&] { save(); });
         }
         return done >= stage.steps;
     }
@@ -78,6 +89,7 @@ bool train(Run& run, Trainer& trainer, const Stage& stage) {
     catch_signals();
     run.write_start(trainer.model->ops->name);
     Loop loop(run, trainer, stage);
+    const std::string how = ". To go on: the same r1 " + stage.name + " command with --resume";
     bool all_done = false;
     try {
         all_done = loop.go_on();
@@ -87,15 +99,12 @@ bool train(Run& run, Trainer& trainer, const Stage& stage) {
         throw Error(std::string(failure.what()) + ", and go on with --resume: step " + std::to_string(loop.done) +
                     " is saved in " + run.folder());
     }
-    loop.save();
-    if (all_done) {
-        run.keep_models(std::max(0, stage.keep - 1));
-        stage.write_model(run.folder());
-        return true;
-    }
-    loop.progress.note("stopped after step " + std::to_string(loop.done) + "; everything is saved in " + run.folder() +
-                       ". To go on: the same r1 " + stage.name + " command with --resume");
-    return false;
+    if (all_done) run.finish(loop.done, stage.write_model);
+    else loop.save();
+    if (!all_done)
+        loop.progress.note("stopped after step " + std::to_string(loop.done) + "; everything is saved in " +
+                           run.folder() + how);
+    return all_done;
 }
 
 }  // namespace r1

@@ -36,7 +36,6 @@ struct Stage {
     std::function<void(const std::string& folder)> write_model;
     Weights* reference = nullptr;  // saved and restored with the model
     int save_every = 0;            // 0: only at the end
-    int keep = 1;                  // as in TrainingOptions
 };
 
 // Runs the steps that are left, and writes the model. False if a stop was asked for before the last step: then the

@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/manifest.h"
+#include "base/progress.h"
 #include "base/threads.h"
 #include "base/version.h"
 #include "train/state.h"
@@ -38,8 +40,8 @@ OptionTable table_of(TrainingOptions& o) {
     table.number("--seed", o.seed, at_least(0), "chooses every random number");
     table.number("--save-every", o.save_every, at_least(0), "steps between saved states; 0: only at the end").effect =
         Effect::nothing;
-    table.number("--keep", o.keep, at_least(0), "last saved states that stay as models, in step-N/; 0: none, no best/")
-        .effect = Effect::nothing;
+    table.number("--keep", o.keep, at_least(1), "last saved states that stay, each in step-N/ with its model").effect =
+        Effect::nothing;
     table.input("--held-out", o.held_out, "data of the same form that is not learned from, to evaluate on");
     table
         .number("--evaluate-every", o.evaluate_every, at_least(0),
@@ -62,25 +64,39 @@ TrainOptions trainer_options(const TrainingOptions& o) {
 
 // ---- the run's folder
 
-// Cuts a file of lines behind the last line of a step up to `steps`.
+static const std::string STATE = "training.state";
+static const std::string UNFINISHED = ".tmp";
+static bool any_file(const std::string&) { return true; }
+
+// Cuts a file behind its first bytes.
+static void cut_file(const std::string& path, uint64_t bytes) {
+    if (!exists(path)) return;
+    std::error_code error;
+    fs::resize_file(path, bytes, error);
+    if (error) throw DiskFailed("cannot cut the file, " + path + ", " + error.message() + "; check the disk");
+}
+
+// Cuts a file of lines behind the last line of a step up to `steps`, or before the first that cannot be read.
 static void keep_lines(const std::string& path, int64_t steps) {
     if (!exists(path)) return;
     const std::string content = read_file(path);
     size_t kept = 0;
     for (size_t end; (end = content.find('\n', kept)) != std::string::npos; kept = end + 1) {
         const json line = json_of(std::string_view(content).substr(kept, end - kept));
-        if (!line.is_object() || line.value("step", int64_t(1) << 60) > steps) break;
+        const bool has_step = line.is_object() && line.contains("step") && line["step"].is_number();
+        if (!has_step || line["step"] > steps) break;
     }
-    write_file_atomically(path, std::string_view(content).substr(0, kept));
+    cut_file(path, kept);
 }
 
-// The step of a saved state's model; -1 for other names.
+// The step of a saved state; -1 for other names.
 static int64_t step_of(const std::string& name) {
     const std::string digits = name.starts_with("step-") ? name.substr(5) : "";
     const bool is_number =
         !digits.empty() && digits.size() < 16 && digits.find_first_not_of("0123456789") == digits.npos;
     return is_number ? std::stoll(digits) : -1;
 }
+static std::string name_of_state(int64_t step) { return "step-" + std::to_string(step); }
 
 static std::vector<std::string> names_in(const std::string& folder) {
     std::vector<std::string> names;
@@ -89,66 +105,143 @@ static std::vector<std::string> names_in(const std::string& folder) {
     return names;
 }
 
+std::vector<int64_t> states_in(const std::string& folder) {
+    std::vector<int64_t> steps;
+    for (const std::string& name : names_in(folder))
+        if (step_of(name) >= 0) steps.push_back(step_of(name));
+    std::sort(steps.begin(), steps.end(), std::greater<>());
+    return steps;
+}
+
 static void remove_all(const std::string& path) {
     std::error_code error;
     fs::remove_all(path, error);
-    if (error) fail("cannot remove", path, error.message() + "; remove it yourself");
+    if (error) throw DiskFailed("cannot remove, " + path + ", " + error.message() + "; remove it yourself");
 }
 
-constexpr const char* UNFINISHED = ".tmp";
+// A folder goes at once, under its name.
+static void remove_folder(const std::string& path) {
+    if (!exists(path)) return;
+    remove_all(path + UNFINISHED);
+    rename_file(path, path + UNFINISHED);
+    remove_all(path + UNFINISHED);
+}
 
-// All that a run writes, of the run that is begun anew. The state goes first: a model without a state is whole, and a
+// All that a run writes, of the run that is begun anew. The states go first: a model without a state is whole, and a
 // state without the rest is not.
 static void remove_run(const std::string& folder) {
-    remove_file(folder + "/training.state");
+    for (const int64_t step : states_in(folder)) remove_folder(folder + "/" + name_of_state(step));
+    remove_file(folder + "/" + MANIFEST);
     for (const std::string& name : names_in(folder)) {
         const bool of_run = name == "options.json" || name == "metrics.jsonl" || name == "timings.jsonl" ||
                             name == "starts.jsonl" || name == "rollouts.jsonl" || name == "evaluations.jsonl" ||
-                            name == "evaluation.json";
-        const bool is_model = name == "best" || step_of(name) >= 0;
-        if (of_run || is_model || belongs_to_model(name) || name.ends_with(UNFINISHED)) remove_all(folder + "/" + name);
+                            name == "rollouts.verl.jsonl" || name == "evaluation.json" || name == "best";
+        if (of_run || belongs_to_model(name)) remove_all(folder + "/" + name);
     }
 }
 
-Run::Run(const TrainingOptions& o, const std::string& stage, const OptionTable& table) : folder_(o.output) {
+// What a killed process, or one that the disk refused, left.
+static void remove_unfinished(const std::string& folder) {
+    for (const std::string& name : names_in(folder))
+        if (name.ends_with(UNFINISHED)) remove_all(folder + "/" + name);
+}
+
+std::string damage_of_state(const std::string& run, int64_t step) {
+    const std::string name = name_of_state(step), folder = run + "/" + name;
+    if (!has_manifest(folder)) return name + "/" + MANIFEST + ": it is missing";
+    const std::vector<std::string> damage = damage_of(folder, any_file);
+    if (!damage.empty()) return name + "/" + damage[0];
+    const json progress = read_progress(folder + "/" + STATE);
+    if (!progress.is_object() || !progress.contains("logs") || !progress.contains("record"))
+        return name + "/" + STATE + ": of another version";
+    for (const auto& [log, written] : progress["logs"].items()) {
+        const std::string path = run + "/" + log;
+        if (!exists(path) || sha256_of_begin(path, written["bytes"].get<uint64_t>()) != written["sha256"])
+            return log + ": its lines up to step " + std::to_string(step) + " are not those that were written";
+    }
+    return "";
+}
+
+Run::Run(const TrainingOptions& o, const std::string& stage, const OptionTable& table)
+    : folder_(o.output), keep_(o.keep) {
     record_ = record_of(stage, table);
     for (const Option& option : table.all)
         if (option.effect == Effect::nothing) free_[option.name.substr(2)] = option.read();
-    if (!o.resume) return;
-    const json progress = read_progress(state());
-    const std::string options = folder_ + "/options.json";
-    if (progress.is_object()) {
-        if (!progress.contains("record"))
-            fail("a saved state of another version", folder_, "give --overwrite to begin anew");
-        check_same(progress["record"], record_);
-        record_ = progress["record"];  // with the paths that the run began with, as options.json has them
-        done_ = progress.value("step", int64_t(0));
-        notes = progress.value("notes", json::object());
+    if (o.resume) resume();
+}
+
+static void warn(const std::string& folder, const std::string& damage) {
+    std::fprintf(stderr, "r1: warning: damaged, %s/%s, so an earlier state is gone on from\n", folder.c_str(),
+                 damage.c_str());
+}
+
+void Run::resume() {
+    const auto take = [&](const json& record, int64_t step) {
+        check_same(record, record_);
+        record_ = record;  // with the paths that the run began with, as options.json has them
+        done_ = step;
         resumed_ = true;
-    } else if (exists(options)) {
-        check_same(read_json(options), record_);
-    } else if (holds_something(folder_)) {
-        fail("no saved state to go on from", folder_, "give --overwrite to begin anew");
+    };
+    if (has_manifest(folder_)) {
+        const std::vector<std::string> damage = damage_of(folder_, any_file);
+        if (damage.empty()) {
+            const json manifest = read_sealed(folder_ + "/" + MANIFEST);
+            take(manifest["record"], manifest["step"].get<int64_t>());
+            remove_unfinished(folder_);
+            keep_states(keep_ - 1);
+            std::printf("finished already, after step %lld, in %s\n", static_cast<long long>(done_), folder_.c_str());
+            throw Finished();
+        }
+        warn(folder_, damage[0]);
     }
+    for (const int64_t step : states_in(folder_)) {
+        const std::string damage = damage_of_state(folder_, step);
+        if (damage.empty()) {
+            const json progress = read_progress(folder_ + "/" + name_of_state(step) + "/" + STATE);
+            take(progress["record"], step);
+            logs_ = progress["logs"];
+            notes = progress["notes"];
+            return;
+        }
+        damaged_.push_back(damage);
+        warn(folder_, damage);
+    }
+    const std::string options = folder_ + "/options.json";
+    if (!damaged_.empty())
+        fail("no saved state is whole: " + damaged_[0], folder_,
+             "take the file from a copy, or give --overwrite to begin anew");
+    if (exists(options)) check_same(read_json(options), record_);
+    else if (holds_something(folder_)) fail("no saved state to go on from", folder_, "give --overwrite to begin anew");
 }
 
 void Run::begin() {
     if (begun_) return;
     begun_ = true;
     make_folder(folder_);
+    const std::string options = folder_ + "/options.json", text = record_.dump(2) + "\n";
     if (!resumed_) remove_run(folder_);
-    if (resumed_ && exists(folder_ + "/options.json")) return;
-    write_file_atomically(folder_ + "/options.json", record_.dump(2) + "\n");
+    remove_unfinished(folder_);
+    remove_file(folder_ + "/" + MANIFEST);
+    for (const int64_t step : states_in(folder_))
+        if (step > done_) remove_folder(folder_ + "/" + name_of_state(step));  // damaged ones
+    if (!exists(options) || read_file(options) != text) write_file_atomically(options, text);
 }
 
-LineWriter& Run::lines(const std::string& name) {
+LineWriter& Run::lines(const std::string& name, Lines kind) {
     begin();
-    std::unique_ptr<LineWriter>& writer = lines_[name];
-    if (writer) return *writer;
+    OneFile& file = lines_[name];
+    if (file.writer) return *file.writer;
     const std::string path = folder_ + "/" + name;
-    if (resumed_) keep_lines(path, done_);
-    writer = std::make_unique<LineWriter>(path, resumed_);
-    return *writer;
+    if (resumed_ && kind == Lines::clock) keep_lines(path, done_);
+    if (resumed_ && kind == Lines::result)
+        cut_file(path, logs_.contains(name) ? logs_[name]["bytes"].get<uint64_t>() : 0);
+    file.writer = std::make_unique<LineWriter>(path, resumed_, true);
+    file.kind = kind;
+    return *file.writer;
+}
+
+void Run::flush() {
+    for (const auto& [name, file] : lines_) file.writer->flush();
 }
 
 void Run::write_start(const char* device) {
@@ -166,35 +259,62 @@ void Run::write_start(const char* device) {
                   {"device", device},
                   {"threads", thread_count()},
                   {"options", free_}});
-    starts.flush();
+    starts.sync();
 }
+
+std::string Run::state() const { return folder_ + "/" + name_of_state(done_) + "/" + STATE; }
 
 void Run::restore(Trainer& trainer, Weights* reference) const {
     if (resumed_) load_training(state(), trainer, reference);
 }
 
-void Run::save(int64_t done, Trainer& trainer, Weights* reference) {
-    begin();
-    for (const auto& [name, writer] : lines_) writer->flush();
-    save_training(state(), trainer, {{"step", done}, {"record", record_}, {"notes", notes}}, reference);
-}
+json Run::about(int64_t done) const { return {{"step", done}, {"record", record_}}; }
 
-// The folder is whole or not there, whenever the process is killed.
-void Run::put_model(const std::string& name, const std::function<void(const std::string& folder)>& write) {
-    begin();
+void Run::put(const std::string& name, int64_t done, const WriteModel& write) {
     const std::string path = folder_ + "/" + name, unfinished = path + UNFINISHED;
     remove_all(unfinished);
-    write(unfinished);
-    remove_all(path);
-    rename_file(unfinished, path);
+    try {
+        write(unfinished);
+        write_manifest(unfinished, about(done));
+        remove_all(path);
+        rename_file(unfinished, path);
+    } catch (const DiskFailed&) {
+        std::error_code ignored;
+        fs::remove_all(unfinished, ignored);  // which makes room
+        throw;
+    }
 }
 
-void Run::keep_models(int most) const {
-    std::vector<int64_t> steps;
-    for (const std::string& name : names_in(folder_))
-        if (step_of(name) >= 0) steps.push_back(step_of(name));
-    std::sort(steps.begin(), steps.end(), std::greater<>());
-    for (size_t i = size_t(most); i < steps.size(); ++i) remove_all(folder_ + "/step-" + std::to_string(steps[i]));
+void Run::save(int64_t done, Trainer& trainer, Weights* reference, const WriteModel& write_model) {
+    begin();
+    for (const auto& [name, file] : lines_) {
+        file.writer->sync();
+        if (file.kind == Lines::result)
+            logs_[name] = {{"bytes", file.writer->bytes()}, {"sha256", file.writer->sha256()}};
+    }
+    put(name_of_state(done), done, [&](const std::string& folder) {
+        write_model(folder);
+        const json progress = {{"step", done}, {"record", record_}, {"notes", notes}, {"logs", logs_}};
+        save_training(folder + "/" + STATE, trainer, progress, reference);
+    });
+}
+
+void Run::save_best(int64_t done, const WriteModel& write_model) {
+    begin();
+    put("best", done, write_model);
+}
+
+void Run::finish(int64_t done, const WriteModel& write_model) {
+    begin();
+    for (const auto& [name, file] : lines_) file.writer->sync();
+    write_model(folder_);
+    write_manifest(folder_, about(done));
+    keep_states(keep_ - 1);
+}
+
+void Run::keep_states(int most) const {
+    const std::vector<int64_t> steps = states_in(folder_);
+    for (size_t i = size_t(most); i < steps.size(); ++i) remove_folder(folder_ + "/" + name_of_state(steps[i]));
 }
 
 }  // namespace r1

@@ -46,7 +46,6 @@ Stage token_stage(const std::string& name, Trainer& trainer, const TokenOptions&
     stage.name = name;
     stage.steps = steps;
     stage.save_every = o.save_every;
-    stage.keep = o.keep;
     stage.evaluate_every = o.evaluate_every;
     stage.step = [&trainer, &o, steps, next, more, begin = seconds_now(), tokens = int64_t(0)](int64_t step) mutable {
         const TokenBatch batch = next(step);

@@ -1,6 +1,8 @@
 #include "model/disk/folder.h"
 
 #include "base/check.h"
+#include "base/manifest.h"
+#include "base/options.h"
 #include "model/disk/weights_file.h"
 #include "text/chat.h"
 
@@ -19,6 +21,7 @@ static void without_missing_prediction(Config& c, const TensorFiles& files) {
 }
 
 ModelFolder open_model(const std::string& path, WithoutTokenizer without, RewardModels reward_models) {
+    check_whole(path, belongs_to_model);
     Config config = read_configuration(path);
     if (config.labels && reward_models == RewardModels::refused)
         fail("a reward model, which writes no text", path, "give a language model");
@@ -34,6 +37,7 @@ ModelFolder open_model(const std::string& path, WithoutTokenizer without, Reward
 }
 
 Config load_config(const std::string& path) {
+    check_whole(path, [](const std::string& name) { return name == "config.json"; });
     Config config = read_configuration(path);
     const bool weights = exists(path + "/model.safetensors") || exists(path + "/model.safetensors.index.json");
     if (config.num_nextn_predict_layers > 0 && weights) without_missing_prediction(config, TensorFiles::of_model(path));
