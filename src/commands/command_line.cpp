@@ -4,13 +4,16 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <sstream>
+#include <thread>
 
 #include "base/check.h"
 #include "base/outputs.h"
 #include "base/progress.h"
+#include "base/ranks.h"
 #include "base/version.h"
 
 namespace r1 {
@@ -127,9 +130,15 @@ void add_option(CLI::App* app, const Option& option) {
     if (const std::string standing = option.read(); !standing.empty()) added->default_str(standing);
 }
 
+// What is wrong on all ranks is said by rank 0, with whose end mpirun ends the others: they wait for that.
 int report(int status, const std::string& message) {
     std::fflush(stdout);  // what was said before stands before
-    std::fprintf(stderr, "r1: error: %s\n", message.c_str());
+    std::string who;
+    if (!ranks().first()) {
+        std::this_thread::sleep_for(std::chrono::seconds(2));
+        who = "rank " + std::to_string(ranks().rank) + ": ";
+    }
+    std::fprintf(stderr, "r1: error: %s%s\n", who.c_str(), message.c_str());
     return status;
 }
 
@@ -167,14 +176,20 @@ void check_printed() {
 // Runs what was chosen, and turns what went wrong into a line and a status.
 int run(const Prepared& chosen, const Device& device) {
     try {
-        check_outputs(chosen.table, chosen.overwrite);
-        const std::vector<OutputLock> locks = lock_outputs(chosen.table);
-        check_outputs(chosen.table, chosen.overwrite);  // again: another may have written until it was locked
+        if (!ranks().first() && !std::freopen("/dev/null", "w", stdout)) fail("cannot open", "/dev/null", "");
+        std::vector<OutputLock> locks;
+        done_by_first([&](Packer&) {
+            check_outputs(chosen.table, chosen.overwrite);
+            locks = lock_outputs(chosen.table);
+            check_outputs(chosen.table, chosen.overwrite);  // again: another may have written until it was locked
+        });
         chosen.run(device);
+        leave_ranks();
         if (stop_requested()) return 130;
         check_printed();
         return 0;
     } catch (const Finished&) {
+        leave_ranks();
         return 0;
     } catch (const UsageError& e) {
         return report(2, e.what());
@@ -245,6 +260,8 @@ int run_command_line(const std::vector<Command>& commands, int argc, const char*
         if (named && which == names.size())
             throw UsageError("no command " + words[0] + did_you_mean(words[0], names) +
                              ", on the command line, see r1 --help");
+        if (named && !ranks().alone() && !commands[which].on_ranks)
+            throw UsageError("a command that one process does alone, " + words[0] + ", start it without mpirun");
         if (named) {
             const std::vector<std::string> own(words.begin() + 1, words.end());
             const std::vector<std::string> of_command = names_in(prepared[which].table, device_table);

@@ -4,6 +4,7 @@
 #include <atomic>
 
 #include "base/progress.h"
+#include "base/ranks.h"
 #include "base/threads.h"
 
 namespace r1 {
@@ -52,6 +53,7 @@ struct Run {
     const Model& model;
     const SampleOptions& options;
     const std::vector<Request>& requests;
+    const std::vector<int>& mine;  // those of this rank
     std::vector<std::vector<Completion>>& completions;
     std::atomic<int>& next_request;
     int slots, blocks, steps;
@@ -90,8 +92,8 @@ struct Run {
     bool take(int slot) {
         while (open < 0 || next_sample == requests[open].samples) {
             const int next = next_request.fetch_add(1);
-            if (next >= int(requests.size())) return false;
-            open = next, next_sample = 0;
+            if (next >= int(mine.size())) return false;
+            open = mine[next], next_sample = 0;
         }
         const Request& r = requests[open];
         request[slot] = open;
@@ -185,6 +187,25 @@ struct Run {
 
 }  // namespace
 
+// Each rank samples its share. A request that is not complete has an answer without tokens.
+static void sample_share(Sampler& sampler, const Model& model, const std::vector<Request>& requests,
+                         const SampleOptions& options, const SampleProgress& progress,
+                         std::vector<std::vector<Completion>>& completions) {
+    std::vector<int> mine;
+    for (size_t i = 0; i < requests.size(); ++i)
+        if (owner_by_turns(i) == ranks().rank) mine.push_back(int(i));
+    std::atomic<int> next_request{0};
+    const SampleProgress report = [&](int64_t tokens, int64_t answers) {
+#pragma omp critical(sampler_progress)
+        progress(tokens, answers);
+    };
+    parallel_for(int64_t(sampler.workers.size()), [&](int64_t i) {
+        Run{sampler.workers[i], model,        options,       requests,       mine,
+            completions,        next_request, sampler.slots, sampler.blocks, sampler.steps}
+            .run(progress ? report : SampleProgress{});
+    });
+}
+
 std::vector<std::vector<Completion>> sample(Sampler& sampler, const Model& model, const std::vector<Request>& requests,
                                             const SampleOptions& options, const SampleProgress& progress) {
     std::vector<std::vector<Completion>> completions(requests.size());
@@ -194,15 +215,14 @@ std::vector<std::vector<Completion>> sample(Sampler& sampler, const Model& model
                "a prompt must leave room for an answer");
     }
     ENSURE(options.stop.size() <= size_t(MOST_STOPS), "more stop tokens than there is room for");
-    std::atomic<int> next_request{0};
-    const SampleProgress report = [&](int64_t tokens, int64_t answers) {
-#pragma omp critical(sampler_progress)
-        progress(tokens, answers);
-    };
-    parallel_for(int64_t(sampler.workers.size()), [&](int64_t i) {
-        Run{sampler.workers[i], model,         options,        requests,     completions,
-            next_request,       sampler.slots, sampler.blocks, sampler.steps}
-            .run(progress ? report : SampleProgress{});
+    sample_share(sampler, model, requests, options, progress, completions);
+    share_items(
+        requests.size(), owner_by_turns,
+        [&](size_t i, Packer& packer) {
+        for (const Completion& c : completions[i]) packer.add(c.tokens, c.logp, c.finished);
+        },
+        [&](size_t i, Unpacker& from) {
+        for (Completion& c : completions[i]) from.take(c.tokens, c.logp, c.finished);
     });
     const auto is_there = [](const Completion& c) { return !c.tokens.empty(); };
     const auto is_whole = [&](const auto& samples) { return std::all_of(samples.begin(), samples.end(), is_there); };

@@ -63,8 +63,8 @@ inline constexpr const char* SLOTS_HELP =
 // slots: rows of a decoding step, per worker; 0: 96 on a CPU, 512 on another device.
 Sampler make_sampler(const Model& model, int slots);
 
-// completions[i] holds the samples of requests[i]. If a stop is requested meanwhile, what is returned ends before the
-// first request that is not complete.
+// completions[i] holds the samples of requests[i]; each rank samples its share, and all get all. If a stop is requested
+// meanwhile, what is returned ends before the first request that is not complete.
 std::vector<std::vector<Completion>> sample(Sampler& sampler, const Model& model, const std::vector<Request>& requests,
                                             const SampleOptions& options, const SampleProgress& progress = {});
 

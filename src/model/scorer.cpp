@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/ranks.h"
 #include "base/threads.h"
 
 namespace r1 {
@@ -45,14 +46,20 @@ static size_t score_some(Scorer::Worker& w, const Model& model, const std::vecto
 
 std::vector<float> scores_of(Scorer& scorer, const Model& model, const std::vector<std::vector<int>>& sequences) {
     std::vector<float> scores(sequences.size());
-    const size_t workers = scorer.workers.size(), n = sequences.size();
+    const size_t workers = scorer.workers.size();
+    const Part mine = my_part(int64_t(sequences.size()));
     const auto score_part = [&](int64_t i) {
-        for (size_t next = n * size_t(i) / workers, end = n * (size_t(i) + 1) / workers; next < end;)
+        const Part part = part_of(mine.size(), int(i), int(workers));
+        for (size_t next = size_t(mine.begin + part.begin), end = size_t(mine.begin + part.end); next < end;)
             next = score_some(scorer.workers[size_t(i)], model, sequences, next, end, scores);
     };
     // One worker is another device's, or the only thread's.
     if (workers == 1) score_part(0);
     else parallel_for(int64_t(workers), score_part);
+    std::vector<int64_t> cut = {0};
+    for (int r = 0; r < ranks().count; ++r)
+        cut.push_back(part_of(int64_t(sequences.size()), r, ranks().count).end * int64_t(sizeof(float)));
+    gather_pieces(reinterpret_cast<char*>(scores.data()), cut);
     return scores;
 }
 

@@ -20,7 +20,8 @@ struct Scorer {
 // rows: tokens that go through the model at a time, per worker; 0: 256 on a CPU, 8192 on another device.
 Scorer make_scorer(const Model& model, int rows = 0);
 
-// scores[i] = h w at the last token of sequences[i], whatever else goes through the model beside it. A sequence has at
+// scores[i] = h w at the last token of sequences[i], whatever else goes through the model beside it; each rank scores a
+// part, and all get all. A sequence has at
 // least one token and at most the model's context.
 std::vector<float> scores_of(Scorer& scorer, const Model& model, const std::vector<std::vector<int>>& sequences);
 

@@ -1,9 +1,13 @@
 // Which table of operations this machine runs: the widest vectors that processor and build have in common.
 #include "ops/device.h"
 
+#include <unistd.h>
+
+#include <algorithm>
 #include <cstring>
 
 #include "base/check.h"
+#include "base/ranks.h"
 #include "base/threads.h"
 
 namespace r1 {
@@ -46,6 +50,10 @@ OptionTable table_of(Device& device) {
         .effect = Effect::nothing;
     table.number("--threads", device.threads, between(0, 4096), "threads; 0: all cores. Never changes a result")
         .effect = Effect::nothing;
+    table
+        .number("--rank-seconds", rank_seconds(), more_than(0),
+                "of several ranks (mpirun): how long one waits for another before it ends")
+        .effect = Effect::nothing;
     table.text("--isa", device.isa, "avx512, avx2 or generic; default: the widest there is. Never changes a result")
         .effect = Effect::nothing;
     return table;
@@ -53,10 +61,14 @@ OptionTable table_of(Device& device) {
 
 const Ops& open_device(const Device& device, std::FILE* say_to) {
     if (device.threads > 0) thread_count() = device.threads;
+    else thread_count() = std::clamp(int(sysconf(_SC_NPROCESSORS_ONLN)) / ranks().on_this_machine, 1, thread_count());
     std::string why = device.name == "cpu" ? "as --device asks" : "as --isa asks";
     const Ops* gpu = device.name == "cpu" || (device.name == "auto" && !device.isa.empty()) ? nullptr : cuda_ops(why);
     if (device.name == "cuda" && !gpu) fail("no GPU to run on, --device cuda", why, "use --device cpu or auto");
     const Ops& ops = gpu ? *gpu : cpu_ops(device.isa.c_str());
+    if (gpu && !ranks().alone())
+        fail("several ranks on GPUs, which this build cannot join", "--device cuda", "use --device cpu, or one rank");
+    if (!ranks().alone()) std::fprintf(say_to, "%d ranks, each: ", ranks().count);
     if (gpu) std::fprintf(say_to, "device: cuda, %s\n", why.c_str());
     else std::fprintf(say_to, "device: cpu, %s, %d threads: %s\n", ops.name, thread_count(), why.c_str());
     std::fflush(say_to);  // before whatever goes wrong next

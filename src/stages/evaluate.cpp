@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/progress.h"
+#include "base/ranks.h"
 #include "base/threads.h"
 #include "model/disk/folder.h"
 #include "reward/equations.h"
@@ -357,7 +358,7 @@ static void print_all(const Evaluation& e) {
 // NAME.json and, beside it, NAME.answers.jsonl.
 static void write_result(const EvaluateOptions& o, const Task& task, const std::vector<Question>& questions,
                          const std::vector<std::vector<Answer>>& answers, const json& result) {
-    if (o.output.empty()) return;
+    if (o.output.empty() || !ranks().first()) return;
     const std::string name = o.output.ends_with(".json") ? o.output.substr(0, o.output.size() - 5) : o.output;
     write_answers(name + ".answers.jsonl", task, questions, answers);
     write_file_atomically(o.output, result.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
@@ -418,7 +419,7 @@ static void evaluate_model(const EvaluateOptions& o, const Device& device) {
         result["win_rate"] = win_rate_to_json(rate);
     }
     write_result(o, task, questions, answers, result);
-    if (!o.output.empty())
+    if (!o.output.empty() && ranks().first())
         write_file_atomically(o.output + ".seconds", json({{"seconds", rounded(seconds)}}).dump() + "\n");
 }
 

@@ -6,6 +6,8 @@
 #include <numeric>
 #include <set>
 
+#include "base/ranks.h"
+
 namespace r1 {
 
 // ---- metrics
@@ -154,6 +156,7 @@ StepReport GrpoRecord::step(int64_t number) {
         [&](const GrpoStep& step, AnswerIndex at) { return records(step, at); },
         [&](const GrpoStep& step, AnswerIndex at, const float* logits) { see_logits(step, at, logits); }};
     last_ = grpo_step(run_, number, observer);
+    if (records(number) && !ranks().alone()) share_candidates();
     metrics_ = metrics_of(last_, run_);
     int64_t tokens = 0;
     for (const auto& group : last_.answers)
@@ -172,6 +175,21 @@ StepReport GrpoRecord::step(int64_t number) {
             last_.ungraded > 0};
 }
 
+// Those of an answer are seen by the rank that computed its gradient.
+void GrpoRecord::share_candidates() {
+    Packer packer;
+    for (const auto& group : candidates_) packer.add(group);
+    for (const std::string& bytes : gather(packer.bytes)) {
+        Unpacker from(bytes);
+        for (auto& group : candidates_) {
+            std::vector<std::vector<std::vector<Candidate>>> theirs;
+            from.take(theirs);
+            for (size_t i = 0; i < theirs.size(); ++i)
+                if (!theirs[i].empty()) group[i] = theirs[i];
+        }
+    }
+}
+
 void GrpoRecord::look(int64_t done, Progress& progress) {
     if (done == 0) return;
     warn(progress);
@@ -181,8 +199,6 @@ void GrpoRecord::look(int64_t done, Progress& progress) {
             rollouts_.write(line_of({g, i}));
             if (verl_) verl_->write(verl_line_of({g, i}));
         }
-    rollouts_.flush();
-    if (verl_) verl_->flush();
     const int64_t k = done % (int64_t(run_.o.prompts) * run_.o.group), g = k / run_.o.group;
     const Answer& a = last_.answers[g][k % run_.o.group];
     const Tokenizer& tokenizer = *run_.task.tokenizer;

@@ -26,6 +26,7 @@ private:
     bool records(int64_t step) const;
     bool records(const GrpoStep& step, AnswerIndex at) const;
     void see_logits(const GrpoStep& step, AnswerIndex at, const float* logits);
+    void share_candidates();
     json line_of(AnswerIndex at) const;
     json verl_line_of(AnswerIndex at) const;
     void warn(Progress& progress);

@@ -27,6 +27,7 @@
 #include "base/check.h"
 #include "base/manifest.h"
 #include "base/progress.h"
+#include "base/ranks.h"
 #include "model/disk/folder.h"
 #include "tasks/r1_form.h"
 #include "train/needs.h"
@@ -394,12 +395,20 @@ struct Files {
         record = saved["record"];
         funnel.counts = saved["funnel"];
         done = saved["prompts"].get<int64_t>();
-        for (size_t i = 0; i < 2; ++i) cut_file(file(i), saved["files"][i]["bytes"].get<uint64_t>());
+        for (size_t i = 0; i < 2 && ranks().first(); ++i) cut_file(file(i), saved["files"][i]["bytes"].get<uint64_t>());
     }
+    // Rank 0 alone writes, once all have read what is there.
     void open(bool keep) {
-        for (size_t i = 0; i < 2; ++i) writers[i] = std::make_unique<LineWriter>(file(i), keep, true);
+        check_equal_on_ranks(record.dump() + std::to_string(done), "a run");
+        const bool writes = ranks().first();
+        if (!keep && writes) remove_file(state());  // of another run
+        for (size_t i = 0; i < 2; ++i)
+            writers[i] = std::make_unique<LineWriter>(writes ? file(i) : "/dev/null", keep && writes, true);
     }
     void save() {
+        done_by_first([&](Packer&) { save_here(); });
+    }
+    void save_here() {
         json files = json::array();
         for (const auto& writer : writers) {
             writer->sync();
@@ -461,7 +470,6 @@ void rejection(RejectionOptions o, const Device& device) {
     Sampler sampler = make_sampler(model, o.slots);
     const std::unique_ptr<Judge> judge = judge_of(o, questions, ops);
     const Preferences preferences = load_preferences(o.task.preference, ops);
-    if (!o.resume) remove_file(files.state());  // of another run
     files.open(o.resume);
     files.save();
 
@@ -476,7 +484,7 @@ void rejection(RejectionOptions o, const Device& device) {
     const int64_t at_once = o.save_every > 0 ? o.save_every : std::max(1, 8192 / o.samples);
     std::printf("rejection: %lld prompts x %d answers\n", static_cast<long long>(total), o.samples);
     Progress progress("rejection", total, files.done);
-    while (files.done < total && !stop_requested()) {
+    while (files.done < total && !on_any_rank(stop_requested())) {
         const int64_t begin = files.done, most = std::min(total, begin + at_once);
         std::vector<Ask> asks;
         for (int64_t i = begin; i < most; ++i) asks.push_back({&questions[size_t(i)], o.samples, uint32_t(i)});

@@ -150,12 +150,11 @@ Evaluated evaluated(const RewardData& held_out, Scorer& scorer, const Model& mod
     return {to_json(a, held_out.examples[0].is_pair()), a.accuracy, text};
 }
 
-void write_evaluation(const std::string& folder, const RewardData& data, const RewardData& held_out, Scorer& scorer,
-                      const Model& model) {
+json evaluation_of(const RewardData& data, const RewardData& held_out, Scorer& scorer, const Model& model) {
     json evaluation = json::object();
     measure(data, "train", scorer, model, evaluation);
     if (!held_out.examples.empty()) measure(held_out, "held_out", scorer, model, evaluation);
-    write_file_atomically(folder + "/evaluation.json", evaluation.dump(2) + "\n");
+    return evaluation;
 }
 
 }  // namespace
@@ -232,8 +231,10 @@ void reward_model(RewardModelOptions o, const Device& device) {
     };
     if (!o.held_out.empty()) stage.evaluate = [&](int64_t) { return evaluated(held_out, scorer, model); };
     stage.evaluate_every = o.evaluate_every;
+    json evaluation;
+    stage.at_end = [&] { evaluation = evaluation_of(data, held_out, scorer, model); };
     stage.write_model = [&](const std::string& path) {
-        if (path == run.folder()) write_evaluation(path, data, held_out, scorer, model);
+        if (path == run.folder()) write_file_atomically(path + "/evaluation.json", evaluation.dump(2) + "\n");
         save_model(path, model, folder.tokenizer, o.model);
     };
     train(run, trainer, stage);

@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include "base/ranks.h"
 #include "tasks/rollout.h"
 
 namespace r1 {
@@ -12,9 +13,9 @@ RewardCommands make_reward_commands(const std::vector<std::string>& texts, doubl
     return commands;
 }
 
-void add_command_rewards(RewardCommands& commands, const Task& task, const std::vector<Ask>& asks,
-                         std::vector<std::vector<Answer>>& answers) {
-    if (commands.empty()) return;
+// What all commands say of all groups, into the packer.
+static void ask(RewardCommands& commands, const Task& task, const std::vector<Ask>& asks,
+                const std::vector<std::vector<Answer>>& answers, Packer& packer) {
     for (size_t i = 0; i < answers.size(); ++i) {
         const Question& question = *asks[i].question;
         json request = {{"problem", question.problem.source},
@@ -25,16 +26,29 @@ void add_command_rewards(RewardCommands& commands, const Task& task, const std::
             request["responses"].push_back(response_of(task, answer));
             request["finished"].push_back(answer.completion.finished);
         }
-        for (const auto& command : commands) {
-            const std::vector<CommandReward> said = command->ask(request, answers[i].size());
-            for (size_t k = 0; k < said.size(); ++k) {
-                Graded& graded = answers[i][k].graded;
-                graded.reward.total += float(command->weight() * said[k].reward);
-                if (!said[k].reason.empty()) graded.reward.reason += "; " + said[k].reason;
-                graded.commands.push_back(said[k]);
+        for (const auto& command : commands)
+            for (const CommandReward& said : command->ask(request, answers[i].size())) {
+                packer.add(said.reward, said.parts.dump(), said.reason);
             }
-        }
     }
+}
+
+void add_command_rewards(RewardCommands& commands, const Task& task, const std::vector<Ask>& asks,
+                         std::vector<std::vector<Answer>>& answers) {
+    if (commands.empty()) return;
+    const std::string said = done_by_first([&](Packer& packer) { ask(commands, task, asks, answers, packer); });
+    Unpacker from(said);
+    for (auto& group : answers)
+        for (const auto& command : commands)
+            for (Answer& answer : group) {
+                Graded& graded = answer.graded;
+                CommandReward& reward = graded.commands.emplace_back();
+                std::string parts;
+                from.take(reward.reward, parts, reward.reason);
+                reward.parts = json_of(parts);
+                graded.reward.total += float(command->weight() * reward.reward);
+                if (!reward.reason.empty()) graded.reward.reason += "; " + reward.reason;
+            }
 }
 
 json command_means(const std::vector<std::vector<Answer>>& answers) {

@@ -20,8 +20,8 @@ inline constexpr const char* REWARD_COMMAND_HELP =
     "added to the reward; \"0.5:python3 reward.py\" weighs it; once for each command. --accuracy-weight 0 "
     "--format-weight 0 leave it alone";
 
-// Asks each command about each group, in order, and adds what it says to the rewards: of answers that were cut off,
-// too, since that is for the command to decide. answers[i] are those to asks[i].
+// Asks each command about each group, in order and on rank 0, and adds what it says to the rewards: of answers that
+// were cut off, too, since that is for the command to decide. answers[i] are those to asks[i].
 void add_command_rewards(RewardCommands& commands, const Task& task, const std::vector<Ask>& asks,
                          std::vector<std::vector<Answer>>& answers);
 

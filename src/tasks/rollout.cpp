@@ -4,6 +4,7 @@
 #include <map>
 
 #include "base/progress.h"
+#include "base/ranks.h"
 #include "base/threads.h"
 #include "reward/extract.h"
 #include "reward/mathematics/grade.h"
@@ -139,6 +140,40 @@ static void add_preferences(const Player& player, const std::vector<Ask>& asks, 
     }
 }
 
+// graded[i] is of completions[i]. Each rank grades its share.
+static std::vector<std::vector<Graded>> grade_all(const Task& task, const std::vector<Ask>& asks,
+                                                  const std::vector<std::vector<Completion>>& completions) {
+    std::vector<std::vector<Graded>> graded(completions.size());
+    std::vector<size_t> mine;
+    for (size_t i = 0; i < completions.size(); ++i)
+        if (owner_by_turns(i) == ranks().rank) mine.push_back(i);
+    parallel_for(int64_t(mine.size()), [&](int64_t k) {
+        const size_t i = mine[size_t(k)];
+        graded[i] = grade(task, asks[i].question->problem, completions[i]);
+    });
+    share_items(
+        completions.size(), owner_by_turns,
+        [&](size_t i, Packer& packer) {
+        for (const Graded& g : graded[i]) {
+            const Reward& r = g.reward;
+            packer.add(g.text, g.answer.has_value(), g.answer.value_or(""), g.language, g.reflective);
+            packer.add(r.total, r.accuracy, r.format, r.reason, r.ungraded);
+        }
+        },
+        [&](size_t i, Unpacker& from) {
+        graded[i].resize(completions[i].size());
+        for (Graded& g : graded[i]) {
+            Reward& r = g.reward;
+            bool has_answer = false;
+            std::string answer;
+            from.take(g.text, has_answer, answer, g.language, g.reflective);
+            from.take(r.total, r.accuracy, r.format, r.reason, r.ungraded);
+            if (has_answer) g.answer = answer;
+        }
+    });
+    return graded;
+}
+
 std::vector<std::vector<Answer>> rollout(const Player& player, const std::vector<Ask>& asks, SampleOptions sampling,
                                          const SampleProgress& progress) {
     std::vector<Request> requests;
@@ -151,11 +186,10 @@ std::vector<std::vector<Answer>> rollout(const Player& player, const std::vector
     auto completions = sample(player.sampler, player.model, requests, sampling, progress);
 
     std::vector<std::vector<Answer>> answers(completions.size());
-    parallel_for(int64_t(answers.size()), [&](int64_t i) {
-        std::vector<Graded> graded = grade(player.task, asks[i].question->problem, completions[i]);
-        for (size_t j = 0; j < graded.size(); ++j)
-            answers[i].push_back({std::move(completions[i][j]), std::move(graded[j])});
-    });
+    auto graded = grade_all(player.task, asks, completions);
+    for (size_t i = 0; i < answers.size(); ++i)
+        for (size_t j = 0; j < graded[i].size(); ++j)
+            answers[i].push_back({std::move(completions[i][j]), std::move(graded[i][j])});
     if (player.preferences)
         for (RewardModel* model : {player.preferences->helpful.get(), player.preferences->safe.get()})
             if (model) add_preferences(player, asks, *model, answers);

@@ -5,20 +5,31 @@
 #include "base/check.h"
 #include "base/threads.h"
 #include "train/optimizer.h"
+#include "train/seen_rows.h"
+#include "train/shards.h"
 
 namespace r1 {
 
 Trainer make_trainer(Model& model, const TrainOptions& options) {
     const Memory& memory = *model.ops->memory;
     const Config& c = model.config;
-    const bool on_host = model.ops->on_host;
-    Trainer t{&model, options, {}, {}, {}, make_weights(c, memory), make_weights(c, memory), {}, {}, {}, {}, {}, 0, 0};
+    const bool on_host = model.ops->on_host, alone = ranks().alone();
+    Trainer t{};
+    t.model = &model;
+    t.options = options;
+    t.shards = my_part(options.shards);
+    t.slices = slices_of(float_count(model.weights), ranks().count);
     if (t.options.micro_rows <= 0) t.options.micro_rows = on_host ? 256 : 8192;
     const int rows = std::max(t.options.micro_rows, model.context);
-    const int lanes = on_host ? std::min(thread_count(), options.shards) : 1;
-    for (int i = 0; i < lanes; ++i) t.lanes.push_back(make_lane(model, rows, true));
-    for (int s = 0; s < options.shards; ++s) t.gradient.push_back(make_weights(c, memory));
-    const std::vector<Piece> pieces = pieces_of(model, options.prediction);
+    const int64_t lanes = on_host ? std::clamp<int64_t>(t.shards.size(), 1, thread_count()) : 1;
+    for (int64_t i = 0; i < lanes; ++i) t.lanes.push_back(make_lane(model, rows, true));
+    for (int64_t s = 0; s < t.shards.size(); ++s) t.gradient.push_back(make_weights(c, memory));
+    if (alone) {
+        t.m = make_weights(c, memory);
+        t.v = make_weights(c, memory);
+    }
+    const size_t begin = size_t(t.slices[size_t(ranks().rank)]), end = size_t(t.slices[size_t(ranks().rank) + 1]);
+    const std::vector<Piece> pieces = pieces_of(model, options.prediction, int64_t(begin), int64_t(end));
     t.piece_count = int(pieces.size());
     t.arena = make_arena(memory, [&](Arena& arena) {
         t.shared.clear();
@@ -32,8 +43,13 @@ Trainer make_trainer(Model& model, const TrainOptions& options) {
         }
         t.load = arena.carve<int>(size_t(options.shards) * c.all_layers() * c.n_routed_experts);
         t.balance = arena.carve<float>(size_t(options.shards) * c.all_layers());
-        t.partial = arena.carve<float>(partial_count(t.m));
+        t.partial = arena.carve<float>(partial_count(int64_t(end - begin)));
         t.pieces = arena.carve<Piece>(pieces.size());
+        t.m_slice = alone ? reinterpret_cast<float*>(t.m.arena.base()) : arena.carve<float>(end - begin);
+        t.v_slice = alone ? reinterpret_cast<float*>(t.v.arena.base()) : arena.carve<float>(end - begin);
+        t.received.clear();
+        for (const int s : partials_of(options.shards, ranks().count))
+            t.received.push_back(t.shards.has(s) ? nullptr : arena.carve<float>(end - begin));
     });
     memory.upload(t.pieces, pieces.data(), pieces.size() * sizeof(Piece));
     return t;
@@ -86,7 +102,8 @@ struct BatchGradient {
         Activations& a = lane.pass.activations;
         const PackedRows& packed = lane.pass.packed;
         const Rows& rows = packed.rows;
-        const SharedGradients& shared = t.shared[s];
+        const SharedGradients& shared = t.shared[size_t(s - t.shards.begin)];
+        Weights& gradient = t.gradient[size_t(s - t.shards.begin)];
         const Balance balance{t.options.balance.alpha, weight};
         float* const balance_loss = t.balance + int64_t(s) * L;
         // tokens after the targets: module k reads the k-th of target, ahead[0], ahead[1], ... and predicts the next
@@ -95,7 +112,7 @@ struct BatchGradient {
             begin = fill(lane, batch, begin, end, t.options.micro_rows);
             if (lane.members.empty()) break;
             run(model, lane.pass);
-            if (dscore) score_head(lane, t.gradient[s].score);
+            if (dscore) score_head(lane, gradient.score);
             else head(lane, a.h, packed.target, a.dfinal, shared.head, 1);
             for (int k = 0; k < modules; ++k) {
                 prediction_forward(model, a, rows, after(k), lane.pass.cache, k);
@@ -104,9 +121,9 @@ struct BatchGradient {
             for (int l = 0; l < c.num_hidden_layers + modules; ++l)
                 if (!c.is_dense(l)) model.ops->count_load(t.load + (int64_t(s) * L + l) * E, a.layer[l].offsets, E);
             for (int k = modules - 1; k >= 0; --k)
-                prediction_backward(model, a, rows, after(k), t.gradient[s], shared.module_embedding[k], balance,
+                prediction_backward(model, a, rows, after(k), gradient, shared.module_embedding[k], balance,
                                     balance_loss, k);
-            backward(model, a, rows, t.gradient[s], balance, balance_loss);
+            backward(model, a, rows, gradient, balance, balance_loss);
         }
     }
 };
@@ -118,21 +135,25 @@ static void accumulate(const BatchGradient& gradient) {
     const std::vector<Example>& batch = gradient.batch;
     const std::vector<int> cut = cut_parts(batch, t.options.shards);
     const float weight = 1.0f / float(batch.size());
-    const int lanes = int(t.lanes.size());
-    const auto run_shard = [&](int s, Lane& lane) { gradient.shard(s, cut[s], cut[s + 1], weight, lane); };
+    const int64_t lanes = int64_t(t.lanes.size());
+    const auto run_shard = [&](int64_t s, Lane& lane) {
+        gradient.shard(int(s), cut[size_t(s)], cut[size_t(s) + 1], weight, lane);
+    };
     // Fewer lanes than threads: shards one after the other, every operation split among the threads.
     if (lanes < thread_count()) {
-        for (int s = 0; s < t.options.shards; ++s) run_shard(s, t.lanes[0]);
+        for (int64_t s = t.shards.begin; s < t.shards.end; ++s) run_shard(s, t.lanes[0]);
         return;
     }
     parallel_for(lanes, [&](int64_t lane) {
-        for (int s = int(lane); s < t.options.shards; s += lanes) run_shard(s, t.lanes[lane]);
+        for (int64_t s = t.shards.begin + lane; s < t.shards.end; s += lanes) run_shard(s, t.lanes[size_t(lane)]);
     });
 }
 
 void accumulate(Trainer& t, const std::vector<Example>& batch, const SequenceLoss& loss,
                 const WantsLogits& wants_logits) {
-    accumulate(BatchGradient{t, batch, loss, wants_logits});
+    SeenRows seen(batch, cut_parts(batch, t.options.shards), t.options.shards);
+    accumulate(BatchGradient{t, batch, seen.watching(loss), wants_logits});
+    seen.share(loss);
 }
 
 void accumulate_scores(Trainer& t, const std::vector<Example>& batch, const std::vector<float>& dscore) {
@@ -169,7 +190,13 @@ TokenLoss accumulate_tokens(Trainer& trainer, const std::vector<Example>& batch,
 
 void score(Trainer& t, const Model& model, const std::vector<Example>& batch,
            const std::function<void(int index, const SequenceRows& rows)>& into) {
-    score(t.lanes, model, batch, t.options.inverse_temperature, t.options.micro_rows, into);
+    const std::vector<int> cut = cut_parts(batch, ranks().count);
+    const int begin = cut[size_t(ranks().rank)], end = cut[size_t(ranks().rank) + 1];
+    SeenRows seen(batch, cut, ranks().count);
+    const SequenceLoss watched = seen.watching(into);
+    score(t.lanes, model, {batch.begin() + begin, batch.begin() + end}, t.options.inverse_temperature,
+          t.options.micro_rows, [&](int i, const SequenceRows& rows) { watched(begin + i, rows); });
+    seen.share(into);
 }
 
 }  // namespace r1

@@ -1,19 +1,24 @@
 // The gradient of a batch, and the optimizer's step.
 //
 // A batch's gradient is a sum over tokens, and the order of that sum is fixed here, once: the batch is cut into V
-// virtual shards; within a shard the sum is one chain over its tokens in order; shards are joined by a binary tree.
-// V belongs to the configuration. Threads take shards, later ranks do, and neither can be seen in the result. How many
-// sequences go through the model at a time (the micro-batch) only cuts the chain, which goes on where it stopped.
+// virtual shards; within a shard the sum is one chain over its tokens in order; shards are joined by a binary tree. V
+// belongs to the configuration. Ranks take shards, and so do their threads, and neither can be seen in the result.
+// How many sequences go through the model at a time (the micro-batch) only cuts the chain, which goes on where it
+// stopped.
+//
+// Each rank has the weights and a slice of Adam's moments, and updates that slice of the weights: optimizer.h.
 #pragma once
 #include <functional>
 #include <vector>
 
+#include "base/ranks.h"
 #include "train/lane.h"
 
 namespace r1 {
 
-// The loss of one sequence: sets dlogp = d loss / d logp of its rows. Called once for each sequence, and if modules are
-// trained once more for each of them, on any thread; what it writes must belong to that sequence.
+// The loss of one sequence: sets dlogp = d loss / d logp of its rows. Called once for each sequence, and if modules
+// are trained once more for each of them, on any thread; what it writes must belong to that sequence. Every rank
+// calls it for every sequence, so that all know of all; for those of other ranks, without logits.
 using SequenceLoss = std::function<void(int index, const SequenceRows& rows)>;
 
 struct TrainOptions {
@@ -38,15 +43,19 @@ struct SharedGradients {
 struct Trainer {
     Model* model;
     TrainOptions options;
-    std::vector<Lane> lanes;        // on a CPU min(threads, V), otherwise 1
-    std::vector<Weights> gradient;  // one for each shard
+    std::vector<Lane> lanes;        // on a CPU min(threads, shards here), otherwise 1
+    Part shards;                    // of V, those of this rank
+    std::vector<Weights> gradient;  // one for each of them
     std::vector<SharedGradients> shared;
-    Weights m, v;  // Adam's moments
+    std::vector<int64_t> slices;   // rank r updates the floats [slices[r], slices[r + 1]) of the weights
+    Weights m, v;                  // Adam's moments; among several ranks empty, and of the slice ...
+    float *m_slice, *v_slice;      // ... here
+    std::vector<float*> received;  // partials (shards.h) of other ranks, of the slice
     Arena arena;
     int* load;       // (V, all layers, E) tokens that went to each expert
     float* balance;  // (V, all layers) balance loss, a chain over sequences
     float* partial;  // of the gradient's norm
-    Piece* pieces;   // of the weights, that the optimizer updates
+    Piece* pieces;   // of the slice, that the optimizer updates; they begin where the slice does
     int piece_count = 0;
     int64_t step = 0;  // updates done
 };
@@ -75,7 +84,7 @@ struct TokenLoss {
 TokenLoss accumulate_tokens(Trainer& trainer, const std::vector<Example>& batch, float lambda,
                             const std::vector<const uint8_t*>& learned = {});
 
-// score() of lane.h on the trainer's lanes, at its temperature.
+// score() of lane.h on the trainer's lanes, at its temperature. Each rank scores a part, and each is told of all.
 void score(Trainer& trainer, const Model& model, const std::vector<Example>& batch,
            const std::function<void(int index, const SequenceRows& rows)>& into);
 

@@ -1,6 +1,7 @@
 #include "train/loop.h"
 
 #include "base/check.h"
+#include "base/ranks.h"
 
 namespace r1 {
 
@@ -47,10 +48,10 @@ struct Loop {
         json line = {{"step", done}, {"seconds", rounded(seconds_now() - begin)}};
         line.update(report.timings);
         timings.write(line);
-        try_to([&] { run.flush(); });
         if (done < stage.steps) progress.update(done, report.text);
         else progress.finish(report.text);
         if (stage.look) stage.look(done, progress);
+        try_to([&] { run.flush(); });
         if (report.save_now && done < stage.steps) try_to([&] { save(); });
     }
 
@@ -73,7 +74,7 @@ struct Loop {
     // Whether all is done.
     bool go_on() {
         evaluate();
-        while (done < stage.steps && !stop_requested()) {
+        while (done < stage.steps && !on_any_rank(stop_requested())) {
             step();
             evaluate();
             const bool due = stage.save_every > 0 && done % stage.save_every == 0;
@@ -99,6 +100,7 @@ bool train(Run& run, Trainer& trainer, const Stage& stage) {
         throw Error(std::string(failure.what()) + ", and go on with --resume: step " + std::to_string(loop.done) +
                     " is saved in " + run.folder());
     }
+    if (all_done && stage.at_end) stage.at_end();
     if (all_done) run.finish(loop.done, stage.write_model);
     else loop.save();
     if (!all_done)

@@ -32,10 +32,11 @@ struct Stage {
     std::function<void(int64_t done, Progress& progress)> look = {};  // called after each step
     // Called before the first step and after each `evaluate_every` of them; Stopped if it gave up.
     std::function<Evaluated(int64_t done)> evaluate = {};
-    int evaluate_every = 0;  // 0: never
-    std::function<void(const std::string& folder)> write_model;
-    Weights* reference = nullptr;  // saved and restored with the model
-    int save_every = 0;            // 0: only at the end
+    int evaluate_every = 0;             // 0: never
+    std::function<void()> at_end = {};  // called on all ranks after the last step, before the model is written
+    std::function<void(const std::string& folder)> write_model;  // called on rank 0
+    Weights* reference = nullptr;                                // saved and restored with the model
+    int save_every = 0;                                          // 0: only at the end
 };
 
 // Runs the steps that are left, and writes the model. False if a stop was asked for before the last step: then the

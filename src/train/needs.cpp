@@ -39,13 +39,19 @@ MemoryNeeds memory_needs(const Config& config, const Ops& ops, const NeedsOption
     TrainOptions train;
     train.shards = o.shards;
     train.micro_rows = o.micro_rows;
-    const int64_t trainer = count([&] { make_trainer(model, train); });
+    int64_t moments = 0, gradients = 0;
+    const int64_t trainer = count([&] {
+        const Trainer t = make_trainer(model, train);
+        const size_t me = size_t(ranks().rank);
+        gradients = t.shards.size() * weights;
+        moments = 2 * (ranks().alone() ? weights : (t.slices[me + 1] - t.slices[me]) * int64_t(sizeof(float)));
+    });
     const int64_t sampler = count([&] { make_sampler(model, o.slots); });
 
     MemoryNeeds needs;
     needs.sampling.weights = needs.sft.weights = needs.grpo.weights = weights + tables;
-    needs.sft.gradients = o.shards * weights;
-    needs.sft.moments = 2 * weights;
+    needs.sft.gradients = gradients;
+    needs.sft.moments = moments;
     needs.sft.activations = trainer - needs.sft.gradients - needs.sft.moments;
     needs.sampling.answers = sampler;
     needs.grpo = needs.sft;

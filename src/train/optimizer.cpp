@@ -4,10 +4,11 @@
 #include <cmath>
 
 #include "base/check.h"
+#include "train/shards.h"
 
 namespace r1 {
 
-std::vector<Piece> pieces_of(Model& model, bool prediction) {
+std::vector<Piece> pieces_of(Model& model, bool prediction, int64_t begin, int64_t end) {
     std::vector<Piece> pieces;
     const float* base = reinterpret_cast<float*>(model.weights.arena.base());
     const std::vector<PredictionWeights>& modules = model.weights.prediction;
@@ -15,15 +16,15 @@ std::vector<Piece> pieces_of(Model& model, bool prediction) {
         model.config, model.weights,
         [&](float* w, size_t size, TensorKind kind) {
         if (!prediction && !modules.empty() && w >= modules[0].embedding_norm) return;  // the last of the arena
-        for (int64_t at = 0; kind != TensorKind::router_bias && at < int64_t(size); at += MOST_PIECE)
-            pieces.push_back(
-                {w - base + at, int(std::min<int64_t>(MOST_PIECE, int64_t(size) - at)), kind == TensorKind::matrix});
+        const int64_t first = std::max(begin, w - base), last = std::min(end, w - base + int64_t(size));
+        for (int64_t at = first; kind != TensorKind::router_bias && at < last; at += MOST_PIECE)
+            pieces.push_back({at - begin, int(std::min<int64_t>(MOST_PIECE, last - at)), kind == TensorKind::matrix});
         },
         [](const Tensor&) {});
     return pieces;
 }
 
-int64_t partial_count(const Weights& weights) { return (float_count(weights) + SQUARES_BLOCK - 1) / SQUARES_BLOCK; }
+int64_t partial_count(int64_t n) { return (n + SQUARES_BLOCK - 1) / SQUARES_BLOCK; }
 
 // Of the experts' loads: the busiest expert's share of its layer's mean.
 static float load_max(const Config& c, const std::vector<int>& load, int shards) {
@@ -41,42 +42,65 @@ static float load_max(const Config& c, const std::vector<int>& load, int shards)
     return most;
 }
 
+static float* base(const Weights& w) { return reinterpret_cast<float*>(w.arena.base()); }
+
+// with(its sum, the place that it is joined to) for each gradient of what is shared.
+template <class With>
+static void each_shared(Trainer& t, const With& with) {
+    const Config& c = t.model->config;
+    for (size_t s = 0; s < t.gradient.size(); ++s) {
+        const SharedGradients& from = t.shared[s];
+        Weights& to = t.gradient[s];
+        float* const head = c.tie_word_embeddings ? to.embedding : to.head;
+        if (from.head != head) with(from.head, head);
+        for (float* each : from.module_head) with(each, head);
+        for (float* each : from.module_embedding) with(each, to.embedding);
+    }
+}
+
+// Of `rows` numbers a shard, those of all shards on the host: a rank has its own from the device.
+template <class T>
+static std::vector<T> of_all_shards(const Trainer& t, const T* device, int64_t rows) {
+    std::vector<T> all(size_t(t.options.shards * rows));
+    const int64_t begin = t.shards.begin * rows, size = t.shards.size() * rows;
+    t.model->ops->memory->download(all.data() + begin, device + begin, size_t(size) * sizeof(T));
+    std::vector<int64_t> cut = {0};
+    for (int r = 0; r < ranks().count; ++r)
+        cut.push_back(part_of(t.options.shards, r, ranks().count).end * rows * int64_t(sizeof(T)));
+    gather_pieces(reinterpret_cast<char*>(all.data()), cut);
+    return all;
+}
+
+// The gradient's norm: lanes within blocks, then a chain over blocks, in double.
+static float norm_of(const Trainer& t, const float* slice, int64_t size) {
+    std::vector<float> partial(size_t(partial_count(t.slices.back())));
+    const int64_t begin = t.slices[size_t(ranks().rank)] / SQUARES_BLOCK;
+    t.model->ops->squares(t.partial, slice, size);
+    t.model->ops->memory->download(partial.data() + begin, t.partial, size_t(partial_count(size)) * sizeof(float));
+    std::vector<int64_t> cut;
+    for (const int64_t each : t.slices) cut.push_back(partial_count(each) * int64_t(sizeof(float)));
+    gather_pieces(reinterpret_cast<char*>(partial.data()), cut);
+    double square = 0;
+    for (float each : partial) square += each;
+    return float(exact::sqrt(square));
+}
+
 Update apply(Trainer& t, float lr, size_t batch_size) {
     Model& model = *t.model;
     const Config& c = model.config;
     const Ops& op = *model.ops;
     const Memory& memory = *op.memory;
     const TrainOptions& o = t.options;
-    const int64_t n = float_count(t.m);
+    const int64_t n = float_count(model.weights), shared_size = int64_t(c.vocab_size) * c.hidden_size;
+    const int64_t begin = t.slices[size_t(ranks().rank)], size = t.slices[size_t(ranks().rank) + 1] - begin;
     const int L = c.all_layers(), E = c.n_routed_experts;
-    const auto base = [](Weights& w) { return reinterpret_cast<float*>(w.arena.base()); };
-    const auto for_shared = [&](const auto& use) {  // (its sum, the place that it is joined to)
-        for (int s = 0; s < o.shards; ++s) {
-            const SharedGradients& from = t.shared[s];
-            Weights& to = t.gradient[s];
-            float* const head = c.tie_word_embeddings ? to.embedding : to.head;
-            if (from.head != head) use(from.head, head);
-            for (float* each : from.module_head) use(each, head);
-            for (float* each : from.module_embedding) use(each, to.embedding);
-        }
-    };
-    const int64_t shared_size = int64_t(c.vocab_size) * c.hidden_size;
-    for_shared([&](float* from, float* to) { op.add(to, from, shared_size); });
-    for (int stride = 1; stride < o.shards; stride *= 2)
-        for (int s = 0; s + stride < o.shards; s += 2 * stride)
-            op.add(base(t.gradient[s]), base(t.gradient[s + stride]), n);
+    each_shared(t, [&](float* from, float* to) { op.add(to, from, shared_size); });
+    const float* const gradient = join_shards(t);
 
-    // What the host wants to know; the norm is lanes within blocks, then a chain over blocks, in double.
-    op.squares(t.partial, base(t.gradient[0]), n);
-    std::vector<float> partial(partial_count(t.m)), balance(size_t(o.shards) * L);
-    std::vector<int> load(size_t(o.shards) * L * E);
-    memory.download(partial.data(), t.partial, partial.size() * sizeof(float));
-    memory.download(balance.data(), t.balance, balance.size() * sizeof(float));
-    memory.download(load.data(), t.load, load.size() * sizeof(int));
-    double square = 0;
-    for (float each : partial) square += each;
     Update update;
-    update.gradient_norm = float(exact::sqrt(square));
+    update.gradient_norm = norm_of(t, gradient, size);
+    const std::vector<float> balance = of_all_shards(t, t.balance, L);
+    const std::vector<int> load = of_all_shards(t, t.load, int64_t(L) * E);
     // No NaN gets into weights or metrics: its bits differ from processor to processor.
     if (!std::isfinite(update.gradient_norm))
         fail("the gradient is not finite", "update " + std::to_string(t.step + 1),
@@ -94,13 +118,17 @@ Update apply(Trainer& t, float lr, size_t batch_size) {
     adamw.correction1 = float(1 - power1);
     adamw.correction2 = float(1 - power2);
     if (o.clip > 0 && update.gradient_norm > o.clip) adamw.gradient_scale = o.clip / update.gradient_norm;
-    op.adamw(base(model.weights), base(t.m), base(t.v), base(t.gradient[0]), t.pieces, t.piece_count, adamw);
+    op.adamw(base(model.weights) + begin, t.m_slice, t.v_slice, gradient, t.pieces, t.piece_count, adamw);
+    std::vector<int64_t> cut;
+    for (const int64_t each : t.slices) cut.push_back(each * int64_t(sizeof(float)));
+    gather_pieces(model.weights.arena.base(), cut);
+    if (!ranks().alone()) memory.upload(t.load, load.data(), load.size() * sizeof(int));
     for (int l = 0; l < L; ++l)
         if (!c.is_dense(l) && c.has_router_bias())
             op.move_bias(model.weights.layer[l].router_bias, t.load + int64_t(l) * E, o.shards, L * E, E, o.bias_speed);
 
     for (Weights& g : t.gradient) memory.zero(base(g), size_t(n) * sizeof(float));
-    for_shared([&](float* from, float*) { memory.zero(from, size_t(shared_size) * sizeof(float)); });
+    each_shared(t, [&](float* from, float*) { memory.zero(from, size_t(shared_size) * sizeof(float)); });
     memory.zero(t.load, load.size() * sizeof(int));
     memory.zero(t.balance, balance.size() * sizeof(float));
     return update;

@@ -11,14 +11,14 @@ struct Update {
 };
 
 // The ranges of the weights that AdamW updates: all but the routers' biases, and prediction modules that are not
-// trained.
-std::vector<Piece> pieces_of(Model& model, bool prediction);
+// trained. Those within the floats [begin, end), counted from there.
+std::vector<Piece> pieces_of(Model& model, bool prediction, int64_t begin, int64_t end);
 
-// Numbers of the gradient's norm that the device leaves to the host.
-int64_t partial_count(const Weights& weights);
+// Numbers of the norm of n floats that the device leaves to the host.
+int64_t partial_count(int64_t n);
 
-// Joins the shards, clips, updates weights and router biases, and clears the gradients. An error if the gradient is not
-// finite, before a weight changes.
+// Joins the shards, clips, updates weights and router biases, and clears the gradients: each rank its slice, and all
+// get all weights. An error if the gradient is not finite, before a weight changes.
 Update apply(Trainer& trainer, float lr, size_t batch_size);
 
 // Linear warm-up to peak over `warmup` updates, then from peak to final_share * peak over the rest of `total`.

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/manifest.h"
 #include "base/progress.h"
+#include "base/ranks.h"
 #include "base/threads.h"
 #include "base/version.h"
 #include "train/state.h"
@@ -168,9 +169,12 @@ Run::Run(const TrainingOptions& o, const std::string& stage, const OptionTable& 
     for (const Option& option : table.all)
         if (option.effect == Effect::nothing) free_[option.name.substr(2)] = option.read();
     if (o.resume) resume();
+    // Also, until all have read what is there, rank 0 writes nothing.
+    check_equal_on_ranks(record_.dump() + std::to_string(done_) + version().commit, "a run");
 }
 
 static void warn(const std::string& folder, const std::string& damage) {
+    if (!ranks().first()) return;
     std::fprintf(stderr, "r1: warning: damaged, %s/%s, so an earlier state is gone on from\n", folder.c_str(),
                  damage.c_str());
 }
@@ -187,7 +191,8 @@ void Run::resume() {
         if (damage.empty()) {
             const json manifest = read_sealed(folder_ + "/" + MANIFEST);
             take(manifest["record"], manifest["step"].get<int64_t>());
-            remove_unfinished(folder_);
+            check_equal_on_ranks("finished", "a run");
+            if (ranks().first()) remove_unfinished(folder_);
             keep_states(keep_ - 1);
             std::printf("finished already, after step %lld, in %s\n", static_cast<long long>(done_), folder_.c_str());
             throw Finished();
@@ -215,7 +220,7 @@ void Run::resume() {
 }
 
 void Run::begin() {
-    if (begun_) return;
+    if (begun_ || !ranks().first()) return;
     begun_ = true;
     make_folder(folder_);
     const std::string options = folder_ + "/options.json", text = record_.dump(2) + "\n";
@@ -231,12 +236,16 @@ LineWriter& Run::lines(const std::string& name, Lines kind) {
     begin();
     OneFile& file = lines_[name];
     if (file.writer) return *file.writer;
-    const std::string path = folder_ + "/" + name;
+    const std::string path = ranks().first() ? folder_ + "/" + name : "/dev/null";
+    file.kind = kind;
+    if (!ranks().first()) {
+        file.writer = std::make_unique<LineWriter>(path);
+        return *file.writer;
+    }
     if (resumed_ && kind == Lines::clock) keep_lines(path, done_);
     if (resumed_ && kind == Lines::result)
         cut_file(path, logs_.contains(name) ? logs_[name]["bytes"].get<uint64_t>() : 0);
     file.writer = std::make_unique<LineWriter>(path, resumed_, true);
-    file.kind = kind;
     return *file.writer;
 }
 
@@ -246,6 +255,7 @@ void Run::flush() {
 
 void Run::write_start(const char* device) {
     begin();
+    if (!ranks().first()) return;
     const Version v = version();
     char time[32];
     const std::time_t now = std::time(nullptr);
@@ -258,6 +268,7 @@ void Run::write_start(const char* device) {
                   {"compiler", v.compiler},
                   {"device", device},
                   {"threads", thread_count()},
+                  {"ranks", ranks().count},
                   {"options", free_}});
     starts.sync();
 }
@@ -287,6 +298,12 @@ void Run::put(const std::string& name, int64_t done, const WriteModel& write) {
 
 void Run::save(int64_t done, Trainer& trainer, Weights* reference, const WriteModel& write_model) {
     begin();
+    Moments moments = gather_moments(trainer);
+    done_by_first([&](Packer&) { write_state(done, trainer, moments, reference, write_model); });
+}
+
+void Run::write_state(int64_t done, Trainer& trainer, Moments& moments, Weights* reference,
+                      const WriteModel& write_model) {
     for (const auto& [name, file] : lines_) {
         file.writer->sync();
         if (file.kind == Lines::result)
@@ -295,24 +312,27 @@ void Run::save(int64_t done, Trainer& trainer, Weights* reference, const WriteMo
     put(name_of_state(done), done, [&](const std::string& folder) {
         write_model(folder);
         const json progress = {{"step", done}, {"record", record_}, {"notes", notes}, {"logs", logs_}};
-        save_training(folder + "/" + STATE, trainer, progress, reference);
+        save_training(folder + "/" + STATE, trainer, moments, progress, reference);
     });
 }
 
 void Run::save_best(int64_t done, const WriteModel& write_model) {
     begin();
-    put("best", done, write_model);
+    done_by_first([&](Packer&) { put("best", done, write_model); });
 }
 
 void Run::finish(int64_t done, const WriteModel& write_model) {
     begin();
-    for (const auto& [name, file] : lines_) file.writer->sync();
-    write_model(folder_);
-    write_manifest(folder_, about(done));
-    keep_states(keep_ - 1);
+    done_by_first([&](Packer&) {
+        for (const auto& [name, file] : lines_) file.writer->sync();
+        write_model(folder_);
+        write_manifest(folder_, about(done));
+        keep_states(keep_ - 1);
+    });
 }
 
 void Run::keep_states(int most) const {
+    if (!ranks().first()) return;
     const std::vector<int64_t> steps = states_in(folder_);
     for (size_t i = size_t(most); i < steps.size(); ++i) remove_folder(folder_ + "/" + name_of_state(steps[i]));
 }

@@ -11,6 +11,8 @@
 //   model.safetensors and what belongs to it: the model, once the last step is done
 //   r1-manifest.json    of the finished run, and in step-120/ and best/: the hash of each file beside it
 //
+// Rank 0 alone writes; all ranks call what saves.
+//
 // A state counts on the lines that were written before it: it has their hash. A state that is damaged, or whose lines
 // are, is named and left out, and the one before it is gone on from.
 #pragma once
@@ -22,6 +24,7 @@
 #include "base/options.h"
 #include "train/gradient.h"
 #include "train/optimizer.h"
+#include "train/state.h"
 
 namespace r1 {
 
@@ -82,6 +85,8 @@ private:
     };
     void begin();
     void resume();
+    void write_state(int64_t done, Trainer& trainer, Moments& moments, Weights* reference,
+                     const WriteModel& write_model);
     void put(const std::string& name, int64_t done, const WriteModel& write);
     void keep_states(int most) const;
     std::string state() const;

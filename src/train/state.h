@@ -8,8 +8,16 @@
 
 namespace r1 {
 
-// progress: of the stage. reference: weights that the stage keeps beside the model's; nullptr: none.
-void save_training(const std::string& path, Trainer& trainer, const json& progress, Weights* reference = nullptr);
+// The moments of all ranks, on rank 0; the others have none. All ranks call it.
+struct Moments {
+    Weights m, v;
+};
+Moments gather_moments(Trainer& trainer);
+
+// progress: of the stage. reference: weights that the stage keeps beside the model's; nullptr: none. moments: of
+// several ranks; those of one are its own.
+void save_training(const std::string& path, Trainer& trainer, Moments& moments, const json& progress,
+                   Weights* reference = nullptr);
 // Returns the stage's progress.
 json load_training(const std::string& path, Trainer& trainer, Weights* reference = nullptr);
 // The progress alone, and null where there is no such file. Error if it holds no training state.
