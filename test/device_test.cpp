@@ -70,6 +70,7 @@ struct TinyGrpo {
     Tokenizer tokenizer = train_tokenizer(std::vector<std::string>{"User: 3 7 12 make 33. Assistant:"}, 280);
     Model model, reference;
     Trainer trainer;
+    Health health = {};
     Sampler sampler;
     Task task;
     std::vector<Question> questions;
@@ -84,7 +85,7 @@ struct TinyGrpo {
             questions.push_back({problem, prompt_tokens(task, problem)});
         }
     }
-    GrpoRun run() { return {o, task, questions, model, &reference, trainer, sampler}; }
+    GrpoRun run() { return {o, task, questions, model, &reference, trainer, health, sampler}; }
 };
 
 GrpoOptions tiny_grpo_options() {

@@ -3,7 +3,9 @@
 //
 // R1_FAULTS=all plays all of it, in half an hour; without it, an even sample.
 #include <algorithm>
+#include <cstring>
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <set>
 
@@ -360,5 +362,91 @@ TEST_CASE("faults: a loss of power between any two calls loses nothing") {
         if (std::getenv("R1_FAULTS"))
             MESSAGE(each.first << ": " << recorder.calls.size() << " calls, " << losses << " losses of power, "
                                << from_state << " with a state to go on from");
+    }
+}
+
+namespace {
+
+// A model of whose tokens one has an embedding that is no number.
+void poison(const std::string& model, int token) {
+    std::string bytes = read_file(model + "/model.safetensors");
+    uint64_t size = 0;
+    std::memcpy(&size, bytes.data(), sizeof size);
+    const json entry = json_of(bytes.substr(8, size))["model.embed_tokens.weight"];
+    const size_t width = entry["shape"][1].get<size_t>() * sizeof(float);
+    const size_t at = 8 + size + entry["data_offsets"][0].get<size_t>() + size_t(token) * width;
+    const float none = std::numeric_limits<float>::infinity();
+    std::memcpy(bytes.data() + at, &none, sizeof none);
+    write_file_atomically(model + "/model.safetensors", bytes);
+    fs::remove(model + "/" + MANIFEST);
+}
+
+}  // namespace
+
+TEST_CASE("faults: a batch that is not finite is written aside, and ends the run or is left out") {
+    const Prepared& p = prepared();
+    fs::copy(p / "base", p / "poisoned", fs::copy_options::recursive);
+    poison(p / "poisoned", 300);
+    std::string lines;
+    for (int i = 0; i < 8; ++i)
+        lines += json({{"tokens", {5, i == 5 ? 300 : 6, 7, 8 + i}}, {"mask", {0, 1, 1, 1}}}).dump() + "\n";
+    p.write("tokens.jsonl", lines);
+    const auto sft = [&](const std::string& output, const std::string& more) {
+        return binary + " sft --model " + p / "poisoned --data " + p / "tokens.jsonl --batch 2 --epochs 2 --output " +
+               p / output + more;
+    };
+    refuses(sft("stops", ""), 1, "the loss is not finite", "--on-nonfinite skip");
+    const Result r = shell(sft("skips", " --on-nonfinite skip"));
+    CAPTURE(r.text);
+    // Its weights are those of the poisoned model: what is not finite never becomes a model.
+    CHECK(r.status == 1);
+    CHECK(r.text.find("a weight that is not finite") != std::string::npos);
+    int steps = 0, skipped = 0;
+    for (const json& line : lines_of(p / "skips/metrics.jsonl")) {
+        ++steps;
+        skipped += line.contains("skipped");
+        CHECK(line.contains("skipped") != line.contains("loss"));
+    }
+    CHECK(steps == 8);
+    CHECK(skipped == 2);  // once an epoch
+    int aside = 0, culprits = 0;
+    for (const auto& entry : fs::directory_iterator(p / "skips"))
+        if (entry.path().filename().string().starts_with("nonfinite-step-"))
+            for (const json& line : lines_of(entry.path())) {
+                ++aside;
+                const std::vector<int> tokens = line["tokens"];
+                CHECK(line["loss"].is_null() == (tokens[1] == 300));
+                culprits += line["loss"].is_null();
+            }
+    CHECK(aside == 4);
+    CHECK(culprits == 2);
+    // One that is never finite again ends after some.
+    refuses(p.pretrain("wild") + " --tokens 12000 --lr 1e15 --on-nonfinite skip", 1, "not finite",
+            "wild/nonfinite-step-");
+    int tried = 0;
+    for (const json& line : lines_of(p / "wild/metrics.jsonl")) tried += line.contains("skipped");
+    CHECK(tried == 10);
+}
+
+TEST_CASE("faults: a collapse sends the run back to its last state before it, and to other answers; the same resumed") {
+    const Prepared& p = prepared();
+    const std::string more =
+        " --steps 16 --lr 0.3 --warmup 0 --cosine 8 1 1 0 1 0 --max-tokens 12 --group 4 --rollback 2";
+    const Result r = shell(p.grpo("collapsing") + more);
+    CAPTURE(r.text);
+    REQUIRE(r.status == 0);
+    CHECK(r.text.find("back to step") != std::string::npos);
+    const auto lines = lines_of(p / "collapsing/metrics.jsonl");
+    REQUIRE(lines.size() == 16);
+    for (size_t i = 0; i < lines.size(); ++i) CHECK(lines[i]["step"] == i + 1);
+    CHECK(lines.back()["rollbacks"] == 2);
+    for (const int stop : {3, 6, 9}) {
+        CAPTURE(stop);
+        fs::remove_all(p / "parts");
+        const std::string parts = p.grpo("parts") + more;
+        (void)stop_after(parts, p / "parts/metrics.jsonl", stop, "INT");
+        const Result resumed = shell(parts + " --resume --threads 1");
+        CAPTURE(resumed.text);
+        CHECK(results_of(p / "parts") == results_of(p / "collapsing"));
     }
 }

@@ -298,13 +298,24 @@ void read_json_lines(const std::string& path, const std::function<void(const jso
 // ---- lines
 
 LineWriter::LineWriter(const std::string& path, bool keep, bool when_asked)
-    : output_(path, keep ? O_APPEND : O_TRUNC, path), when_asked_(when_asked) {
+    : path_(path), output_(path, O_APPEND | (keep ? 0 : O_TRUNC), path), when_asked_(when_asked) {
     fsync_folder_of(path);
-    if (!keep) return;
-    read_pieces(path, [&](std::string_view piece) {
+    if (keep) take_in();
+}
+
+void LineWriter::take_in() {
+    hash_ = Sha256();
+    bytes_ = 0;
+    read_pieces(path_, [&](std::string_view piece) {
         hash_.add(piece);
         bytes_ += piece.size();
     });
+}
+
+void LineWriter::cut(uint64_t bytes) {
+    output_.flush();
+    if (truncate(path_.c_str(), off_t(bytes)) != 0) refuse("cannot cut the file", path_, "check the disk");
+    take_in();
 }
 
 void LineWriter::write_text(std::string_view text) {

@@ -103,12 +103,15 @@ public:
     void write(const json& object);
     void write_text(std::string_view text);
     void flush();
-    void sync();  // returns when the lines are on the disk
+    void sync();               // returns when the lines are on the disk
+    void cut(uint64_t bytes);  // keeps the first
     // What the file holds once it is flushed.
     uint64_t bytes() const { return bytes_; }
     std::string sha256() const { return hash_.hexadecimal(); }
 
 private:
+    void take_in();
+    std::string path_;
     Output output_;
     bool when_asked_;
     uint64_t bytes_ = 0;

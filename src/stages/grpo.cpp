@@ -30,6 +30,7 @@
 #include "stages/grpo.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "base/check.h"
@@ -63,6 +64,9 @@ OptionTable table_of(GrpoOptions& o) {
         .only("--raise-at", [&o] { return o.raise_at > 0; });
     table.number("--preference-from", o.preference_from, at_least(1),
                  "general prompts, and so the rewards of reward models, come from this step on");
+    table.number("--rollback", o.rollback, between(0, 1000),
+                 "times that a collapse (entropy nearly 0, or KL above 1 a token, in 3 steps in a row) sends the run "
+                 "back to its last state before it, to go on with other answers; 0: it only warns");
     table.texts("--reward-command", o.reward_commands, REWARD_COMMAND_HELP);
     table.number("--reward-seconds", o.reward_seconds, {0, 1e6, true}, "that a reward command may take for a group")
         .only("--reward-command", [&o] { return !o.reward_commands.empty(); });
@@ -110,7 +114,7 @@ static std::vector<int> questions_of(const GrpoRun& run, int64_t step, int round
     }
     const int64_t begin = (step - (general ? run.o.preference_from : 1)) * run.o.prompts;
     const uint32_t sequence = 1 + uint32_t(round) + (general && run.o.preference_from > 1 ? 1u << 16 : 0u);
-    std::vector<int> chosen = items_of_epochs(weights, {run.o.seed, sequence}, begin, begin + run.o.prompts);
+    std::vector<int> chosen = items_of_epochs(weights, {run.seed(), sequence}, begin, begin + run.o.prompts);
     for (int& i : chosen) i = places[size_t(i)];
     return chosen;
 }
@@ -142,7 +146,7 @@ static void sample_groups(const GrpoRun& run, GrpoStep& step, int round, const s
     SampleOptions sampling;
     sampling.temperature = o.temperature;
     sampling.max_tokens = run.max_tokens(step.number);
-    sampling.seed = o.seed;
+    sampling.seed = run.seed();
     sampling.step = uint32_t(step.number);
     auto groups = all_answers(run.player(), asks, sampling);
     for (size_t k = 0; k < places.size(); ++k) {
@@ -167,7 +171,12 @@ static void roll_out(const GrpoRun& run, GrpoStep& step) {
     }
     step.groups_without_spread = int(places.size());
     for (const auto& group : step.answers)
-        for (const Answer& answer : group) step.ungraded += answer.graded.reward.ungraded;
+        for (const Answer& answer : group) {
+            step.ungraded += answer.graded.reward.ungraded;
+            if (!std::isfinite(answer.graded.reward.total))
+                throw OutsideFailed("a reward that is not finite, step " + std::to_string(step.number) +
+                                    ", see what the reward models or commands say of: " + answer.graded.text);
+        }
     if (step.ungraded > MOST_UNGRADED * o.prompts * o.group)
         throw OutsideFailed(std::to_string(step.ungraded) + " of " + std::to_string(o.prompts * o.group) +
                             " answers could not be judged, step " + std::to_string(step.number) +
@@ -225,7 +234,7 @@ static void cut_minibatches(const GrpoRun& run, GrpoStep& step) {
     const int n = run.o.prompts * run.o.group;
     std::vector<int> order(n);
     std::iota(order.begin(), order.end(), 0);
-    Stream random(run.o.seed, Purpose::minibatch, uint32_t(step.number));
+    Stream random(run.seed(), Purpose::minibatch, uint32_t(step.number));
     shuffle(order.data(), uint32_t(n), random);
     for (int64_t u = 0; u < run.o.updates; ++u) {
         std::vector<AnswerIndex>& minibatch = step.minibatches.emplace_back();
@@ -256,7 +265,9 @@ static void update(const GrpoRun& run, GrpoStep& step, const Sequences& s, const
     accumulate(run.trainer, batch, loss, wants);
     const int64_t updates = int64_t(o.steps) * o.updates;
     step.learning_rate = learning_rate(run.trainer.step, updates, o.warmup, o.lr, o.final_lr_share, o.schedule);
-    step.updates.push_back(apply(run.trainer, step.learning_rate, minibatch.size()));
+    const auto update = apply_if_finite(run.trainer, step.learning_rate, batch, 0, step.number, run.health);
+    if (update) step.updates.push_back(*update);
+    else ++step.skipped;
 }
 
 static void copy_weights(Model& to, const Model& from) {
@@ -348,8 +359,9 @@ void grpo(GrpoOptions o, const Device& device) {
     Sampler sampler = make_sampler(model, o.slots);
     const Preferences preferences = load_preferences(o.task.preference, ops);
     RewardCommands commands = make_reward_commands(o.reward_commands, o.reward_seconds);
-    const GrpoRun grpo_run{o,       task,    questions,    model,    reference ? &*reference : nullptr,
-                           trainer, sampler, &preferences, &commands};
+    Health health{o.on_nonfinite, o.output};
+    GrpoRun grpo_run{o,       task,   questions, model,        reference ? &*reference : nullptr,
+                     trainer, health, sampler,   &preferences, &commands};
     if (!commands.empty())
         std::printf("the rewards come from a command, and the run's bytes are those that it makes them\n");
     std::printf("grpo: %d steps of %d prompts x %d answers, %d updates each, %zu problems\n", o.steps, o.prompts,
@@ -363,6 +375,8 @@ void grpo(GrpoOptions o, const Device& device) {
     stage.reference = reference ? &reference->weights : nullptr;
     stage.save_every = o.save_every;
     stage.step = [&](int64_t number) { return record.step(number); };
+    stage.rollbacks = o.rollback;
+    stage.rolled_back = [&](int times) { grpo_run.rollbacks = times; };
     stage.look = [&](int64_t done, Progress& progress) { record.look(done, progress); };
     if (!held_out.empty()) stage.evaluate = [&](int64_t done) { return evaluate_between(grpo_run, held_out, done); };
     stage.evaluate_every = o.evaluate_every;

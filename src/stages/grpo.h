@@ -24,6 +24,7 @@ struct GrpoOptions : TrainingOptions {
     float temperature = 1.0f;
     int max_tokens = 384, slots = 0;
     int raise_at = 0, raise_to = 0;            // from this step on, 0: never, answers may have so many tokens
+    int rollback = 0;                          // times that a collapse sends the run back to a saved state
     int preference_from = 1;                   // general prompts are asked from this step on
     int evaluate_count = 64, evaluate_k = 8;   // problems of an evaluation on held-out ones, answers to each
     int record_every = 10, record_groups = 2;  // rollouts kept for the report
@@ -54,10 +55,13 @@ struct GrpoRun {
     Model& model;
     Model* reference;  // nullptr: KL is no part of what is maximised
     Trainer& trainer;
+    Health& health;
     Sampler& sampler;
     const Preferences* preferences = nullptr;  // reward models of general prompts
     RewardCommands* commands = nullptr;
+    int rollbacks = 0;  // until now: each is another way
 
+    uint32_t seed() const { return o.seed + 0x9e3779b9u * uint32_t(rollbacks); }
     int max_tokens(int64_t step) const { return o.raise_at > 0 && step >= o.raise_at ? o.raise_to : o.max_tokens; }
     Player player() const { return {model, sampler, task, preferences, commands}; }
 };
@@ -74,6 +78,7 @@ struct GrpoStep {
     int groups_without_spread = 0;                         // whose rewards are equal before KL is taken off
     std::vector<std::vector<AnswerIndex>> minibatches;     // of each update
     std::vector<Update> updates;
+    int skipped = 0;              // updates that were left out because they were not finite
     float learning_rate = 0;      // of the last update
     double sampling_seconds = 0;  // of the rollout, which is no result
 };

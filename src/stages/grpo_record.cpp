@@ -103,7 +103,7 @@ static void add_parts(json& line, const GrpoStep& step, const GrpoRun& run) {
 json metrics_of(const GrpoStep& step, const GrpoRun& run) {
     const RolloutMeans m = means_of(step);
     const LossSums sums = sums_of(step);
-    const double tokens = std::max(1, sums.terms.tokens), updates = double(step.updates.size());
+    const double tokens = std::max(1, sums.terms.tokens), updates = std::max(1.0, double(step.updates.size()));
     double norm = 0, load = 0;
     for (const Update& update : step.updates) {
         norm += update.gradient_norm;
@@ -132,6 +132,8 @@ json metrics_of(const GrpoStep& step, const GrpoRun& run) {
     line["groups_without_spread"] = rounded(double(step.groups_without_spread) / run.o.prompts);
     line["expert_load_max"] = rounded(load);
     line["learning_rate"] = rounded(step.learning_rate);
+    if (run.rollbacks > 0) line["rollbacks"] = run.rollbacks;
+    if (step.skipped > 0) line["skipped"] = step.skipped;
     if (step.ungraded > 0) line["ungraded"] = step.ungraded;
     add_parts(line, step, run);
     line.update(command_means(step.answers));
@@ -172,7 +174,13 @@ StepReport GrpoRecord::step(int64_t number) {
              {"sample_seconds", rounded(sampling)},
              {"train_seconds", rounded(seconds_now() - begin - sampling)}},
             text,
-            last_.ungraded > 0};
+            last_.ungraded > 0,
+            alarm()};
+}
+
+std::string GrpoRecord::alarm() const {
+    if (metrics_["entropy"] < 0.01) return "the entropy is nearly 0";
+    return metrics_.value("kl", 0.0) > 1 ? "KL to the reference is above 1 per token" : "";
 }
 
 // Those of an answer are seen by the rank that computed its gradient.

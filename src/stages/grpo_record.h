@@ -30,6 +30,7 @@ private:
     json line_of(AnswerIndex at) const;
     json verl_line_of(AnswerIndex at) const;
     void warn(Progress& progress);
+    std::string alarm() const;  // of the last step
 
     const GrpoRun& run_;
     LineWriter& rollouts_;

@@ -73,7 +73,8 @@ Scores score_all(Scorer& scorer, const Model& model, const std::vector<const Rew
 }
 
 // One update on some examples.
-StepReport update(Trainer& trainer, Scorer& scorer, const std::vector<const RewardExample*>& examples, float lr) {
+StepReport update(Trainer& trainer, Scorer& scorer, const std::vector<const RewardExample*>& examples, float lr,
+                  int64_t step, Health& health) {
     const Scores scores = score_all(scorer, *trainer.model, examples);
     std::vector<Example> batch;
     std::vector<float> dscore;
@@ -93,11 +94,12 @@ StepReport update(Trainer& trainer, Scorer& scorer, const std::vector<const Rewa
         dscore.push_back(float(-slope));
     }
     accumulate_scores(trainer, batch, dscore);
-    const Update u = apply(trainer, lr, batch.size());
+    const auto u = apply_if_finite(trainer, lr, batch, loss, step, health);
+    if (!u) return skipped_report(step);
     StepReport report;
     report.metrics = {{"step", trainer.step},          {"loss", rounded(loss)},
                       {"accuracy", rounded(accuracy)}, {"margin", rounded(margins)},
-                      {"learning_rate", rounded(lr)},  {"gradient_norm", rounded(u.gradient_norm)}};
+                      {"learning_rate", rounded(lr)},  {"gradient_norm", rounded(u->gradient_norm)}};
     char text[96];
     std::snprintf(text, sizeof text, "loss %.3f  accuracy %.1f %%", loss, 100 * accuracy);
     report.text = text;
@@ -219,6 +221,7 @@ void reward_model(RewardModelOptions o, const Device& device) {
                 static_cast<long long>(steps), o.batch,
                 short_count(double(parameter_count(model.config, false))).c_str());
     Stage stage;
+    Health health{o.on_nonfinite, o.output};
     stage.name = "reward-model";
     stage.steps = steps;
     stage.save_every = o.save_every;
@@ -227,7 +230,7 @@ void reward_model(RewardModelOptions o, const Device& device) {
         for (const int i : items_of_epochs(weights, {o.seed, 0}, (step - 1) * o.batch, step * o.batch))
             chosen.push_back(&data.examples[size_t(i)]);
         const float lr = learning_rate(trainer.step, steps, o.warmup, o.lr, o.final_lr_share, o.schedule);
-        return update(trainer, scorer, chosen, lr);
+        return update(trainer, scorer, chosen, lr, step, health);
     };
     if (!o.held_out.empty()) stage.evaluate = [&](int64_t) { return evaluated(held_out, scorer, model); };
     stage.evaluate_every = o.evaluate_every;

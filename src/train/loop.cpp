@@ -53,6 +53,23 @@ struct Loop {
         if (stage.look) stage.look(done, progress);
         try_to([&] { run.flush(); });
         if (report.save_now && done < stage.steps) try_to([&] { save(); });
+        watch(report.alarm);
+    }
+
+    // The notes are saved with the state, so that a run that is resumed goes the same way.
+    void watch(const std::string& alarm) {
+        if (stage.rollbacks == 0) return;
+        const int alarms = alarm.empty() ? 0 : run.notes.value("alarms", 0) + 1,
+                  times = run.notes.value("rollbacks", 0);
+        run.notes["alarms"] = alarms;
+        if (alarms < ALARM_STEPS || times >= stage.rollbacks || done >= stage.steps) return;
+        const int64_t to = run.roll_back(done - ALARM_STEPS, trainer, stage.reference);
+        if (to < 0) return progress.note("  " + alarm + ": no saved state to go back to");
+        progress.note("  " + alarm + ": back to step " + std::to_string(to) + ", and on with other answers");
+        done = saved = to;
+        run.notes["alarms"] = 0;
+        run.notes["rollbacks"] = times + 1;
+        stage.rolled_back(times + 1);
     }
 
     // A look that a stop cut short is taken when the run goes on.
@@ -88,6 +105,7 @@ struct Loop {
 
 bool train(Run& run, Trainer& trainer, const Stage& stage) {
     catch_signals();
+    if (stage.rolled_back) stage.rolled_back(run.notes.value("rollbacks", 0));
     run.write_start(trainer.model->ops->name);
     Loop loop(run, trainer, stage);
     const std::string how = ". To go on: the same r1 " + stage.name + " command with --resume";

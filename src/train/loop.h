@@ -15,7 +15,13 @@ struct StepReport {
     json timings = json::object();  // added to {"step", "seconds"}
     std::string text;               // for the progress line
     bool save_now = false;          // something is wrong with the machine
+    std::string alarm = {};         // what a collapse looks like, if it does
 };
+
+// Of a step whose only update was left out.
+inline StepReport skipped_report(int64_t step) {
+    return {{{"step", step}, {"skipped", 1}}, json::object(), "not finite: this step is left out"};
+}
 
 // What a look at held-out data says of the model.
 struct Evaluated {
@@ -23,6 +29,8 @@ struct Evaluated {
     double score = 0;  // larger is better
     std::string text;  // for the terminal
 };
+
+constexpr int ALARM_STEPS = 3;
 
 struct Stage {
     std::string name;  // its command
@@ -32,7 +40,11 @@ struct Stage {
     std::function<void(int64_t done, Progress& progress)> look = {};  // called after each step
     // Called before the first step and after each `evaluate_every` of them; Stopped if it gave up.
     std::function<Evaluated(int64_t done)> evaluate = {};
-    int evaluate_every = 0;             // 0: never
+    int evaluate_every = 0;  // 0: never
+    // After an alarm in ALARM_STEPS steps in a row the run goes back to the last state before it, at most so many times,
+    // and is told that it goes another way now: the how manieth.
+    int rollbacks = 0;
+    std::function<void(int times)> rolled_back = {};
     std::function<void()> at_end = {};  // called on all ranks after the last step, before the model is written
     std::function<void(const std::string& folder)> write_model;  // called on rank 0
     Weights* reference = nullptr;                                // saved and restored with the model

@@ -91,7 +91,7 @@ Update apply(Trainer& t, float lr, size_t batch_size) {
     const Ops& op = *model.ops;
     const Memory& memory = *op.memory;
     const TrainOptions& o = t.options;
-    const int64_t n = float_count(model.weights), shared_size = int64_t(c.vocab_size) * c.hidden_size;
+    const int64_t shared_size = int64_t(c.vocab_size) * c.hidden_size;
     const int64_t begin = t.slices[size_t(ranks().rank)], size = t.slices[size_t(ranks().rank) + 1] - begin;
     const int L = c.all_layers(), E = c.n_routed_experts;
     each_shared(t, [&](float* from, float* to) { op.add(to, from, shared_size); });
@@ -102,9 +102,7 @@ Update apply(Trainer& t, float lr, size_t batch_size) {
     const std::vector<float> balance = of_all_shards(t, t.balance, L);
     const std::vector<int> load = of_all_shards(t, t.load, int64_t(L) * E);
     // No NaN gets into weights or metrics: its bits differ from processor to processor.
-    if (!std::isfinite(update.gradient_norm))
-        fail("the gradient is not finite", "update " + std::to_string(t.step + 1),
-             "lower --lr; what was last saved stands");
+    if (!std::isfinite(update.gradient_norm)) throw NotFinite("the gradient is not finite");
     for (float each : balance) update.balance_loss += each / float(batch_size);
     update.load_max = load_max(c, load, o.shards);
 
@@ -127,11 +125,18 @@ Update apply(Trainer& t, float lr, size_t batch_size) {
         if (!c.is_dense(l) && c.has_router_bias())
             op.move_bias(model.weights.layer[l].router_bias, t.load + int64_t(l) * E, o.shards, L * E, E, o.bias_speed);
 
-    for (Weights& g : t.gradient) memory.zero(base(g), size_t(n) * sizeof(float));
-    each_shared(t, [&](float* from, float*) { memory.zero(from, size_t(shared_size) * sizeof(float)); });
-    memory.zero(t.load, load.size() * sizeof(int));
-    memory.zero(t.balance, balance.size() * sizeof(float));
+    clear_gradients(t);
     return update;
+}
+
+void clear_gradients(Trainer& t) {
+    const Config& c = t.model->config;
+    const Memory& memory = *t.model->ops->memory;
+    const size_t shared_size = size_t(c.vocab_size) * c.hidden_size, rows = size_t(t.options.shards) * c.all_layers();
+    for (Weights& g : t.gradient) memory.zero(base(g), g.arena.used());
+    each_shared(t, [&](float* from, float*) { memory.zero(from, shared_size * sizeof(float)); });
+    memory.zero(t.load, rows * c.n_routed_experts * sizeof(int));
+    memory.zero(t.balance, rows * sizeof(float));
 }
 
 float learning_rate(int64_t step, int64_t total, int64_t warmup, float peak, float final_share, Decay decay) {

@@ -1,5 +1,6 @@
 // AdamW on the gradient that has been accumulated, and the schedule of its rate.
 #pragma once
+#include "base/check.h"
 #include "train/gradient.h"
 
 namespace r1 {
@@ -17,9 +18,14 @@ std::vector<Piece> pieces_of(Model& model, bool prediction, int64_t begin, int64
 // Numbers of the norm of n floats that the device leaves to the host.
 int64_t partial_count(int64_t n);
 
+struct NotFinite : Error {
+    using Error::Error;
+};
+
 // Joins the shards, clips, updates weights and router biases, and clears the gradients: each rank its slice, and all
 // get all weights. An error if the gradient is not finite, before a weight changes.
 Update apply(Trainer& trainer, float lr, size_t batch_size);
+void clear_gradients(Trainer& trainer);
 
 // Linear warm-up to peak over `warmup` updates, then from peak to final_share * peak over the rest of `total`.
 enum class Decay { constant, linear, cosine };

@@ -48,6 +48,9 @@ OptionTable table_of(TrainingOptions& o) {
         .number("--evaluate-every", o.evaluate_every, at_least(0),
                 "steps between evaluations on --held-out; 0: none on the way")
         .only("--held-out", [&o] { return !o.held_out.empty(); });
+    table.choice("--on-nonfinite", o.on_nonfinite, {{"stop", OnNonfinite::stop}, {"skip", OnNonfinite::skip}},
+                 "a batch whose loss or gradient is not finite is written to nonfinite-step-N.jsonl, and ends the run "
+                 "or is left out");
     table.flag("--resume", o.resume, "go on from the saved state in --output").effect = Effect::nothing;
     return table;
 }
@@ -69,17 +72,8 @@ static const std::string STATE = "training.state";
 static const std::string UNFINISHED = ".tmp";
 static bool any_file(const std::string&) { return true; }
 
-// Cuts a file behind its first bytes.
-static void cut_file(const std::string& path, uint64_t bytes) {
-    if (!exists(path)) return;
-    std::error_code error;
-    fs::resize_file(path, bytes, error);
-    if (error) throw DiskFailed("cannot cut the file, " + path + ", " + error.message() + "; check the disk");
-}
-
-// Cuts a file of lines behind the last line of a step up to `steps`, or before the first that cannot be read.
-static void keep_lines(const std::string& path, int64_t steps) {
-    if (!exists(path)) return;
+// The bytes of the lines of steps up to `steps`, before the first that cannot be read.
+static uint64_t bytes_up_to(const std::string& path, int64_t steps) {
     const std::string content = read_file(path);
     size_t kept = 0;
     for (size_t end; (end = content.find('\n', kept)) != std::string::npos; kept = end + 1) {
@@ -87,7 +81,7 @@ static void keep_lines(const std::string& path, int64_t steps) {
         const bool has_step = line.is_object() && line.contains("step") && line["step"].is_number();
         if (!has_step || line["step"] > steps) break;
     }
-    cut_file(path, kept);
+    return kept;
 }
 
 // The step of a saved state; -1 for other names.
@@ -204,8 +198,7 @@ void Run::resume() {
         if (damage.empty()) {
             const json progress = read_progress(folder_ + "/" + name_of_state(step) + "/" + STATE);
             take(progress["record"], step);
-            logs_ = progress["logs"];
-            notes = progress["notes"];
+            go_to(step, progress);
             return;
         }
         damaged_.push_back(damage);
@@ -217,6 +210,27 @@ void Run::resume() {
              "take the file from a copy, or give --overwrite to begin anew");
     if (exists(options)) check_same(read_json(options), record_);
     else if (holds_something(folder_)) fail("no saved state to go on from", folder_, "give --overwrite to begin anew");
+}
+
+void Run::go_to(int64_t step, const json& progress) {
+    done_ = step;
+    logs_ = progress["logs"];
+    notes = progress["notes"];
+}
+
+int64_t Run::roll_back(int64_t most, Trainer& trainer, Weights* reference) {
+    for (const int64_t step : states_in(folder_)) {
+        if (step > most || !damage_of_state(folder_, step).empty()) continue;
+        go_to(step, load_training(folder_ + "/" + name_of_state(step) + "/" + STATE, trainer, reference));
+        check_equal_on_ranks(std::to_string(step), "a run");  // all have read it
+        done_by_first([&](Packer&) {
+            for (const auto& [name, file] : lines_) cut_lines(name, *file.writer, file.kind);
+            for (const int64_t later : states_in(folder_))
+                if (later > step) remove_folder(folder_ + "/" + name_of_state(later));
+        });
+        return step;
+    }
+    return -1;
 }
 
 void Run::begin() {
@@ -242,11 +256,15 @@ LineWriter& Run::lines(const std::string& name, Lines kind) {
         file.writer = std::make_unique<LineWriter>(path);
         return *file.writer;
     }
-    if (resumed_ && kind == Lines::clock) keep_lines(path, done_);
-    if (resumed_ && kind == Lines::result)
-        cut_file(path, logs_.contains(name) ? logs_[name]["bytes"].get<uint64_t>() : 0);
     file.writer = std::make_unique<LineWriter>(path, resumed_, true);
+    if (resumed_) cut_lines(name, *file.writer, kind);
     return *file.writer;
+}
+
+// To what the state counts on.
+void Run::cut_lines(const std::string& name, LineWriter& writer, Lines kind) const {
+    if (kind == Lines::clock) writer.cut(bytes_up_to(folder_ + "/" + name, done_));
+    else writer.cut(logs_.contains(name) ? logs_[name]["bytes"].get<uint64_t>() : 0);
 }
 
 void Run::flush() {

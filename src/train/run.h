@@ -23,7 +23,7 @@
 
 #include "base/options.h"
 #include "train/gradient.h"
-#include "train/optimizer.h"
+#include "train/health.h"
 #include "train/state.h"
 
 namespace r1 {
@@ -41,6 +41,7 @@ struct TrainingOptions {
     uint32_t seed = 1;
     int save_every = 200;  // steps
     int keep = 2;          // saved states that stay
+    OnNonfinite on_nonfinite = OnNonfinite::stop;
     bool resume = false;
 };
 OptionTable table_of(TrainingOptions& options);
@@ -72,6 +73,9 @@ public:
     using WriteModel = std::function<void(const std::string& folder)>;
     void save(int64_t done, Trainer& trainer, Weights* reference, const WriteModel& write_model);
     void remove_old_states() const { keep_states(keep_); }
+    // Takes weights and moments from the last state of a step up to `most`, and cuts the lines behind it. Its step, or -1
+    // if there is none.
+    int64_t roll_back(int64_t most, Trainer& trainer, Weights* reference);
     void save_best(int64_t done, const WriteModel& write_model);
     // After the last step: the model itself, and the manifest.
     void finish(int64_t done, const WriteModel& write_model);
@@ -85,6 +89,8 @@ private:
     };
     void begin();
     void resume();
+    void go_to(int64_t step, const json& progress);
+    void cut_lines(const std::string& name, LineWriter& writer, Lines kind) const;
     void write_state(int64_t done, Trainer& trainer, Moments& moments, Weights* reference,
                      const WriteModel& write_model);
     void put(const std::string& name, int64_t done, const WriteModel& write);

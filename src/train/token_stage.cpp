@@ -47,22 +47,21 @@ Stage token_stage(const std::string& name, Trainer& trainer, const TokenOptions&
     stage.steps = steps;
     stage.save_every = o.save_every;
     stage.evaluate_every = o.evaluate_every;
-    stage.step = [&trainer, &o, steps, next, more, begin = seconds_now(), tokens = int64_t(0)](int64_t step) mutable {
+    stage.step = [&trainer, &o, steps, next, more, begin = seconds_now(), tokens = int64_t(0),
+                  health = Health{o.on_nonfinite, o.output}](int64_t step) mutable {
         const TokenBatch batch = next(step);
         const TokenLoss loss = accumulate_tokens(trainer, batch.examples, o.prediction_weight, batch.learned);
-        if (!(loss.loss < 1e4))
-            fail(std::isfinite(loss.loss) ? "the loss is " + std::to_string(loss.loss) : "the loss is not finite",
-                 "step " + std::to_string(step), "lower --lr; the last saved state is in " + o.output);
         const float lr = learning_rate(trainer.step, steps, o.warmup, o.lr, o.final_lr_share, o.schedule);
-        const Update update = apply(trainer, lr, batch.examples.size());
+        const auto update = apply_if_finite(trainer, lr, batch.examples, loss.loss, step, health);
+        if (!update) return skipped_report(step);
         StepReport report;
         report.metrics = {{"step", trainer.step},
                           {"tokens", loss.tokens},
                           {"loss", rounded(loss.loss)},
                           {"learning_rate", rounded(lr)},
-                          {"gradient_norm", rounded(update.gradient_norm)}};
+                          {"gradient_norm", rounded(update->gradient_norm)}};
         for (const double each : loss.modules) report.metrics["prediction_loss"].push_back(rounded(each));
-        more(report.metrics, loss, update);
+        more(report.metrics, loss, *update);
         report.timings = {{"tokens", loss.tokens}};
         tokens += loss.tokens;
         char text[96];
