@@ -8,15 +8,20 @@
 #include "cuda/rows.cuh"
 #include "cuda/table.h"
 
+#include "base/ranks.h"
+
 namespace r1 {
 
 const Ops* cuda_ops(std::string& about) {
     static std::string of;
-    static const bool usable = cuda::open(of);
+    static const bool usable = cuda::open(of, ranks().local_rank);
     static const Ops ops = kernel_table("cuda", cuda::memory, cuda::repeat);
     about = of;
     return usable ? &ops : nullptr;
 }
+
+// Of nccl.cpp.
+cudaStream_t cuda_stream() { return cuda::stream; }
 
 // The tests' third opinion (test/device_under_test.h), and no operation of the table.
 void cuda_naive_product(float* y, int ldy, const float* base, int ldbase, const float* x, int ldx, const float* w,

@@ -72,8 +72,8 @@ inline void repeat(int times, const std::function<void()>& work) {
 
 constexpr int LEAST_CAPABILITY = 8;      // Ampere: what the kernels are compiled for
 
-// Chooses the first GPU that can run the kernels; false, and why, if none can.
-inline bool open(std::string& about) {
+// Chooses the first GPU from number `first` on that can run the kernels; false, and why, if none can.
+inline bool open(std::string& about, int first = 0) {
     int driver = 0, count = 0;
     if (cudaDriverGetVersion(&driver) != cudaSuccess || driver == 0) {
         about = "no NVIDIA driver here";
@@ -88,7 +88,8 @@ inline bool open(std::string& about) {
                                                                      : std::string(cudaGetErrorString(error));
         return false;
     }
-    for (int i = 0; i < count; ++i) {
+    for (int n = 0; n < count; ++n) {
+        const int i = (first + n) % count;
         cudaDeviceProp p;
         error = cudaGetDeviceProperties(&p, i);
         if (error != cudaSuccess) {

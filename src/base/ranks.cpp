@@ -16,6 +16,11 @@ const Ranks& ranks() {
     return here ? *here : started;
 }
 
+Ranks::Exchange& gpu_exchange() {
+    static Ranks::Exchange exchange;
+    return exchange;
+}
+
 double& rank_seconds() {
     static double seconds = 1800;
     return seconds;
@@ -23,7 +28,7 @@ double& rank_seconds() {
 
 Part part_of(int64_t n, int rank, int count) { return {n * rank / count, n * (rank + 1) / count}; }
 
-void gather_pieces(char* whole, const std::vector<int64_t>& cut) {
+void gather_pieces(char* whole, const std::vector<int64_t>& cut, const Ranks::Exchange& exchange) {
     if (ranks().alone()) return;
     const auto piece = [&](int r) { return std::span<char>(whole + cut[size_t(r)], whole + cut[size_t(r) + 1]); };
     const int me = ranks().rank;
@@ -33,7 +38,7 @@ void gather_pieces(char* whole, const std::vector<int64_t>& cut) {
         out.push_back(r == me ? std::span<char>() : piece(me));
         in.push_back(r == me ? std::span<char>() : piece(r));
     }
-    ranks().exchange(out, in);
+    exchange(out, in);
 }
 
 std::vector<std::string> gather(std::string_view mine) {

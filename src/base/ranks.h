@@ -14,12 +14,13 @@ namespace r1 {
 
 struct Ranks {
     int rank = 0, count = 1;
-    int on_this_machine = 1;
+    int on_this_machine = 1, local_rank = 0;  // of how many, which
     // Sends out[r] to rank r, and puts what comes from it into in[r]; both know the sizes, and all ranks call it.
     // What a rank has for itself is copied.
     using Out = std::vector<std::span<const char>>;
     using In = std::vector<std::span<char>>;
-    std::function<void(const Out& out, const In& in)> exchange = {};
+    using Exchange = std::function<void(const Out& out, const In& in)>;
+    Exchange exchange = {};
     bool alone() const { return count == 1; }
     bool first() const { return rank == 0; }  // the one that writes
 };
@@ -28,6 +29,9 @@ struct Ranks {
 // one. Sampling, scoring, the gradient and the optimizer's step are done by all of them together, so all must come by
 // there. UsageError if this build has no MPI and the program was started as several.
 const Ranks& ranks();
+// The same from one device's memory to another's: of GPUs, cuda/nccl.cpp. open_device() sets it.
+Ranks::Exchange& gpu_exchange();
+inline const Ranks::Exchange& exchange_of_device(bool on_host) { return on_host ? ranks().exchange : gpu_exchange(); }
 // The time that a rank waits for another before it ends: --rank-seconds.
 double& rank_seconds();
 // Every rank comes by here before it ends well. One that ends otherwise takes the others with it.
@@ -107,7 +111,8 @@ private:
 // The bytes of each rank, on all of them.
 std::vector<std::string> gather(std::string_view mine);
 // Piece r of `whole`, which is the bytes [cut[r], cut[r + 1]), stands on rank r and then on all.
-void gather_pieces(char* whole, const std::vector<int64_t>& cut);
+void gather_pieces(char* whole, const std::vector<int64_t>& cut, const Ranks::Exchange& exchange);
+inline void gather_pieces(char* whole, const std::vector<int64_t>& cut) { gather_pieces(whole, cut, ranks().exchange); }
 // Of n items, item i was made by rank owner(i), which says it to the others: pack(i, packer) there, and
 // unpack(i, unpacker) on them.
 template <class Owner, class Pack, class Unpack>

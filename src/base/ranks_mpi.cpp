@@ -112,8 +112,12 @@ Ranks start_ranks() {
         throw UsageError(
             "an MPI of another kind than what started this program, on the command line, start it with "
             "Open MPI's mpirun, or with srun --mpi=pmix");
-    const char* const here = std::getenv("OMPI_COMM_WORLD_LOCAL_SIZE");
-    ranks.on_this_machine = here ? std::max(1, std::atoi(here)) : 1;
+    const auto number = [](const char* name, int otherwise) {
+        const char* const text = std::getenv(name);
+        return text ? std::atoi(text) : otherwise;
+    };
+    ranks.on_this_machine = std::max(1, number("OMPI_COMM_WORLD_LOCAL_SIZE", 1));
+    ranks.local_rank = std::max(0, number("OMPI_COMM_WORLD_LOCAL_RANK", number("SLURM_LOCALID", 0)));
     // The programs that are started from here, graders' and users' own, are no ranks.
     for (const char* name : STARTED) unsetenv(name);
     ranks.exchange = [me = ranks.rank](const Ranks::Out& out, const Ranks::In& in) { exchange(me, out, in); };

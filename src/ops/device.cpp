@@ -21,6 +21,9 @@ void repeat_on_host(int times, const std::function<void()>& work) {
     for (int i = 0; i < times; ++i) work();
 }
 
+#ifdef R1_NCCL
+void exchange_on_gpus(const Ranks::Out& out, const Ranks::In& in);  // cuda/nccl.cpp
+#endif
 #ifndef R1_CUDA
 const Ops* cuda_ops(std::string& about) {
     about = "this build has no CUDA: nvcc was not found when it was configured";
@@ -66,8 +69,13 @@ const Ops& open_device(const Device& device, std::FILE* say_to) {
     const Ops* gpu = device.name == "cpu" || (device.name == "auto" && !device.isa.empty()) ? nullptr : cuda_ops(why);
     if (device.name == "cuda" && !gpu) fail("no GPU to run on, --device cuda", why, "use --device cpu or auto");
     const Ops& ops = gpu ? *gpu : cpu_ops(device.isa.c_str());
-    if (gpu && !ranks().alone())
-        fail("several ranks on GPUs, which this build cannot join", "--device cuda", "use --device cpu, or one rank");
+    if (gpu && !ranks().alone()) {
+#ifdef R1_NCCL
+        gpu_exchange() = exchange_on_gpus;
+#else
+        fail("several ranks on GPUs, and a build without NCCL", "--device cuda", "use --device cpu, or one rank");
+#endif
+    }
     if (!ranks().alone()) std::fprintf(say_to, "%d ranks, each: ", ranks().count);
     if (gpu) std::fprintf(say_to, "device: cuda, %s\n", why.c_str());
     else std::fprintf(say_to, "device: cpu, %s, %d threads: %s\n", ops.name, thread_count(), why.c_str());

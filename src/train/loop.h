@@ -41,8 +41,8 @@ struct Stage {
     // Called before the first step and after each `evaluate_every` of them; Stopped if it gave up.
     std::function<Evaluated(int64_t done)> evaluate = {};
     int evaluate_every = 0;  // 0: never
-    // After an alarm in ALARM_STEPS steps in a row the run goes back to the last state before it, at most so many times,
-    // and is told that it goes another way now: the how manieth.
+    // After an alarm in ALARM_STEPS steps in a row the run goes back to the last state before it, at most so many
+    // times, and is told that it goes another way now: the how manieth.
     int rollbacks = 0;
     std::function<void(int times)> rolled_back = {};
     std::function<void()> at_end = {};  // called on all ranks after the last step, before the model is written

@@ -119,7 +119,7 @@ Update apply(Trainer& t, float lr, size_t batch_size) {
     op.adamw(base(model.weights) + begin, t.m_slice, t.v_slice, gradient, t.pieces, t.piece_count, adamw);
     std::vector<int64_t> cut;
     for (const int64_t each : t.slices) cut.push_back(each * int64_t(sizeof(float)));
-    gather_pieces(model.weights.arena.base(), cut);
+    gather_pieces(model.weights.arena.base(), cut, exchange_of_device(op.on_host));
     if (!ranks().alone()) memory.upload(t.load, load.data(), load.size() * sizeof(int));
     for (int l = 0; l < L; ++l)
         if (!c.is_dense(l) && c.has_router_bias())

@@ -73,8 +73,8 @@ public:
     using WriteModel = std::function<void(const std::string& folder)>;
     void save(int64_t done, Trainer& trainer, Weights* reference, const WriteModel& write_model);
     void remove_old_states() const { keep_states(keep_); }
-    // Takes weights and moments from the last state of a step up to `most`, and cuts the lines behind it. Its step, or -1
-    // if there is none.
+    // Takes weights and moments from the last state of a step up to `most`, and cuts the lines behind it. Its
+    // step, or -1 if there is none.
     int64_t roll_back(int64_t most, Trainer& trainer, Weights* reference);
     void save_best(int64_t done, const WriteModel& write_model);
     // After the last step: the model itself, and the manifest.

@@ -71,7 +71,7 @@ float* join_shards(Trainer& t) {
             if (mine) out[size_t(r)] = bytes(gradient(s) + t.slices[size_t(r)], r);
             else if (part_of(V, r, count).has(s)) in[size_t(r)] = bytes(t.received[i], me);
         }
-        ranks().exchange(out, in);
+        exchange_of_device(t.model->ops->on_host)(out, in);
     }
     each_sum(V, [&](int to, int from, int end) {
         if (!of_one_rank(to, end, V, count)) op.add(slice[size_t(to)], slice[size_t(from)], size);

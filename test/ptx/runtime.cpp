@@ -127,6 +127,7 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
 cudaError_t cudaMemsetAsync(void* p, int value, size_t bytes, cudaStream_t) {
     return enqueue([=] { std::memset(p, value, bytes); });
 }
+cudaError_t cudaStreamQuery(cudaStream_t) { return sticky; }
 cudaError_t cudaStreamSynchronize(cudaStream_t) { return recording ? cudaErrorStreamCaptureUnsupported : sticky; }
 cudaError_t cudaStreamBeginCapture(cudaStream_t, cudaStreamCaptureMode) {
     if (recording) return cudaErrorIllegalState;
