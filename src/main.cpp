@@ -4,6 +4,7 @@
 #include "commands/grade.h"
 #include "commands/info.h"
 #include "commands/judge.h"
+#include "commands/plan.h"
 #include "commands/render.h"
 #include "commands/score.h"
 #include "commands/tokenize.h"
@@ -54,6 +55,8 @@ int main(int argc, char** argv) {
         command<SampleCommandOptions>("sample", "let a model go on from a text", sample_command),
         command<ChatOptions>("chat", "talk with a model", chat_command),
         command<InfoOptions>("info", "what a model is, and what memory it needs, before anything runs", info_command),
+        command<PlanOptions>("plan", "what a GRPO run would take, in memory and time, on a cluster or on this machine",
+                             plan_command, OnRanks::yes),
         command<VerifyOptions>("verify", "say whether the files of a run or a model are those that were written",
                                verify_command),
         command<AuditOptions>("audit", "explain GRPO on given numbers, or on a step of a run, term by term",

@@ -297,7 +297,8 @@ TEST_CASE("faults: a disk that refuses a call of a save, of a line or of a corpu
                     ++wrong;
                     last = differences(results_of(folder), right) + " " + r.text;
                 },
-                    changes_files, every(row.name == "faulty" ? 13 : 31), onwards);
+                    [&](pid_t child, const SystemCall& call) { return changes_in(child, call, folder); },
+                    every(row.name == "faulty" ? 13 : 31), onwards);
                 close(printed);
                 if (times == 0) {
                     MESSAGE("ptrace is not allowed here: no call can be refused");

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <functional>
 #include <string>
 
@@ -115,6 +116,36 @@ inline std::string text_of(pid_t child, uint64_t at) {
     return text;
 }
 
+// Whether the call changes something in the folder.
+inline bool changes_in(pid_t child, const SystemCall& call, const std::string& folder) {
+    if (!changes_files(call)) return false;
+    const auto of_descriptor = [&](uint64_t descriptor) {
+        std::error_code error;
+        const std::string link = "/proc/" + std::to_string(child) + "/fd/" + std::to_string(int(descriptor));
+        return std::filesystem::read_symlink(link, error).string();
+    };
+    std::string path;
+    switch (call.entry.nr) {
+        case SYS_write:
+        case SYS_pwrite64:
+        case SYS_writev:
+        case SYS_ftruncate:
+        case SYS_fsync:
+        case SYS_fdatasync: path = of_descriptor(call.entry.args[0]); break;
+        case SYS_openat:
+        case SYS_renameat:
+        case SYS_renameat2:
+        case SYS_unlinkat:
+        case SYS_mkdirat:
+        case SYS_linkat:
+            path = text_of(child, call.entry.args[1]);
+            if (!path.starts_with("/")) path = of_descriptor(call.entry.args[0]) + "/" + path;
+            break;
+        default: path = text_of(child, call.entry.args[0]);
+    }
+    return path.starts_with(folder);
+}
+
 // How often a child that runs act() opens a file whose path ends so; -1 where ptrace is not allowed.
 inline int opens_of(const std::string& ending, const std::function<void()>& act) {
     int opens = 0;
@@ -133,13 +164,14 @@ inline int opens_of(const std::string& ending, const std::function<void()>& act)
 // fate; 0 where ptrace is not allowed.
 inline int at_every_call(int fate, const std::function<void()>& prepare, const std::function<void()>& act,
                          const std::function<void(int status)>& check,
-                         const std::function<bool(const SystemCall&)>& counts, int step, bool onwards = false) {
+                         const std::function<bool(pid_t child, const SystemCall&)>& counts, int step,
+                         bool onwards = false) {
     for (int k = 1, times = 0;; k += step, ++times) {
         prepare();
         int calls = 0;
         bool met = false;
-        const int status = watched(act, {[&](pid_t, const SystemCall& call) {
-                                       if (!counts(call) || ++calls < k || (met && !onwards)) return DO_CALL;
+        const int status = watched(act, {[&](pid_t child, const SystemCall& call) {
+                                       if (!counts(child, call) || ++calls < k || (met && !onwards)) return DO_CALL;
                                        met = true;
                                        return fate;
                                    }});
@@ -159,7 +191,7 @@ inline int killed_at_every_call(
         REQUIRE((WIFSIGNALED(status) || WEXITSTATUS(status) == 0));
         check();
         },
-        counts, step);
+        [&](pid_t, const SystemCall& call) { return counts(call); }, step);
 }
 
 }  // namespace r1

@@ -12,6 +12,7 @@
 #include "promises.h"
 #include "shell.h"
 #include "train/optimizer.h"
+#include "train/plan.h"
 #include "train/shards.h"
 #include "train/state.h"
 
@@ -151,8 +152,8 @@ struct Prepared : Folder {
                    "--max-tokens 30 "
                    "--cosine 30 1 1 0 1 0 --lr 3e-3 --slots 4 --steps 5 --save-every 2 --record-every 1 "
                    "--rollout-format verl "
-                   "--mismatch token-truncate --reward-command 'python3 " + *this / "reward.py' --output " +
-               *this / output;
+                   "--mismatch token-truncate --reward-command 'python3 " +
+               *this / "reward.py' --output " + *this / output;
     }
     std::string rejection(const std::string& output) const {
         return " rejection --model " + *this / "base --problems " +
@@ -343,10 +344,47 @@ TEST_CASE("D7: what several ranks cannot do is one line of ours") {
         return lines;
     };
     for (const std::string& command : {" report --run " + p / "base", p.pretrain("x") + " --lr nan", p.pretrain("base"),
-                                      " sft --model nowhere --data x --output " + p / "x"}) {
+                                       " sft --model nowhere --data x --output " + p / "x"}) {
         const Result r = shell(mpirun + "2 " + binary + command);
         CAPTURE(r.text);
         CHECK(r.status != 0);
         CHECK(ours(r.text) == 1);
     }
+}
+
+TEST_CASE("the plan: operations and bytes of a step, by hand") {
+    const Config c = tiny_config();
+    const StepWork work{3, 4, 10, 20, 2, true};
+    const Rates rates{100, 200, 300, 50, 1000};
+    const double weights = double(parameter_count(c, false)), active = double(parameter_count(c, true));
+    const Heads h = c.heads();
+    CHECK(forward_flop(c, 7) == 2 * active + 2.0 * c.num_hidden_layers * h.H * (h.D_k() + h.D_v) * 7);
+    CHECK(cache_bytes(c) == 4LL * c.num_hidden_layers * h.H * (h.D_k() + h.D_v));
+    CHECK(latent_cache_bytes(c, 2) == 2LL * c.num_hidden_layers * (c.kv_lora_rank + c.qk_rope_head_dim));
+    const StepPlan one = plan_step(c, work, rates, 1), two = plan_step(c, work, rates, 2);
+    CHECK(one.prefill_flop == 3 * 10 * forward_flop(c, 5));
+    CHECK(one.decode_flop == 3 * 4 * 20 * forward_flop(c, 20));
+    CHECK(one.update_flop == 3 * one.reference_flop);
+    CHECK(one.exchange_bytes == 0);
+    CHECK(two.exchange_bytes == 2 * 2 * weights * 4 / 2);  // half of the gradients, and half of the weights, twice
+    CHECK(two.rollout_seconds == doctest::Approx(one.rollout_seconds / 2));
+    CHECK(two.exchange_seconds == doctest::Approx(two.exchange_bytes / 1000));
+    CHECK(one.update_seconds == doctest::Approx(one.update_flop / 300 + 2 * weights / 50));
+    const Prepared& p = prepared();
+    const std::string plan = binary + " plan --model " + p / "base --prompt-tokens 10 --answer-tokens 20 ";
+    const Result measured = shell(plan + "--slots 4 --measure " + p / "rates.json --json");
+    CAPTURE(measured.text);
+    CHECK(measured.status == 0);
+    CHECK(shell(plan + "--cluster " + p / "rates.json").text.find("it does not fit") == std::string::npos);
+    p.write("small.json",
+            "{\"ranks\": 4, \"memory\": 1000, \"rates\": {\"decode\": 1, \"score\": 1, \"train\": 1, \"optimizer\": 1, "
+            "\"link\": 1}}");
+    CHECK(shell(plan + "--cluster " + p / "small.json").text.find("it does not fit") != std::string::npos);
+    refuses(plan, 2, "rates to plan with", "--measure");
+    p.write("bad.json", "{\"ranks\": 0}");
+    refuses(plan + "--cluster " + p / "bad.json", 1, "no number of ranks", "bad.json");
+    p.write("bad.json", "{\"rates\": {\"decode\": -1}}");
+    refuses(plan + "--cluster " + p / "bad.json", 1, "no rate \"decode\"", "bad.json");
+    p.write("bad.json", "[]");
+    refuses(plan + "--cluster " + p / "bad.json", 1, "no number of ranks", "bad.json");
 }
