@@ -359,7 +359,7 @@ TEST_CASE("the plan: operations and bytes of a step, by hand") {
     const double weights = double(parameter_count(c, false)), active = double(parameter_count(c, true));
     const Heads h = c.heads();
     CHECK(forward_flop(c, 7) == 2 * active + 2.0 * c.num_hidden_layers * h.H * (h.D_k() + h.D_v) * 7);
-    CHECK(cache_bytes(c) == 4LL * c.num_hidden_layers * h.H * (h.D_k() + h.D_v));
+    CHECK(cache_bytes(c) == 4LL * c.num_hidden_layers * (h.H * (h.own + h.D_v) + h.shared));
     CHECK(latent_cache_bytes(c, 2) == 2LL * c.num_hidden_layers * (c.kv_lora_rank + c.qk_rope_head_dim));
     const StepPlan one = plan_step(c, work, rates, 1), two = plan_step(c, work, rates, 2);
     CHECK(one.prefill_flop == 3 * 10 * forward_flop(c, 5));
