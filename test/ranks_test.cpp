@@ -89,7 +89,7 @@ std::string hash_of_training(int count, int shards, const Config& config, int th
     return hashes[0];
 }
 
-const std::string mpirun = "mpirun --allow-run-as-root --oversubscribe -np ";
+const std::string mpirun = "timeout -s KILL 120 mpirun --allow-run-as-root --oversubscribe -np ";
 // Without Open MPI these cases are left out, unless R1_RANKS=required, as in CI.
 bool has_mpirun() {
     static const bool has =
@@ -315,16 +315,18 @@ TEST_CASE("D7: a run goes on by more or fewer ranks; a rank that dies or hangs e
     const Prepared& p = prepared();
     REQUIRE(shell(binary + p.grpo("whole") + " --steps 30").status == 0);
     const std::string right = bytes_of(p / "whole"), parts = p.grpo("parts") + " --steps 30";
-    const std::string after = "until [ -d " + p / "parts/step-4" + " ]; do sleep 0.02; done; ";
+    const std::string after = "for i in $(seq 1200); do [ -d " + p / "parts/step-4" + " ] && break; sleep 0.05; done; ";
+    // A rank that has not yet met the others would keep mpirun itself waiting.
+    const std::string started = "for i in $(seq 1200); do [ $(wc -l < " + p / "parts/starts.jsonl" + ") -ge 2 ] && break; sleep 0.05; done; ";
     // Killed, stopped by SIGTERM, and hanging: the command begins in the background, and $! is mpirun.
     const Result killed = shell("(" + mpirun + "2 " + binary + parts + "; echo status $?) & " + after +
                                 "pkill -KILL -n -f 'output " + p / "parts' ; wait");
     CAPTURE(killed.text);
     CHECK(killed.text.find("status 0") == std::string::npos);
     CHECK(killed.text.find("rank 1") != std::string::npos);
-    const Result hanging = shell("(" + mpirun + "4 " + binary + parts +
-                                 " --resume --rank-seconds 2; echo status $?) & sleep 1; pkill -STOP -n -f 'output " +
-                                 p / "parts' ; wait");
+    const Result hanging =
+        shell("(" + mpirun + "4 " + binary + parts + " --resume --rank-seconds 2; echo status $?) & " + started +
+              "pkill -STOP -n -f 'output " + p / "parts' ; wait");
     CAPTURE(hanging.text);
     CHECK(hanging.text.find("status 0") == std::string::npos);
     CHECK(hanging.text.find("has said nothing for 2 seconds") != std::string::npos);

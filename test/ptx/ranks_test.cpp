@@ -27,7 +27,8 @@ TEST_CASE("D7: several GPUs have the bytes of one, and of a CPU; one that dies e
                folder / "tokenizer.json --batch-tokens 250 --shards 3 --save-every 2 --tokens " +
                std::to_string(250 * steps) + " --output " + folder / output;
     };
-    const std::string ranks = "R1_NCCL=" R1_NCCL_STAND_IN " mpirun --allow-run-as-root --oversubscribe -np ";
+    const std::string ranks =
+        "R1_NCCL=" R1_NCCL_STAND_IN " timeout -s KILL 300 mpirun --allow-run-as-root --oversubscribe -np ";
     REQUIRE(shell(pretrain("cpu", 4) + " --device cpu").status == 0);
     const auto bytes = [&](const std::string& run) {
         std::string all;
@@ -43,13 +44,14 @@ TEST_CASE("D7: several GPUs have the bytes of one, and of a CPU; one that dies e
         CHECK(bytes(run) == bytes("cpu"));
     }
     const Result killed =
-        shell("(" + ranks + "2 " + pretrain("killed", 400) + " --device cuda; echo status $?) & until [ -d " +
-              folder / "killed/step-2 ]; do sleep 0.05; done; pkill -KILL -n -f 'output " + folder / "killed' ; wait");
+        shell("(" + ranks + "2 " + pretrain("killed", 400) + " --device cuda; echo status $?) & for i in $(seq 1200); do [ -d " +
+              folder / "killed/step-2 ] && break; sleep 0.05; done; pkill -KILL -n -f 'output " + folder / "killed' ; wait");
     CAPTURE(killed.text);
     CHECK(killed.text.find("status 0") == std::string::npos);
     CHECK(killed.text.find("rank 1") != std::string::npos);
-    const Result none = shell("R1_NCCL=/nowhere/libnccl.so mpirun --allow-run-as-root --oversubscribe -np 2 " +
-                              pretrain("none", 4) + " --device cuda");
+    const Result none =
+        shell("R1_NCCL=/nowhere/libnccl.so timeout -s KILL 60 mpirun --allow-run-as-root --oversubscribe -np 2 " +
+              pretrain("none", 4) + " --device cuda");
     CAPTURE(none.text);
     CHECK(none.text.find("r1: error: several ranks on GPUs, and no NCCL") != std::string::npos);
 }
