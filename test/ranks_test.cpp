@@ -317,7 +317,8 @@ TEST_CASE("D7: a run goes on by more or fewer ranks; a rank that dies or hangs e
     const std::string right = bytes_of(p / "whole"), parts = p.grpo("parts") + " --steps 30";
     const std::string after = "for i in $(seq 1200); do [ -d " + p / "parts/step-4" + " ] && break; sleep 0.05; done; ";
     // A rank that has not yet met the others would keep mpirun itself waiting.
-    const std::string started = "for i in $(seq 1200); do [ $(wc -l < " + p / "parts/starts.jsonl" + ") -ge 2 ] && break; sleep 0.05; done; ";
+    const std::string started =
+        "for i in $(seq 1200); do [ $(wc -l < " + p / "parts/starts.jsonl" + ") -ge 2 ] && break; sleep 0.05; done; ";
     // Killed, stopped by SIGTERM, and hanging: the command begins in the background, and $! is mpirun.
     const Result killed = shell("(" + mpirun + "2 " + binary + parts + "; echo status $?) & " + after +
                                 "pkill -KILL -n -f 'output " + p / "parts' ; wait");

@@ -43,9 +43,10 @@ TEST_CASE("D7: several GPUs have the bytes of one, and of a CPU; one that dies e
         REQUIRE(r.status == 0);
         CHECK(bytes(run) == bytes("cpu"));
     }
-    const Result killed =
-        shell("(" + ranks + "2 " + pretrain("killed", 400) + " --device cuda; echo status $?) & for i in $(seq 1200); do [ -d " +
-              folder / "killed/step-2 ] && break; sleep 0.05; done; pkill -KILL -n -f 'output " + folder / "killed' ; wait");
+    const Result killed = shell("(" + ranks + "2 " + pretrain("killed", 400) +
+                                " --device cuda; echo status $?) & for i in $(seq 1200); do [ -d " +
+                                folder / "killed/step-2 ] && break; sleep 0.05; done; pkill -KILL -n -f 'output " +
+                                folder / "killed' ; wait");
     CAPTURE(killed.text);
     CHECK(killed.text.find("status 0") == std::string::npos);
     CHECK(killed.text.find("rank 1") != std::string::npos);
