@@ -319,15 +319,17 @@ TEST_CASE("D7: a run goes on by more or fewer ranks; a rank that dies or hangs e
     // A rank that has not yet met the others would keep mpirun itself waiting.
     const std::string started =
         "for i in $(seq 1200); do [ $(wc -l < " + p / "parts/starts.jsonl" + ") -ge 2 ] && break; sleep 0.05; done; ";
+    // One that is stopped would keep what it prints to open.
+    const std::string none_left = "; pkill -KILL -f 'outpu[t] " + p / "parts' ; true";
     // Killed, stopped by SIGTERM, and hanging: the command begins in the background, and $! is mpirun.
     const Result killed = shell("(" + mpirun + "2 " + binary + parts + "; echo status $?) & " + after +
-                                "pkill -KILL -n -f 'output " + p / "parts' ; wait");
+                                "pkill -KILL -n -f 'output " + p / "parts' ; wait" + none_left);
     CAPTURE(killed.text);
     CHECK(killed.text.find("status 0") == std::string::npos);
     CHECK(killed.text.find("rank 1") != std::string::npos);
     const Result hanging =
         shell("(" + mpirun + "4 " + binary + parts + " --resume --rank-seconds 2; echo status $?) & " + started +
-              "pkill -STOP -n -f 'output " + p / "parts' ; wait");
+              "pkill -STOP -n -f 'output " + p / "parts' ; wait" + none_left);
     CAPTURE(hanging.text);
     CHECK(hanging.text.find("status 0") == std::string::npos);
     CHECK(hanging.text.find("has said nothing for 2 seconds") != std::string::npos);
