@@ -93,7 +93,8 @@ struct Run {
         while (open < 0 || next_sample == requests[open].samples) {
             const int next = next_request.fetch_add(1);
             if (next >= int(mine.size())) return false;
-            open = mine[next], next_sample = 0;
+            open = mine[next];
+            next_sample = 0;
         }
         const Request& r = requests[open];
         request[slot] = open;
